@@ -1,0 +1,48 @@
+# Every target does its own set-up: `make run` on a fresh clone is enough. `make` alone lists the targets.
+# PYTHON=python3.12 make …  chooses a Python; otherwise the first of 3.11 to 3.13 that is found.
+.POSIX:
+.DEFAULT_GOAL := help
+VENV = .venv/bin
+PACKAGES = killreport_assets killreport_assets_tests benchmarks
+
+.PHONY: help install run dev test lint format bench clean lock
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 16
+
+install: ## create .venv with the locked dependencies, bytecode compiled
+	@scripts/install.sh
+
+run: install ## take the sandbox's genuine killmails through the whole platform and print what came out
+	@$(VENV)/killreport run
+
+dev: install ## open the Dagster UI over the same data, with a feed that lives
+	@$(VENV)/killreport dev
+
+test: install ## provision what the tests need and run every test
+	@scripts/provision-rabbitmq.sh
+	@$(VENV)/pytest $(PYTEST_ARGS)
+
+lint: install ## ruff, mypy, sqlfluff, and whether Dagster can load the definitions
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/mypy
+	@$(VENV)/sqlfluff lint dbt_transforms/models dbt_transforms/tests
+
+format: install ## let ruff and sqlfluff put the code into shape
+	@$(VENV)/ruff check --fix .
+	@$(VENV)/ruff format .
+	@$(VENV)/sqlfluff fix --force dbt_transforms/models
+
+bench: install ## measure, and print ratios against a reference of the same run
+	@scripts/provision-rabbitmq.sh
+	@$(VENV)/python -m benchmarks
+
+clean: ## stop the embedded server and remove what was built; data in .killreport stays
+	@if [ -x $(VENV)/killreport ]; then $(VENV)/killreport down; fi
+	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis dbt_transforms/target dbt_transforms/logs
+	@if [ -d .killreport ]; then echo "data is kept in .killreport: remove that directory to start anew"; fi
+
+lock: install ## resolve requirements.lock anew for all Pythons (needs uv)
+	@uv pip compile setup.cfg --all-extras --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --quiet --output-file requirements.lock
