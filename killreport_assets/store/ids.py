@@ -1,0 +1,27 @@
+"""Which ids are players' and which are NPCs': CCP's ranges as SQL predicates.
+
+Source: CCP's id-ranges guide (docs/guides/id-ranges.md, 2026-06-23).
+"""
+
+FIRST_NPC_CHARACTER = 3_000_000
+LAST_NPC_CHARACTER = 3_999_999
+PLACEHOLDERS_BELOW = 1_000_000
+"""Ids below are never a character: 0, 1 for "nobody", faction ids."""
+
+
+def is_npc_character(character_id: int) -> bool:
+    """Whether the id is an NPC's or a placeholder: below 1 million, or from 3 million up to 4 million.
+
+    NPC characters occur in killmails with a character_id; ESI has no body worth keeping for them.
+    """
+    return character_id < PLACEHOLDERS_BELOW or FIRST_NPC_CHARACTER <= character_id <= LAST_NPC_CHARACTER
+
+
+def is_fetchable(kind: str, column: str) -> str:
+    """The SQL predicate for ids of `column` that ESI can be asked about as an entity of `kind`."""
+    if kind == "character":
+        npc_or_placeholder = (
+            f"{column} < {PLACEHOLDERS_BELOW} or {column} between {FIRST_NPC_CHARACTER} and {LAST_NPC_CHARACTER}"
+        )
+        return f"not ({npc_or_placeholder})"
+    return f"{column} > 0"

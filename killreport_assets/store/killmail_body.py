@@ -1,0 +1,145 @@
+"""What a killmail's body must look like before it is stored, and its computable hash.
+
+Checks only; writing is in killmails.py. The shape is that of ESI's `GET /killmails/{killmail_id}/{killmail_hash}`.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+FILETIME_EPOCH = 116_444_736_000_000_000  # 1970-01-01 in Windows' 100 ns ticks since 1601
+BIGGEST_BIGINT = 2**63 - 1
+
+
+def _utc(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise ValueError("must say its time zone")
+    return value.astimezone(UTC)
+
+
+Id = Annotated[int, Field(ge=0, le=BIGGEST_BIGINT)]
+UtcTime = Annotated[datetime, Field(strict=False), AfterValidator(_utc)]
+
+
+class _Body(BaseModel):
+    # strict: an id that comes as a string is a broken body, not a number
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class Item(_Body):
+    """One item row; `items` are the contents of a container or of an assembled ship, one level deep."""
+
+    item_type_id: Id
+    flag: Id
+    singleton: Id
+    quantity_destroyed: Id | None = None
+    quantity_dropped: Id | None = None
+    items: list["Item"] = []
+
+
+class Position(_Body):
+    """Metres relative to the sun."""
+
+    x: float
+    y: float
+    z: float
+
+
+class Attacker(_Body):
+    """One attacker; any combination of ids occurs, also none at all."""
+
+    character_id: Id | None = None
+    corporation_id: Id | None = None
+    alliance_id: Id | None = None
+    faction_id: Id | None = None
+    ship_type_id: Id | None = None
+    weapon_type_id: Id | None = None
+    damage_done: Id
+    final_blow: bool
+    security_status: float
+
+
+class Victim(_Body):
+    """The victim; structures have no character."""
+
+    character_id: Id | None = None
+    corporation_id: Id | None = None
+    alliance_id: Id | None = None
+    faction_id: Id | None = None
+    ship_type_id: Id
+    damage_taken: Id
+    items: list[Item] = []
+    position: Position | None = None
+
+
+class Killmail(_Body):
+    """A whole killmail."""
+
+    killmail_id: Annotated[int, Field(gt=0, le=BIGGEST_BIGINT)]
+    killmail_time: UtcTime
+    solar_system_id: Id
+    moon_id: Id | None = None
+    war_id: Id | None = None
+    attackers: list[Attacker]
+    victim: Victim
+
+    @property
+    def final_blow(self) -> Attacker:
+        """The attacker that landed the final blow; `check` has made sure that there is exactly one."""
+        return next(attacker for attacker in self.attackers if attacker.final_blow)
+
+    def computed_hash(self) -> str:
+        """The killmail's hash: sha1 over victim, final blow, hull and FILETIME.
+
+        It vouches for these four fields only, not for attackers, items or position. Source: zKillboard's
+        mer/load_mer_dump.php; verified on every genuine killmail of the sandbox.
+        """
+        ticks = int(self.killmail_time.timestamp()) * 10_000_000 + FILETIME_EPOCH
+        parts = (
+            self.victim.character_id or "None",
+            self.final_blow.character_id or "None",
+            self.victim.ship_type_id,
+            ticks,
+        )
+        return hashlib.sha1("".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True)
+class KillmailBody:
+    """A body in hand, as a source gave it: unchecked.
+
+    `body` is the decoded JSON of ESI's shape, `hash` the recorded killmail hash when the source has one.
+    """
+
+    body: Any
+    hash: str | None = None
+
+
+class InvalidKillmail(Exception):
+    """The body cannot be stored; the text is the reason."""
+
+
+def check(candidate: KillmailBody) -> Killmail:
+    """Parse and check a body.
+
+    Raises:
+        InvalidKillmail: wrong shape, not exactly one final blow, or not the killmail that the hash names.
+    """
+    try:
+        killmail = Killmail.model_validate(candidate.body)
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        more = f" (and {invalid.error_count() - 1} more)" if invalid.error_count() > 1 else ""
+        raise InvalidKillmail(f"{where}: {first['msg']}{more}") from None
+    final_blows = sum(attacker.final_blow for attacker in killmail.attackers)
+    if final_blows != 1:
+        raise InvalidKillmail(f"attackers: {final_blows} have the final blow, exactly one must")
+    if candidate.hash is not None and killmail.computed_hash() != candidate.hash.strip().lower():
+        raise InvalidKillmail(
+            f"killmail_hash: {candidate.hash} is not this body's, which is {killmail.computed_hash()}"
+        )
+    return killmail

@@ -1,0 +1,246 @@
+"""The one killmail writer: every source's bodies go through `write_killmails`.
+
+It checks, stores whole, keeps what it must reject, and records which entities the new killmails mention that the
+dimension tables lack. Nothing here fetches or publishes.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+
+import sqlalchemy as sa
+from psycopg import Cursor
+from sqlalchemy.engine import Connection, Engine
+
+from killreport_assets.store import lineage, tables
+from killreport_assets.store.killmail_body import InvalidKillmail, Item, Killmail, KillmailBody, check
+from killreport_assets.store.partitions import ensure_months
+
+Source = Literal["r2z2", "zkillboard", "everef", "esi"]
+STAGED = {
+    "new_killmails": tables.killmails,
+    "new_attackers": tables.killmail_attackers,
+    "new_items": tables.killmail_items,
+}
+FILLED_BY_DEFAULT = {"stored_at"}
+TYPE_NAMES = {sa.BigInteger: "int8", sa.Integer: "int4", sa.Double: "float8", sa.Text: "text", sa.Boolean: "bool",
+              sa.DateTime: "timestamptz"}  # fmt: skip
+
+
+@dataclass
+class WriteReport:
+    """What became of the bodies: each is in exactly one of the three lists (of killmail ids), and the row counts.
+
+    `rejected` pairs the id, None where it could not be read, with the reason.
+    """
+
+    stored: list[int] = field(default_factory=list)
+    already_there: list[int] = field(default_factory=list)
+    rejected: list[tuple[int | None, str]] = field(default_factory=list)
+    attackers: int = 0
+    items: int = 0
+
+    def add(self, other: "WriteReport") -> None:
+        """Take in what another write did."""
+        self.stored += other.stored
+        self.already_there += other.already_there
+        self.rejected += other.rejected
+        self.attackers += other.attackers
+        self.items += other.items
+
+
+def write_killmails(
+    engine: Engine, bodies: Iterable[KillmailBody], source: Source, run_id: str | None = None
+) -> WriteReport:
+    """Check and store any number of bodies in one transaction of their own; see `write_killmails_in`."""
+    checked, report, rejects = _check_all(bodies, source)
+    ensure_months(engine, {killmail.killmail_time for killmail, _ in checked})
+    with engine.begin() as connection:
+        _write(connection, checked, report, rejects, source, run_id)
+    return report
+
+
+def write_killmails_in(
+    connection: Connection, bodies: Iterable[KillmailBody], source: Source, run_id: str | None = None
+) -> WriteReport:
+    """Check and store bodies in the caller's transaction.
+
+    Killmails are immutable: one that is there already is left as it is. A rejected one is kept in
+    `ops.rejected_killmails` and stops no other. The same transaction fills `ops.entity_pending` and
+    `ops.enrichments` for the entities that new killmails mention and the dimension tables lack.
+    """
+    checked, report, rejects = _check_all(bodies, source)
+    ensure_months(connection.engine, {killmail.killmail_time for killmail, _ in checked})
+    _write(connection, checked, report, rejects, source, run_id)
+    return report
+
+
+Checked = tuple[Killmail, KillmailBody]
+
+
+def _check_all(
+    bodies: Iterable[KillmailBody], source: Source
+) -> tuple[list[Checked], WriteReport, list[dict[str, Any]]]:
+    report, rejects = WriteReport(), []
+    checked: dict[int, Checked] = {}
+    for candidate in bodies:
+        try:
+            killmail = check(candidate)
+        except InvalidKillmail as invalid:
+            rejects.append(_reject(candidate, source, str(invalid)))
+            report.rejected.append((rejects[-1]["killmail_id"], str(invalid)))
+            continue
+        known = checked.setdefault(killmail.killmail_id, (killmail, candidate))[0]
+        if known is killmail:
+            continue
+        if known.killmail_time == killmail.killmail_time:
+            report.already_there.append(killmail.killmail_id)
+        else:
+            reason = f"killmail_time: the same id comes with {known.killmail_time:%FT%TZ} too"
+            rejects.append(_reject(candidate, source, reason))
+            report.rejected.append((killmail.killmail_id, reason))
+    return list(checked.values()), report, rejects
+
+
+def _reject(candidate: KillmailBody, source: Source, reason: str) -> dict[str, Any]:
+    body = candidate.body if isinstance(candidate.body, str) else json.dumps(candidate.body, sort_keys=True)
+    body = body.replace("\x00", "\\u0000")  # PostgreSQL's text cannot hold it
+    claimed = candidate.body.get("killmail_id") if isinstance(candidate.body, dict) else None
+    readable = isinstance(claimed, int) and not isinstance(claimed, bool) and 0 < claimed < 2**63
+    fingerprint = hashlib.sha256(f"{source}\n{candidate.hash}\n{body}".encode()).hexdigest()
+    return {
+        "fingerprint": fingerprint, "killmail_id": claimed if readable else None, "killmail_hash": candidate.hash,
+        "source": source, "reason": reason, "body": body,
+    }  # fmt: skip
+
+
+def _write(
+    connection: Connection, checked: list[Checked], report: WriteReport, rejects: list[dict[str, Any]],
+    source: Source, run_id: str | None,
+) -> None:  # fmt: skip
+    if checked:
+        checked = _refuse_other_times(connection, checked, report, rejects, source)
+        killmails = sorted((killmail for killmail, _ in checked), key=lambda killmail: killmail.killmail_id)
+        _stage(connection, killmails, source)
+        stored = _insert_killmails(connection)
+        report.attackers += _insert_children(connection, "new_attackers")
+        report.items += _insert_children(connection, "new_items")
+        report.stored += [k.killmail_id for k in killmails if k.killmail_id in stored]
+        report.already_there += [k.killmail_id for k in killmails if k.killmail_id not in stored]
+        if stored:
+            lineage.record_mentions(connection, run_id)
+    if rejects:
+        insert = sa.dialects.postgresql.insert(tables.rejected_killmails).on_conflict_do_nothing()
+        connection.execute(insert, rejects)
+
+
+def _refuse_other_times(
+    connection: Connection, checked: list[Checked], report: WriteReport, rejects: list[dict[str, Any]], source: Source
+) -> list[Checked]:
+    """Reject bodies without a hash whose id is stored with another time: nothing vouches for theirs."""
+    unvouched = [killmail.killmail_id for killmail, candidate in checked if candidate.hash is None]
+    if not unvouched:
+        return checked
+    table = tables.killmails
+    query = sa.select(table.c.killmail_id, table.c.killmail_time).where(tables.among(table.c.killmail_id, unvouched))
+    known: dict[int, datetime] = {row[0]: row[1].astimezone(UTC) for row in connection.execute(query)}
+    accepted = []
+    for killmail, candidate in checked:
+        time = known.get(killmail.killmail_id)
+        if candidate.hash is None and time is not None and time != killmail.killmail_time:
+            reason = f"killmail_time: this id is stored with {time:%FT%TZ}, and there is no hash to vouch for another"
+            rejects.append(_reject(candidate, source, reason))
+            report.rejected.append((killmail.killmail_id, reason))
+        else:
+            accepted.append((killmail, candidate))
+    return accepted
+
+
+def _stage(connection: Connection, killmails: Sequence[Killmail], source: Source) -> None:
+    for name, table in STAGED.items():
+        connection.exec_driver_sql(f"drop table if exists pg_temp.{name}")
+        connection.exec_driver_sql(
+            f"create temporary table {name} (like {table.fullname} including defaults) on commit drop"
+        )
+    cursor = cast("Cursor[Any]", connection.connection.cursor())
+    _copy(cursor, "new_killmails", (_killmail_row(killmail, source) for killmail in killmails))
+    _copy(cursor, "new_attackers", _attacker_rows(killmails))
+    _copy(cursor, "new_items", _item_rows(killmails))
+
+
+def _columns(name: str) -> list[sa.Column[Any]]:
+    return [column for column in STAGED[name].columns if column.name not in FILLED_BY_DEFAULT]
+
+
+def _copy(cursor: Cursor[Any], name: str, rows: Iterator[tuple[object, ...]]) -> None:
+    columns = _columns(name)
+    names = ", ".join(column.name for column in columns)
+    with cursor.copy(f"copy pg_temp.{name} ({names}) from stdin (format binary)") as copy:
+        copy.set_types([TYPE_NAMES[type(column.type)] for column in columns])
+        for row in rows:
+            copy.write_row(row)
+
+
+def _killmail_row(killmail: Killmail, source: Source) -> tuple[object, ...]:
+    victim, position = killmail.victim, killmail.victim.position
+    return (
+        killmail.killmail_id, killmail.killmail_time, killmail.computed_hash(), killmail.solar_system_id,
+        killmail.moon_id, killmail.war_id, victim.character_id, victim.corporation_id, victim.alliance_id,
+        victim.faction_id, victim.ship_type_id, victim.damage_taken,
+        *((position.x, position.y, position.z) if position else (None, None, None)), source,
+    )  # fmt: skip
+
+
+def _attacker_rows(killmails: Sequence[Killmail]) -> Iterator[tuple[object, ...]]:
+    for killmail in killmails:
+        for index, a in enumerate(killmail.attackers):
+            yield (
+                killmail.killmail_id, killmail.killmail_time, index, a.character_id, a.corporation_id, a.alliance_id,
+                a.faction_id, a.ship_type_id, a.weapon_type_id, a.damage_done, a.final_blow, a.security_status,
+            )  # fmt: skip
+
+
+def _item_rows(killmails: Sequence[Killmail]) -> Iterator[tuple[object, ...]]:
+    for killmail in killmails:
+        for index, (parent, item) in enumerate(_flattened(killmail.victim.items)):
+            yield (
+                killmail.killmail_id, killmail.killmail_time, index, parent, item.item_type_id, item.flag,
+                item.singleton, item.quantity_destroyed, item.quantity_dropped,
+            )  # fmt: skip
+
+
+def _flattened(items: list[Item], parent: int | None = None, start: int = 0) -> list[tuple[int | None, Item]]:
+    """Every item row with the index of its container, containers before their contents."""
+    flat: list[tuple[int | None, Item]] = []
+    for item in items:
+        index = start + len(flat)
+        flat.append((parent, item))
+        if item.items:
+            flat += _flattened(item.items, index, index + 1)
+    return flat
+
+
+def _insert_killmails(connection: Connection) -> set[int]:
+    names = ", ".join(column.name for column in _columns("new_killmails"))
+    inserted = connection.exec_driver_sql(
+        f"insert into raw.killmails ({names}) select {names} from pg_temp.new_killmails order by killmail_id "
+        "on conflict do nothing returning killmail_id"
+    )
+    stored = set(inserted.scalars())
+    # What was there already has its children and its lineage: only new killmails go on from here.
+    connection.execute(
+        sa.text("delete from pg_temp.new_killmails where not killmail_id = any(:stored)"), {"stored": list(stored)}
+    )
+    return stored
+
+
+def _insert_children(connection: Connection, name: str) -> int:
+    names = ", ".join(column.name for column in _columns(name))
+    inserted = connection.exec_driver_sql(
+        f"insert into {STAGED[name].fullname} ({names}) select {names} from pg_temp.{name} "
+        "where killmail_id in (select killmail_id from pg_temp.new_killmails) on conflict do nothing"
+    )
+    return inserted.rowcount

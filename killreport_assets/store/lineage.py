@@ -1,0 +1,188 @@
+"""Which entities are still to be fetched, and which killmails caused it.
+
+`ops.entity_pending` has one row for each entity, `ops.enrichments` one for each entity and killmail. The writer
+records, whoever publishes claims, the drain settles. Nothing here publishes or fetches.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from killreport_assets.store.ids import is_fetchable
+from killreport_assets.store.tables import DIMENSIONS
+
+Outcome = Literal["stored", "gone", "dead"]
+CLAIM_LASTS = timedelta(minutes=10)
+"""A claim without a confirmed message: after this its taker counts as dead."""
+MESSAGE_LASTS = timedelta(days=1)
+"""A confirmed message that has not been settled: after this it counts as lost."""
+
+_MENTIONS = {
+    kind: [
+        ("new_killmails", f"victim_{kind}_id", "victim", ""),
+        ("new_attackers", f"{kind}_id", "attacker", ""),
+        ("new_attackers", f"{kind}_id", "final_blow", "final_blow"),
+    ]
+    for kind in ("alliance", "corporation", "character")
+} | {
+    "type": [
+        ("new_killmails", "victim_ship_type_id", "ship", ""),
+        ("new_attackers", "ship_type_id", "ship", ""),
+        ("new_attackers", "weapon_type_id", "weapon", ""),
+        ("new_items", "item_type_id", "item", ""),
+    ],
+}
+
+
+@dataclass(frozen=True)
+class PendingEntity:
+    """An entity to fetch, and one of the killmails that mention it (None: nothing recorded a killmail)."""
+
+    kind: str
+    entity_id: int
+    killmail_id: int | None
+
+
+def _record_mentions_of(kind: str) -> str:
+    dimension = DIMENSIONS[kind]
+    key = next(iter(dimension.primary_key)).name
+    branches = " union all ".join(
+        f"select killmail_id, {column} as id, '{role}' as role from pg_temp.{table} m "
+        "where killmail_id in (select killmail_id from pg_temp.new_killmails) "
+        + (f"and {condition} " if condition else "")
+        + f"and {column} is not null and {is_fetchable(kind, column)} "
+        f"and not exists (select from {dimension.fullname} d where d.{key} = m.{column})"
+        for table, column, role, condition in _MENTIONS[kind]
+    )
+    return f"""
+        with caused as (
+            insert into ops.enrichments (entity_kind, entity_id, killmail_id, roles, publishing_run, outcome)
+            select '{kind}', id, killmail_id, array_agg(distinct role order by role), %(run)s, 'pending'
+            from ({branches}) mentioned group by id, killmail_id order by id, killmail_id
+            on conflict do nothing
+            returning entity_id
+        )
+        insert into ops.entity_pending (entity_kind, entity_id)
+        select distinct '{kind}', entity_id from caused order by 2
+        on conflict do nothing
+    """
+
+
+def record_mentions(connection: Connection, run_id: str | None) -> None:
+    """Record what the writer's staged new killmails mention and the dimension tables lack."""
+    for kind in DIMENSIONS:
+        connection.exec_driver_sql(_record_mentions_of(kind), {"run": run_id})
+
+
+def claim_pending(connection: Connection, limit: int) -> list[PendingEntity]:
+    """Take up to `limit` pending entities that nobody has claimed, oldest first; only their taker publishes them."""
+    claimed = connection.execute(
+        sa.text("""
+        with free as (
+            select entity_kind, entity_id from ops.entity_pending
+            where dead_at is null
+                and (claimed_at is null or claimed_at < now() - cast(:claim_lasts as interval))
+                and (published_at is null or published_at < now() - cast(:message_lasts as interval))
+            order by first_seen limit :limit for update skip locked
+        ), taken as (
+            update ops.entity_pending p set claimed_at = now() from free
+            where p.entity_kind = free.entity_kind and p.entity_id = free.entity_id
+            returning p.entity_kind, p.entity_id
+        )
+        select taken.entity_kind, taken.entity_id,
+               (select min(e.killmail_id) from ops.enrichments e
+                where e.entity_kind = taken.entity_kind and e.entity_id = taken.entity_id and e.enriched_at is null)
+        from taken
+        """),
+        {"limit": limit, "claim_lasts": CLAIM_LASTS, "message_lasts": MESSAGE_LASTS},
+    )
+    return [PendingEntity(*row) for row in claimed]
+
+
+def confirm_published(connection: Connection, entities: Sequence[PendingEntity]) -> None:
+    """Note that the claimed entities' messages are safe with the broker."""
+    _update_claims(connection, entities, "published_at = now()")
+
+
+def release_claims(connection: Connection, entities: Sequence[PendingEntity]) -> None:
+    """Give claims back whose messages could not be published."""
+    _update_claims(connection, entities, "claimed_at = null")
+
+
+def _update_claims(connection: Connection, entities: Sequence[PendingEntity], change: str) -> None:
+    connection.execute(
+        sa.text(f"""
+        update ops.entity_pending p set {change}
+        from unnest(cast(:kinds as text[]), cast(:ids as bigint[])) as given (kind, id)
+        where p.entity_kind = given.kind and p.entity_id = given.id
+        """),
+        {"kinds": [e.kind for e in entities], "ids": [e.entity_id for e in entities]},
+    )
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of one entity: the message that settled it and how often it was tried."""
+
+    entity_id: int
+    outcome: Outcome
+    message_id: str
+    attempts: int
+
+
+def settle(connection: Connection, kind: str, queue: str, settled: Sequence[Settled], run_id: str | None) -> int:
+    """End the pending of these entities and complete their lineage; returns how many enrichments that were."""
+    if not settled:
+        return 0
+    parameters = {
+        "kind": kind, "queue": queue, "run": run_id,
+        "ids": [s.entity_id for s in settled], "outcomes": [s.outcome for s in settled],
+        "messages": [s.message_id for s in settled], "attempts": [s.attempts for s in settled],
+    }  # fmt: skip
+    given = """unnest(cast(:ids as bigint[]), cast(:outcomes as text[]), cast(:messages as text[]),
+                      cast(:attempts as int[])) as given (id, outcome, message_id, attempts)"""
+    completed = connection.execute(
+        sa.text(f"""
+        update ops.enrichments e set
+            enriched_at = case when given.outcome = 'dead' then null else now() end, outcome = given.outcome,
+            consuming_run = :run, queue = :queue, message_id = given.message_id, attempts = given.attempts
+        from {given}
+        where e.entity_kind = :kind and e.entity_id = given.id and e.enriched_at is null
+        """),
+        parameters,
+    ).rowcount
+    dead = [s.entity_id for s in settled if s.outcome == "dead"]
+    done = [s.entity_id for s in settled if s.outcome != "dead"]
+    mine = "entity_kind = :kind and entity_id = any(cast(:ids as bigint[]))"
+    connection.execute(sa.text(f"delete from ops.entity_pending where {mine}"), {"kind": kind, "ids": done})
+    # A dead one stays pending, for there is no body, but nothing publishes it until somebody replays it.
+    connection.execute(
+        sa.text(f"update ops.entity_pending set dead_at = now() where {mine}"), {"kind": kind, "ids": dead}
+    )
+    return completed
+
+
+def settle_known(connection: Connection, kind: str, run_id: str | None) -> int:
+    """End the pending of entities whose body came another way (types, from the static data); returns how many."""
+    dimension = DIMENSIONS[kind]
+    key = next(iter(dimension.primary_key)).name
+    known = connection.execute(
+        sa.text(f"""
+        delete from ops.entity_pending p using {dimension.fullname} d
+        where p.entity_kind = :kind and d.{key} = p.entity_id returning p.entity_id
+        """),
+        {"kind": kind},
+    ).scalars()
+    ids = sorted(known)
+    connection.execute(
+        sa.text("""
+        update ops.enrichments set enriched_at = now(), outcome = 'stored', consuming_run = :run
+        where entity_kind = :kind and entity_id = any(cast(:ids as bigint[])) and enriched_at is null
+        """),
+        {"kind": kind, "ids": ids, "run": run_id},
+    )
+    return len(ids)

@@ -1,0 +1,14 @@
+"""Alembic's entry: runs on the connection that `store.migrate` hands over."""
+
+from alembic import context
+
+from killreport_assets.store import tables
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=tables.metadata,
+    version_table_schema="ops",
+    include_schemas=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

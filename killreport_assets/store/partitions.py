@@ -1,0 +1,45 @@
+"""Monthly partitions of the three killmail tables, made when the first killmail of a month comes."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from killreport_assets.store import tables
+
+PARTITION_LOCK = 7_304_114_502
+PARTITIONED = (tables.killmails, tables.killmail_attackers, tables.killmail_items)
+
+
+def ensure_months(engine: Engine, times: Iterable[datetime]) -> list[str]:
+    """Make the partitions that killmails of these times need; returns the names of the new ones.
+
+    In a transaction of its own: a new table is attached with a lock that blocks neither readers nor writers, and two
+    processes that need the same month take turns.
+    """
+    months = {time.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0) for time in times}
+    wanted = {f"{table.name}_{month:%Y_%m}": (table, month) for month in sorted(months) for table in PARTITIONED}
+    if not wanted:
+        return []
+    attached = sa.text(
+        "select child.relname from pg_inherits join pg_class child on child.oid = inhrelid "
+        "where inhparent = any(cast(:parents as regclass[])) and child.relname = any(:names)"
+    )
+    parameters = {"parents": [table.fullname for table in PARTITIONED], "names": list(wanted)}
+    with engine.connect() as connection:
+        missing = wanted.keys() - set(connection.execute(attached, parameters).scalars())
+    if not missing:
+        return []
+    with engine.begin() as connection:
+        connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": PARTITION_LOCK})
+        missing -= set(connection.execute(attached, parameters).scalars())
+        for name in sorted(missing):
+            table, first = wanted[name]
+            after = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
+            connection.exec_driver_sql(f"create table raw.{name} (like {table.fullname} including all)")
+            connection.exec_driver_sql(
+                f"alter table {table.fullname} attach partition raw.{name} "
+                f"for values from ('{first:%F} 00:00+00') to ('{after:%F} 00:00+00')"
+            )
+    return sorted(missing)
