@@ -1,0 +1,33 @@
+"""The catalogue of work queues: data only. What the work is, is in ops/."""
+
+from dataclasses import dataclass, field
+
+from killreport_assets.queues.retry import RetryPolicy
+
+
+@dataclass(frozen=True)
+class WorkQueue:
+    """One queue: what its messages are about and how its drain works through them."""
+
+    name: str
+    kind: str
+    """What a message names: killmail, alliance, corporation, character, type or zkillboard_character."""
+    parallel_fetches: int
+    """Requests under way at once in one drain; what a service allows in all is the budget's to say."""
+    description: str
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+ZKILLBOARD_CHARACTERS = WorkQueue(
+    "zkillboard_character_queue", "zkillboard_character", 1, "list a character's killmails on zKillboard"
+)
+KILLMAILS = WorkQueue("esi_killmail_queue", "killmail", 10, "fetch one killmail by id and hash")
+ALLIANCES = WorkQueue("esi_alliance_info_queue", "alliance", 3, "fetch one alliance")
+CORPORATIONS = WorkQueue("esi_corporation_info_queue", "corporation", 5, "fetch one corporation")
+CHARACTERS = WorkQueue("esi_character_info_queue", "character", 10, "fetch one character")
+TYPES = WorkQueue("esi_type_info_queue", "type", 10, "fetch one type")
+
+WORK_QUEUES = (ZKILLBOARD_CHARACTERS, KILLMAILS, ALLIANCES, CORPORATIONS, CHARACTERS, TYPES)
+"""In the order in which they feed each other."""
+BY_KIND = {queue.kind: queue for queue in WORK_QUEUES}
+ENTITY_QUEUES = (ALLIANCES, CORPORATIONS, CHARACTERS, TYPES)

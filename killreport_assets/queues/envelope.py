@@ -1,0 +1,68 @@
+"""A message: what it says and how it is written. How often it was tried is in the broker's headers, not in here."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+SCHEMA = 1
+
+
+class UnreadableMessage(Exception):
+    """The body is no message of ours, or of a schema that this version does not know."""
+
+
+class Cause(BaseModel):
+    """Why the work was asked for: the killmail that mentions the entity, and the run that published it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    killmail_id: int | None = None
+    run_id: str | None = None
+
+
+class Message(BaseModel):
+    """One piece of work. Never holds a token."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_: Annotated[Literal[1], Field(alias="schema")] = 1
+    kind: str
+    id: Annotated[int, Field(strict=True, gt=0, lt=2**63)]
+    hash: str | None = None
+    cause: Cause = Cause()
+    requested_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def message_id(self) -> str:
+        """The natural key: the same work has the same one."""
+        return f"{self.kind}:{self.id}"
+
+    def encode(self) -> bytes:
+        """The JSON that goes to the broker."""
+        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+def decode(body: bytes, kind: str) -> Message:
+    """Read a message of a queue whose messages are of `kind`.
+
+    Raises:
+        UnreadableMessage: not JSON, an unknown schema, another kind, or a field of the wrong type; says which.
+    """
+    try:
+        data = json.loads(body)
+    except ValueError as broken:
+        raise UnreadableMessage(f"not JSON: {broken}") from None
+    if not isinstance(data, dict):
+        raise UnreadableMessage(f"a JSON object is expected, not {type(data).__name__}")
+    if data.get("schema") != SCHEMA:
+        raise UnreadableMessage(f"unknown message schema {data.get('schema')!r}; this version knows {SCHEMA}")
+    try:
+        message = Message.model_validate(data)
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        raise UnreadableMessage(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    if message.kind != kind:
+        raise UnreadableMessage(f"a message of kind {message.kind!r} in a queue of {kind!r}")
+    return message

@@ -1,0 +1,262 @@
+"""The PGMQ adapter: work queues in PostgreSQL, through PGMQ's SQL functions.
+
+PGMQ's own Python class is not used: it cannot dial a unix socket. Only its SQL is taken from the wheel.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from killreport_assets.errors import UserError
+from killreport_assets.queues.broker import (
+    BrokerUnavailable,
+    Delivery,
+    Depth,
+    Drain,
+    DrainBudget,
+    dead_letter_queue,
+    urgent_lane,
+)
+from killreport_assets.queues.catalogue import WORK_QUEUES
+from killreport_assets.queues.envelope import Message
+from killreport_assets.queues.retry import DELAY_TIERS, tier_for
+
+INSTALL_LOCK = 7_304_114_503
+VISIBILITY = timedelta(seconds=180)
+"""How long a taken message is hidden from others; renewed while its drain lives."""
+POLL_SECONDS = 0.1
+
+
+def _table(queue: str) -> str:
+    return queue.replace(".", "__")  # PGMQ's names are table names
+
+
+class PgmqBroker:
+    """Work queues in the database of `engine`."""
+
+    def __init__(
+        self, engine: Engine, delay_tiers: Sequence[timedelta] = DELAY_TIERS, visibility: timedelta = VISIBILITY
+    ) -> None:
+        self._engine = engine
+        self._tiers = tuple(delay_tiers)
+        self._visibility = visibility
+        self._install()
+
+    def publish(self, queue: str, messages: Sequence[Message], *, urgent: bool = False) -> None:
+        if not messages:
+            return
+        headers = [{"message_id": message.message_id, "attempts": 0} for message in messages]
+        with self._transaction() as connection:
+            _send(connection, urgent_lane(queue) if urgent else queue, [m.encode() for m in messages], headers)
+
+    @contextmanager
+    def drain(self, queue: str, budget: DrainBudget) -> Iterator[Drain]:
+        yield PgmqDrain(self, queue, budget)
+
+    def depth(self, queue: str) -> Depth:
+        with self._transaction() as connection:
+            counts = [
+                connection.execute(
+                    sa.text(
+                        "select count(*) filter (where vt <= clock_timestamp()), "
+                        f"count(*) filter (where vt > clock_timestamp() and read_ct > 0) from pgmq.q_{_table(lane)}"
+                    )
+                ).one()
+                for lane in (queue, urgent_lane(queue))
+            ]
+            dead = connection.execute(sa.text(f"select count(*) from pgmq.q_{_table(dead_letter_queue(queue))}"))
+            return Depth(sum(c[0] for c in counts), dead.scalar_one(), sum(c[1] for c in counts))
+
+    def delayed(self) -> int:
+        lanes = [lane for queue in WORK_QUEUES for lane in (queue.name, urgent_lane(queue.name))]
+        with self._transaction() as connection:
+            return sum(
+                connection.execute(
+                    sa.text(f"select count(*) from pgmq.q_{_table(lane)} where vt > clock_timestamp() and read_ct = 0")
+                ).scalar_one()
+                for lane in lanes
+            )
+
+    def close(self) -> None:
+        """Nothing to let go of: the engine is the caller's."""
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sa.exc.OperationalError as lost:
+            raise BrokerUnavailable(f"PGMQ: {lost.orig}") from lost
+
+    def _install(self) -> None:
+        with self._transaction() as connection:
+            connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": INSTALL_LOCK})
+            if connection.execute(sa.text("select to_regclass('pgmq.meta')")).scalar() is None:
+                connection.connection.cursor().execute(_install_script())
+            known = set(connection.execute(sa.text("select queue_name from pgmq.meta")).scalars())
+            for queue in WORK_QUEUES:
+                for name in (queue.name, urgent_lane(queue.name), dead_letter_queue(queue.name)):
+                    if _table(name) not in known:
+                        connection.execute(sa.text("select pgmq.create(:name)"), {"name": _table(name)})
+
+
+def _install_script() -> str:
+    try:
+        return (resources.files("pgmq.sql") / "pgmq.sql").read_text()
+    except ModuleNotFoundError:
+        raise UserError(
+            "the work queues need PGMQ: pip install 'killreport-assets[embedded]', or set KILLREPORT_AMQP_URL"
+        ) from None
+
+
+def _send(
+    connection: sa.Connection,
+    queue: str,
+    bodies: Sequence[bytes],
+    headers: Sequence[dict[str, object]],
+    delay: float = 0.0,
+) -> None:
+    connection.execute(
+        sa.text(
+            "select count(*) from pgmq.send_batch(:queue, cast(:bodies as jsonb[]), cast(:headers as jsonb[]), "
+            "clock_timestamp() + make_interval(secs => :delay))"
+        ),
+        {
+            "queue": _table(queue),
+            "bodies": [_as_jsonb(body) for body in bodies],
+            "headers": [json.dumps(h) for h in headers],
+            "delay": delay,
+        },
+    )
+
+
+def _as_jsonb(body: bytes) -> str:
+    """The body as JSON text; one that is not JSON travels as a JSON string and comes out as it was."""
+    text = body.decode(errors="replace")
+    try:
+        json.loads(text)
+    except ValueError:
+        return json.dumps(text)
+    return text
+
+
+class PgmqDrain:
+    """Takes batches until the budget is spent; what it holds stays hidden from others while it lives."""
+
+    def __init__(self, broker: PgmqBroker, queue: str, budget: DrainBudget) -> None:
+        self._broker = broker
+        self._lanes = [queue] if queue.endswith(".dead") else [urgent_lane(queue), queue]
+        self._budget = budget
+        self._held: dict[int, Delivery] = {}
+        self._taken = 0
+        self._stopped = False
+        self._started = self._last_seen = self._renewed = time.monotonic()
+
+    @property
+    def finished(self) -> bool:
+        now = time.monotonic()
+        return (
+            self._stopped
+            or self._taken >= self._budget.messages
+            or now - self._started >= self._budget.seconds
+            or now - self._last_seen >= self._budget.idle_seconds
+        )
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def take(self, wait_seconds: float) -> list[Delivery]:
+        self._renew()
+        deadline = time.monotonic() + wait_seconds
+        while not self.finished:
+            batch = self._read(min(self._budget.batch_size, self._budget.messages - self._taken))
+            if batch:
+                self._taken += len(batch)
+                self._last_seen = time.monotonic()
+                self._held |= {id(delivery): delivery for delivery in batch}
+                return batch
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+        return []
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        with self._broker._transaction() as connection:
+            self._delete(connection, deliveries)
+
+    def retry_later(self, deliveries: Sequence[Delivery], delay: timedelta, *, failed: bool = True) -> None:
+        delay = self._broker._tiers[tier_for(delay, self._broker._tiers)]
+        with self._broker._transaction() as connection:
+            for delivery in deliveries:
+                headers: dict[str, object] = {
+                    "message_id": delivery.message_id,
+                    "attempts": delivery.attempts + failed,
+                    "first_failed_at": (delivery.first_failed_at or datetime.now(UTC)).isoformat(),
+                }
+                _send(connection, delivery.tag[0], [delivery.body], [headers], delay.total_seconds())
+            self._delete(connection, deliveries)
+
+    def dead_letter(self, deliveries: Sequence[Delivery]) -> None:
+        with self._broker._transaction() as connection:
+            for delivery in deliveries:
+                headers: dict[str, object] = {"message_id": delivery.message_id, "attempts": delivery.attempts}
+                _send(connection, dead_letter_queue(delivery.queue), [delivery.body], [headers])
+            self._delete(connection, deliveries)
+
+    def _delete(self, connection: sa.Connection, deliveries: Sequence[Delivery]) -> None:
+        for lane in {delivery.tag[0] for delivery in deliveries}:
+            ids = [delivery.tag[1] for delivery in deliveries if delivery.tag[0] == lane]
+            connection.execute(
+                sa.text("select count(*) from pgmq.delete(:queue, cast(:ids as bigint[]))"),
+                {"queue": _table(lane), "ids": ids},
+            )
+        for delivery in deliveries:
+            self._held.pop(id(delivery), None)
+
+    def _read(self, quantity: int) -> list[Delivery]:
+        batch: list[Delivery] = []
+        seconds = max(1, round(self._broker._visibility.total_seconds()))
+        with self._broker._transaction() as connection:
+            for lane in self._lanes:
+                if len(batch) < quantity:
+                    rows = connection.execute(
+                        sa.text("select msg_id, read_ct, message, headers from pgmq.read(:queue, :vt, :quantity)"),
+                        {"queue": _table(lane), "vt": seconds, "quantity": quantity - len(batch)},
+                    )
+                    batch += [self._delivery(lane, *row) for row in rows]
+        return batch
+
+    def _delivery(self, lane: str, msg_id: int, read_ct: int, message: object, headers: dict[str, str]) -> Delivery:
+        headers = headers or {}
+        failed_at = headers.get("first_failed_at")
+        return Delivery(
+            queue=lane.removesuffix(".urgent").removesuffix(".dead"),
+            body=(message if isinstance(message, str) else json.dumps(message)).encode(),
+            message_id=headers.get("message_id"),
+            attempts=int(headers.get("attempts", 0)),
+            first_failed_at=datetime.fromisoformat(failed_at) if failed_at else None,
+            deliveries=read_ct - 1,
+            urgent=lane.endswith(".urgent"),
+            tag=(lane, msg_id),
+        )
+
+    def _renew(self) -> None:
+        """Keep what is still in hand hidden: without this, slow work would be handed to another drain too."""
+        now = time.monotonic()
+        if not self._held or now - self._renewed < self._broker._visibility.total_seconds() / 4:
+            return
+        self._renewed = now
+        with self._broker._transaction() as connection:
+            for lane in self._lanes:
+                ids = [delivery.tag[1] for delivery in self._held.values() if delivery.tag[0] == lane]
+                if ids:
+                    connection.execute(
+                        sa.text("select count(*) from pgmq.set_vt(:queue, cast(:ids as bigint[]), cast(:vt as int))"),
+                        {"queue": _table(lane), "ids": ids, "vt": round(self._broker._visibility.total_seconds())},
+                    )

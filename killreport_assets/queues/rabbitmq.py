@@ -1,0 +1,403 @@
+"""The RabbitMQ adapter: quorum queues, publisher confirms, and a drain that gives no message back (pika).
+
+pika's objects belong to one thread. Here that is a thread which does nothing but I/O, so heartbeats are answered
+whatever the drain's owner is busy with, and a thousand messages are confirmed in one round trip.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pika
+from pika.exceptions import AMQPError
+
+from killreport_assets.queues.broker import (
+    BrokerUnavailable,
+    Delivery,
+    Depth,
+    Drain,
+    DrainBudget,
+    dead_letter_queue,
+    urgent_lane,
+)
+from killreport_assets.queues.catalogue import WORK_QUEUES
+from killreport_assets.queues.envelope import Message
+from killreport_assets.queues.retry import DELAY_TIERS, tier_for
+
+EXCHANGE = "killreport"
+DEAD_LETTER_EXCHANGE = "killreport.dead"
+ANSWER_SECONDS = 30.0
+PUBLISH_CHUNK = 1_000
+"""Messages on the way unconfirmed at once: enough to keep the broker busy, few enough to hold."""
+LINGER_SECONDS = 0.05
+"""How long a batch that has begun waits for its rest."""
+BROKER_DELIVERY_LIMIT = 20
+"""The broker's own last resort, above ours (broker.DELIVERY_LIMIT), which acts first."""
+
+
+class _Connection:
+    """One AMQP connection on an I/O thread; every public method may be called from any other thread."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parameters = pika.URLParameters(url)
+        except Exception as wrong:
+            raise BrokerUnavailable(f"KILLREPORT_AMQP_URL cannot be read: {type(wrong).__name__}") from None
+        self.address = f"{parameters.host}:{parameters.port}"
+        self._waiting: set[Future[Any]] = set()
+        self._broken: BrokerUnavailable | None = None
+        self._opened: Future[Any] = self._future()
+        self._closed = threading.Event()
+        self._connection = pika.SelectConnection(
+            parameters,
+            on_open_callback=lambda _: self._opened.set_result(None),
+            on_open_error_callback=lambda _, error: self._break(error),
+            on_close_callback=lambda _, error: self._break(error),
+        )
+        self._thread = threading.Thread(target=self._run, name="rabbitmq-io", daemon=True)
+        self._thread.start()
+        self._result(self._opened)
+
+    def _run(self) -> None:
+        try:
+            self._connection.ioloop.start()
+        except Exception as error:  # whatever ends the loop must reach those who wait for it
+            self._break(error)
+        finally:
+            self._closed.set()
+
+    def _break(self, error: BaseException) -> None:
+        text = str(error) or repr(error)
+        self._broken = self._broken or BrokerUnavailable(f"RabbitMQ at {self.address}: {text}")
+        for future in list(self._waiting):
+            if not future.done():
+                future.set_exception(self._broken)
+        with suppress(Exception):
+            self._connection.ioloop.stop()
+
+    def _future(self) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._waiting.add(future)
+        future.add_done_callback(self._waiting.discard)
+        if self._broken:
+            future.set_exception(self._broken)
+        return future
+
+    def _result(self, future: Future[Any]) -> Any:
+        try:
+            return future.result(ANSWER_SECONDS)
+        except FutureTimeoutError:
+            raise BrokerUnavailable(f"RabbitMQ at {self.address} did not answer in {ANSWER_SECONDS:.0f} s") from None
+        except AMQPError as error:
+            raise BrokerUnavailable(f"RabbitMQ at {self.address}: {error or type(error).__name__}") from error
+
+    def check(self) -> None:
+        """Raise what broke the connection, if anything did."""
+        if self._broken:
+            raise self._broken
+
+    def call(self, start: Callable[[Future[Any]], object]) -> Any:
+        """Run `start` on the I/O thread and wait until somebody completes the future that it is given."""
+        future = self._future()
+
+        def guarded() -> None:
+            try:
+                start(future)
+            except Exception as error:  # goes to the caller, not to the I/O loop
+                if not future.done():
+                    future.set_exception(error)
+
+        if not future.done():
+            self._connection.ioloop.add_callback_threadsafe(guarded)
+        return self._result(future)
+
+    def do(self, action: Callable[[], object]) -> None:
+        """Run `action` on the I/O thread and wait until it has run."""
+
+        def act(future: Future[Any]) -> None:
+            action()
+            future.set_result(None)
+
+        self.call(act)
+
+    def rpc(self, method: Callable[..., object], **arguments: Any) -> Any:
+        """Call a pika method that takes a callback and wait for the broker's answer."""
+        return self.call(lambda future: method(**arguments, callback=future.set_result))
+
+    def open_channel(self) -> Any:
+        """A new channel; one that the broker closes breaks everything that waits for it."""
+        channel = self.call(lambda future: self._connection.channel(on_open_callback=future.set_result))
+        self.do(lambda: channel.add_on_close_callback(self._channel_closed))
+        return channel
+
+    def _channel_closed(self, channel: Any, reason: Exception) -> None:
+        if isinstance(reason, pika.exceptions.ChannelClosedByBroker):
+            self._break(reason)
+
+    def close(self) -> None:
+        if self._broken is None:
+            self._connection.ioloop.add_callback_threadsafe(self._close_now)
+            self._closed.wait(5)
+
+    def _close_now(self) -> None:
+        if self._connection.is_open:
+            self._connection.close()
+
+
+class RabbitBroker:
+    """Work queues on the RabbitMQ that `url` names."""
+
+    def __init__(self, url: str, delay_tiers: Sequence[timedelta] = DELAY_TIERS) -> None:
+        self._tiers = tuple(delay_tiers)
+        self._connection = _Connection(url)
+        self._channel = self._connection.open_channel()
+        self._unconfirmed: set[int] = set()
+        self._refused: list[str] = []
+        self._published = 0
+        self._all_confirmed: Future[Any] | None = None
+        self._publishing = threading.Lock()
+        self._connection.rpc(self._channel.confirm_delivery, ack_nack_callback=self._on_confirm)
+        self._connection.do(lambda: self._channel.add_on_return_callback(self._on_return))
+        self._declare()
+
+    def publish(self, queue: str, messages: Sequence[Message], *, urgent: bool = False) -> None:
+        lane = urgent_lane(queue) if urgent else queue
+        self._publish([
+            (EXCHANGE, lane, message.encode(), _properties(message.message_id, {"x-attempts": 0}))
+            for message in messages
+        ])  # fmt: skip
+
+    @contextmanager
+    def drain(self, queue: str, budget: DrainBudget) -> Iterator[Drain]:
+        drain = RabbitDrain(self, queue, budget)
+        try:
+            yield drain
+        finally:
+            drain.close()
+
+    def depth(self, queue: str) -> Depth:
+        ready = self._count(queue) + self._count(urgent_lane(queue))
+        return Depth(ready, self._count(dead_letter_queue(queue)), None)
+
+    def delayed(self) -> int:
+        return sum(self._count(self._delay_queue(tier)) for tier in range(len(self._tiers)))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _count(self, queue: str) -> int:
+        answer = self._connection.rpc(self._channel.queue_declare, queue=queue, passive=True)
+        count: int = answer.method.message_count
+        return count
+
+    def _delay_queue(self, tier: int) -> str:
+        return f"{EXCHANGE}.delay.{self._tiers[tier].total_seconds():g}s"
+
+    def _declare(self) -> None:
+        """Declare the whole topology; declaring what is there already changes nothing."""
+        rpc, channel = self._connection.rpc, self._channel
+        for exchange in (EXCHANGE, DEAD_LETTER_EXCHANGE):
+            rpc(channel.exchange_declare, exchange=exchange, exchange_type="direct", durable=True)
+        for tier, delay in enumerate(self._tiers):
+            name = self._delay_queue(tier)
+            rpc(channel.exchange_declare, exchange=name, exchange_type="fanout", durable=True)
+            arguments = {
+                "x-queue-type": "quorum",
+                "x-message-ttl": round(delay.total_seconds() * 1000),
+                "x-dead-letter-exchange": EXCHANGE,  # the routing key is kept: it names the queue to go back to
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+            }
+            rpc(channel.queue_declare, queue=name, durable=True, arguments=arguments)
+            rpc(channel.queue_bind, queue=name, exchange=name)
+        for queue in WORK_QUEUES:
+            dead = dead_letter_queue(queue.name)
+            rpc(channel.queue_declare, queue=dead, durable=True, arguments={"x-queue-type": "quorum"})
+            rpc(channel.queue_bind, queue=dead, exchange=DEAD_LETTER_EXCHANGE, routing_key=dead)
+            for lane in (queue.name, urgent_lane(queue.name)):
+                arguments = {
+                    "x-queue-type": "quorum",
+                    "x-delivery-limit": BROKER_DELIVERY_LIMIT,
+                    "x-dead-letter-exchange": DEAD_LETTER_EXCHANGE,
+                    "x-dead-letter-routing-key": dead,
+                    "x-dead-letter-strategy": "at-least-once",
+                    "x-overflow": "reject-publish",
+                }
+                rpc(channel.queue_declare, queue=lane, durable=True, arguments=arguments)
+                rpc(channel.queue_bind, queue=lane, exchange=EXCHANGE, routing_key=lane)
+
+    def _publish(self, outgoing: Sequence[tuple[str, str, bytes, pika.BasicProperties]]) -> None:
+        with self._publishing:
+            for start in range(0, len(outgoing), PUBLISH_CHUNK):
+                self._publish_chunk(outgoing[start : start + PUBLISH_CHUNK])
+
+    def _publish_chunk(self, chunk: Sequence[tuple[str, str, bytes, pika.BasicProperties]]) -> None:
+        def send(done: Future[Any]) -> None:
+            self._all_confirmed = done
+            self._refused.clear()
+            self._unconfirmed = set(range(self._published + 1, self._published + 1 + len(chunk)))
+            self._published += len(chunk)
+            for exchange, key, body, properties in chunk:
+                self._channel.basic_publish(exchange, key, body, properties, mandatory=True)
+
+        self._connection.call(send)
+        if self._refused:
+            raise BrokerUnavailable(
+                f"RabbitMQ at {self._connection.address} refused {len(self._refused)} messages: {self._refused[0]}"
+            )
+
+    def _on_confirm(self, frame: Any) -> None:
+        tag, method = frame.method.delivery_tag, frame.method
+        confirmed = {t for t in self._unconfirmed if t <= tag} if method.multiple else {tag}
+        if isinstance(method, pika.spec.Basic.Nack):
+            self._refused.append("not confirmed")
+        self._unconfirmed -= confirmed
+        if not self._unconfirmed and self._all_confirmed and not self._all_confirmed.done():
+            self._all_confirmed.set_result(None)
+
+    def _on_return(self, _channel: Any, method: Any, _properties: Any, _body: bytes) -> None:
+        self._refused.append(f"{method.reply_text} ({method.routing_key})")
+
+
+def _properties(message_id: str | None, headers: dict[str, Any]) -> pika.BasicProperties:
+    return pika.BasicProperties(
+        message_id=message_id, headers=headers, content_type="application/json", delivery_mode=2
+    )
+
+
+class RabbitDrain:
+    """Takes batches until the budget is spent.
+
+    Consuming is cancelled before the last batch is handed out, and what had been prefetched by then is handed out
+    too: on a quorum queue a message given back counts as a delivery. So a drain may exceed its messages by what
+    it prefetched (two batches).
+    """
+
+    def __init__(self, broker: RabbitBroker, queue: str, budget: DrainBudget) -> None:
+        self._broker, self._budget = broker, budget
+        self._connection = broker._connection
+        self._queue = queue.removesuffix(".dead")
+        self._inbox: deque[Delivery] = deque()
+        self._urgent: deque[Delivery] = deque()
+        self._arrived = threading.Condition()
+        self._taken = 0
+        self._cancelled = False
+        self._started = self._last_seen = time.monotonic()
+        self._channel = self._connection.open_channel()
+        prefetch = min(2 * budget.batch_size, max(1, budget.messages))
+        self._connection.rpc(self._channel.basic_qos, prefetch_count=prefetch)
+        lanes = [queue] if queue.endswith(".dead") else [urgent_lane(queue), queue]
+        self._tags = [self._consume(lane) for lane in lanes]
+
+    def _consume(self, lane: str) -> str:
+        urgent = lane.endswith(".urgent")
+        inbox = self._urgent if urgent else self._inbox
+
+        def on_message(_channel: Any, method: Any, properties: Any, body: bytes) -> None:
+            headers = properties.headers or {}
+            failed_at = headers.get("x-first-failed-at")
+            with self._arrived:
+                inbox.append(
+                    Delivery(
+                        queue=self._queue,
+                        body=body,
+                        message_id=properties.message_id,
+                        attempts=int(headers.get("x-attempts", 0)),
+                        first_failed_at=datetime.fromisoformat(failed_at) if failed_at else None,
+                        deliveries=int(headers.get("x-delivery-count", 0)),
+                        urgent=urgent,
+                        tag=method.delivery_tag,
+                    )
+                )
+                self._arrived.notify()
+
+        answer = self._connection.call(
+            lambda future: self._channel.basic_consume(lane, on_message_callback=on_message, callback=future.set_result)
+        )
+        tag: str = answer.method.consumer_tag
+        return tag
+
+    @property
+    def finished(self) -> bool:
+        return self._cancelled and not self._waiting
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._inbox) + len(self._urgent)
+
+    def take(self, wait_seconds: float) -> list[Delivery]:
+        self._connection.check()
+        self._stop_when_spent()
+        with self._arrived:
+            if self._arrived.wait_for(lambda: self._waiting or self._cancelled, wait_seconds) and not self._cancelled:
+                self._arrived.wait_for(lambda: self._waiting >= self._budget.batch_size, LINGER_SECONDS)
+            self._connection.check()
+            batch: list[Delivery] = []
+            for inbox in (self._urgent, self._inbox):
+                while inbox and len(batch) < self._budget.batch_size:
+                    batch.append(inbox.popleft())
+        if batch:
+            self._taken += len(batch)
+            self._last_seen = time.monotonic()
+        return batch
+
+    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
+        self._settle(deliveries, lambda tag: self._channel.basic_ack(tag))
+
+    def retry_later(self, deliveries: Sequence[Delivery], delay: timedelta, *, failed: bool = True) -> None:
+        exchange = self._broker._delay_queue(tier_for(delay, self._broker._tiers))
+        outgoing = []
+        for delivery in deliveries:
+            first = delivery.first_failed_at or datetime.now(UTC)
+            headers = {"x-attempts": delivery.attempts + failed, "x-first-failed-at": first.isoformat()}
+            lane = urgent_lane(delivery.queue) if delivery.urgent else delivery.queue
+            outgoing.append((exchange, lane, delivery.body, _properties(delivery.message_id, headers)))
+        self._broker._publish(outgoing)
+        self.acknowledge(deliveries)
+
+    def dead_letter(self, deliveries: Sequence[Delivery]) -> None:
+        self._settle(deliveries, lambda tag: self._channel.basic_reject(tag, requeue=False))
+
+    def _settle(self, deliveries: Sequence[Delivery], settle: Callable[[int], None]) -> None:
+        def settle_all() -> None:
+            for delivery in deliveries:
+                settle(delivery.tag)
+
+        if deliveries:
+            self._connection.do(settle_all)
+
+    def stop(self) -> None:
+        if not self._cancelled:
+            for tag in self._tags:
+                self._connection.rpc(self._channel.basic_cancel, consumer_tag=tag)
+            self._cancelled = True
+
+    def _stop_when_spent(self) -> None:
+        now = time.monotonic()
+        idle = not self._waiting and now - self._last_seen >= self._budget.idle_seconds
+        spent = self._taken + self._waiting >= self._budget.messages
+        if spent or idle or now - self._started >= self._budget.seconds:
+            self.stop()
+
+    def close(self) -> None:
+        """Close the channel; the broker takes back what was not settled."""
+        with suppress(BrokerUnavailable):
+            self._connection.call(self._close_channel)
+
+    def _close_channel(self, done: Future[Any]) -> None:
+        if not self._channel.is_open:
+            done.set_result(None)
+            return
+
+        def closed(*_: object) -> None:
+            if not done.done():
+                done.set_result(None)
+
+        self._channel.add_on_close_callback(closed)
+        self._channel.close()
