@@ -1,0 +1,36 @@
+"""What can go wrong with a request, told apart by what to do next: the clients raise, the drains decide."""
+
+from datetime import datetime
+
+
+class ServiceError(Exception):
+    """A service did not give what was asked for."""
+
+
+class Unavailable(ServiceError):
+    """5xx, no answer, a broken body: the same request may well succeed later."""
+
+
+class Throttled(ServiceError):
+    """We are to wait: a 420, a 429, an empty token bucket or a pause that another process was told. Nobody's fault."""
+
+    def __init__(self, reason: str, until: datetime) -> None:
+        super().__init__(f"{reason}; until {until:%F %T} UTC")
+        self.reason = reason
+        self.until = until
+
+
+class Refused(ServiceError):
+    """A 4xx that no repetition changes."""
+
+
+class Gone(Refused):
+    """404 for a record: it never was, or it is no more."""
+
+
+class InvalidHash(Refused):
+    """ESI does not know this pair of killmail_id and killmail_hash (400, 404 or 422)."""
+
+
+class Forbidden(Refused):
+    """401 or 403: not without a token, or not with this one."""

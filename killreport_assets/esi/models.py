@@ -1,0 +1,153 @@
+"""The ESI bodies that we keep, as pydantic models: only the fields that end up in a table.
+
+Shapes of compatibility date 2026-08-18; a test compares them with the official specification. A killmail's shape is
+in store/killmail_body.py, where every source's killmails are checked.
+"""
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from killreport_assets.esi.errors import Unavailable
+
+
+class EsiBody(BaseModel):
+    """A body of ESI's; what we do not keep is ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Alliance(EsiBody):
+    """`GET /alliances/{alliance_id}`."""
+
+    name: str
+    ticker: str
+    creator_id: int
+    creator_corporation_id: int
+    date_founded: datetime
+    executor_corporation_id: int | None = None
+    faction_id: int | None = None
+
+
+class TaxRates(EsiBody):
+    """Percentages from 0 to 100, since 2026-07-21."""
+
+    isk: float
+    loyalty_point: float
+
+
+class Corporation(EsiBody):
+    """`GET /corporations/{corporation_id}`, the shape since 2026-07-21."""
+
+    name: str
+    ticker: str
+    member_count: int
+    state: str
+    type: str
+    tax_rates: TaxRates
+    war_eligible: bool
+    home_station_id: int
+    alliance_id: int | None = None
+    ceo_id: int | None = None
+    creator_id: int | None = None
+    enlisted_faction_id: int | None = None
+    date_founded: datetime | None = None
+    url: str | None = None
+
+
+class Character(EsiBody):
+    """`GET /characters/{character_id}`, the shape since 2026-06-09."""
+
+    name: str
+    corporation_id: int
+    birthday: datetime
+    gender: str
+    race_id: int
+    bloodline_id: int
+    achievement_score: int
+    alliance_id: int | None = None
+    faction_id: int | None = None
+    security_status: float | None = None
+    corporation_title: str | None = None
+
+
+class DogmaAttribute(EsiBody):
+    """One attribute of a type."""
+
+    attribute_id: int
+    value: float
+
+
+class Type(EsiBody):
+    """`GET /universe/types/{type_id}`."""
+
+    type_id: int
+    name: str
+    group_id: int
+    published: bool
+    market_group_id: int | None = None
+    volume: float | None = None
+    packaged_volume: float | None = None
+    mass: float | None = None
+    capacity: float | None = None
+    portion_size: int | None = None
+    dogma_attributes: list[DogmaAttribute] = []
+
+
+class Group(EsiBody):
+    """`GET /universe/groups/{group_id}`."""
+
+    group_id: int
+    name: str
+    category_id: int
+    published: bool
+
+
+class Category(EsiBody):
+    """`GET /universe/categories/{category_id}`."""
+
+    category_id: int
+    name: str
+    published: bool
+
+
+class System(EsiBody):
+    """`GET /universe/systems/{system_id}`."""
+
+    system_id: int
+    name: str
+    constellation_id: int
+    security_status: float
+
+
+class Constellation(EsiBody):
+    """`GET /universe/constellations/{constellation_id}`."""
+
+    constellation_id: int
+    name: str
+    region_id: int
+
+
+class Region(EsiBody):
+    """`GET /universe/regions/{region_id}`."""
+
+    region_id: int
+    name: str
+
+
+Body = TypeVar("Body", bound=EsiBody)
+
+
+def parse(model: type[Body], body: Any, what: str) -> Body:
+    """Read a body.
+
+    Raises:
+        Unavailable: it is not of the model's shape; says where.
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the body"
+        raise Unavailable(f"{what}: unexpected shape, {where}: {first['msg']}") from None

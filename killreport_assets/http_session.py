@@ -1,0 +1,79 @@
+"""The one HTTP session: User-Agent, timeouts, pooling, and the guard of the real services.
+
+What to ask and how often is for esi/ and sources/; nothing here waits or retries.
+"""
+
+from importlib import metadata
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from killreport_assets import __version__
+from killreport_assets.errors import UserError
+from killreport_assets.esi.errors import Unavailable
+from killreport_assets.settings import Settings, is_loopback
+
+CONNECT_SECONDS = 5.0
+
+
+def user_agent(settings: Settings) -> str:
+    """Who asks, as CCP wants it: name, version, and an e-mail where there is one."""
+    requests_version = metadata.version("requests")
+    return f"KillReport/{__version__} ({settings.contact or 'sandbox'}) requests/{requests_version}"
+
+
+class HttpSession:
+    """A pooled session that talks to real services only when it can say who it is."""
+
+    def __init__(self, settings: Settings, pool_size: int = 20) -> None:
+        self._settings = settings
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = user_agent(settings)
+        self._session.headers["Accept-Encoding"] = "gzip"
+        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=pool_size)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def request(self, method: str, url: str, **arguments: Any) -> requests.Response:
+        """Send one request; any status is an answer.
+
+        Raises:
+            Unavailable: no answer in time, or the connection broke.
+            UserError: a real service was about to be asked without `KILLREPORT_CONTACT`.
+        """
+        if not is_loopback(url) and not self._settings.contact:
+            raise UserError(
+                f"no request goes to {url.split('/')[2]} without a contact: set KILLREPORT_CONTACT to your e-mail"
+            )
+        try:
+            return self._session.request(
+                method, url, timeout=(CONNECT_SECONDS, self._settings.http_timeout), **arguments
+            )
+        except requests.Timeout:
+            raise Unavailable(f"{url}: no answer in {self._settings.http_timeout:g} s") from None
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as broken:
+            raise Unavailable(f"{url}: {_shortly(broken)}") from None
+        except requests.exceptions.ContentDecodingError:
+            raise Unavailable(f"{url}: the answer's compression is broken") from None
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+
+def _shortly(error: Exception) -> str:
+    text = str(error)
+    return "connection refused" if "Connection refused" in text else text.split("(Caused by ")[-1].rstrip(")")
+
+
+def json_body(response: requests.Response) -> Any:
+    """The decoded body.
+
+    Raises:
+        Unavailable: it is not JSON, for example cut off in the middle.
+    """
+    try:
+        return response.json()
+    except ValueError:
+        raise Unavailable(f"{response.url}: the answer is broken JSON ({len(response.content)} bytes)") from None
