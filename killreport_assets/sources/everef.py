@@ -1,0 +1,104 @@
+"""EVE Ref's archives: one tar.bz2 for each day of killmail_time, rewritten when late killmails come."""
+
+import json
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import requests
+import urllib3
+
+from killreport_assets.esi.errors import Gone, Unavailable
+from killreport_assets.http_session import HttpSession, json_body
+from killreport_assets.settings import Settings
+from killreport_assets.store.killmail_body import KillmailBody
+
+ADDED_BY_EVEREF = ("killmail_hash", "http_last_modified")
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An open day: its ETag, and its killmails as they are read from the wire."""
+
+    etag: str
+    bodies: Iterator[KillmailBody]
+
+
+class EveRef:
+    """Reads EVE Ref's killmail archives."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = f"{settings.everef_url}/killmails"
+        self._session = HttpSession(settings)
+
+    def totals(self) -> dict[date, int]:
+        """How many killmails the archive of each day holds.
+
+        Raises:
+            Unavailable: it cannot be read.
+        """
+        body = json_body(self._get(f"{self._url}/totals.json"))
+        try:
+            return {_day(day): int(count) for day, count in body.items()}
+        except (AttributeError, ValueError):
+            raise Unavailable(f"{self._url}/totals.json: unexpected shape") from None
+
+    def etag(self, day: date) -> str | None:
+        """The archive's present ETag, without reading it."""
+        response = self._get(self._archive_url(day), method="HEAD")
+        return response.headers.get("ETag")
+
+    def open(self, day: date) -> Archive:
+        """Open a day's archive; its bodies are streamed, never the whole day in memory.
+
+        Raises:
+            Gone: there is none of that day.
+            Unavailable: it cannot be read; also raised by the iterator when the stream breaks off.
+        """
+        response = self._get(self._archive_url(day), stream=True)
+        return Archive(response.headers.get("ETag", ""), _members(response))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _archive_url(self, day: date) -> str:
+        return f"{self._url}/{day:%Y}/killmails-{day:%Y-%m-%d}.tar.bz2"
+
+    def _get(self, url: str, method: str = "GET", *, stream: bool = False) -> requests.Response:
+        response = self._session.request(method, url, stream=stream)
+        if response.status_code == 404:
+            raise Gone(f"{url}: 404")
+        if response.status_code != 200:
+            raise Unavailable(f"{url}: {response.status_code}")
+        return response
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def _members(response: requests.Response) -> Iterator[KillmailBody]:
+    try:
+        with response, tarfile.open(fileobj=response.raw, mode="r|bz2") as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isfile() else None
+                if content is not None:
+                    yield read_member(content.read())
+    except (tarfile.TarError, EOFError, OSError, urllib3.exceptions.HTTPError) as broken:
+        raise Unavailable(f"{response.url}: the archive breaks off ({broken or type(broken).__name__})") from None
+
+
+def read_member(content: bytes) -> KillmailBody:
+    """One member: ESI's body with two fields more. A broken one goes to the writer as text, which rejects it."""
+    try:
+        member: Any = json.loads(content)
+    except ValueError:
+        return KillmailBody(content.decode(errors="replace"), None)
+    if not isinstance(member, dict):
+        return KillmailBody(member, None)
+    recorded_hash = member.get("killmail_hash")
+    body = {name: value for name, value in member.items() if name not in ADDED_BY_EVEREF}
+    return KillmailBody(body, recorded_hash if isinstance(recorded_hash, str) else None)

@@ -1,0 +1,50 @@
+"""Storing a day of EVE Ref's archives: in chunks, and noted as read only when the whole day was."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from itertools import islice
+
+from sqlalchemy.engine import Engine
+
+from killreport_assets.esi.errors import Gone
+from killreport_assets.sources.everef import EveRef
+from killreport_assets.store.entities import read_versions, write_version
+from killreport_assets.store.killmail_body import KillmailBody
+from killreport_assets.store.killmails import WriteReport, write_killmails
+
+SOURCE = "everef"
+CHUNK = 500
+"""Killmails of one transaction: a few megabytes in memory."""
+
+
+def changed_days(engine: Engine, everef: EveRef, days: Iterable[date]) -> Iterator[date]:
+    """Those of the days whose archive is not the one that was read last, newest first.
+
+    Raises:
+        Unavailable: the archives cannot be asked.
+    """
+    with engine.connect() as connection:
+        read = read_versions(connection, SOURCE)
+    for day in sorted(days, reverse=True):
+        try:
+            known = read.get(f"{day}")
+            if known is None or known != everef.etag(day):
+                yield day
+        except Gone:
+            yield day  # whoever opens it says so
+
+
+def write_archive(engine: Engine, everef: EveRef, day: date, run_id: str | None = None) -> WriteReport:
+    """Store a day's killmails.
+
+    Raises:
+        Gone: there is no archive of this day.
+        Unavailable: it breaks off; what came before is stored, and the day will be read again.
+    """
+    archive = everef.open(day)
+    report = WriteReport()
+    while chunk := list[KillmailBody](islice(archive.bodies, CHUNK)):
+        report.add(write_killmails(engine, chunk, "everef", run_id))
+    with engine.begin() as connection:
+        write_version(connection, SOURCE, f"{day}", archive.etag)
+    return report

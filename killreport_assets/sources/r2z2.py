@@ -1,0 +1,169 @@
+"""R2Z2, zKillboard's live feed: numbered entries with whole bodies. The cursor is in `ops.feed_cursors`.
+
+Shape and manners: R2Z2's own examples and zKillboard's cron/1.r2z2.php.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from killreport_assets.esi.budget import RequestBudget
+from killreport_assets.esi.errors import ServiceError, Throttled, Unavailable
+from killreport_assets.http_session import HttpSession, json_body
+from killreport_assets.settings import Settings
+from killreport_assets.sources.zkb_block import zkillboard_values
+from killreport_assets.store import tables
+from killreport_assets.store.entities import move_cursor, read_cursor, write_zkillboard_values
+from killreport_assets.store.killmail_body import KillmailBody
+from killreport_assets.store.killmails import WriteReport, write_killmails_in
+
+FEED = "r2z2"
+BATCH = 100
+PAUSE_SECONDS = {429: 30.0, 403: 60.0}
+"""How long zKillboard wants to be left alone after these answers."""
+
+
+@dataclass(frozen=True)
+class FeedEntry:
+    """One entry: the body as it came, zKillboard's row when the envelope was readable, and an entry to read again."""
+
+    body: KillmailBody
+    values: dict[str, Any] | None
+    updated_sequence: int | None = None
+
+
+@dataclass
+class FeedReport:
+    """What following the feed did."""
+
+    first_sequence: int
+    next_sequence: int
+    caught_up: bool = False
+    gap: tuple[int, int] | None = None
+    stopped_by: str | None = None
+    written: WriteReport = field(default_factory=WriteReport)
+
+
+class R2z2Feed:
+    """Reads entries, at the shared pace."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._url = settings.r2z2_url
+        self._session = HttpSession(settings)
+        self._budget = RequestBudget(engine, "r2z2", settings.r2z2_max_rps)
+
+    def head(self) -> int:
+        """The newest entry's number, as of up to 51 entries ago.
+
+        Raises:
+            ServiceError: the feed cannot say.
+        """
+        body = self._get("sequence")
+        if not isinstance(body, dict) or not isinstance(body.get("sequence"), int):
+            raise Unavailable("R2Z2: sequence.json has no number")
+        head: int = body["sequence"]
+        return head
+
+    def entry(self, sequence: int) -> FeedEntry | None:
+        """One entry; None when the feed has none of that number (yet, or no more)."""
+        return read_entry(body) if (body := self._get(str(sequence))) is not None else None
+
+    def first_available(self, expired: int, available: int) -> int:
+        """The oldest entry that the feed still has, given one that it has not and one that it has."""
+        while available - expired > 1:
+            middle = (available + expired) // 2
+            if self._get(str(middle)) is None:
+                expired = middle
+            else:
+                available = middle
+        return available
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._budget.flush()
+        self._session.close()
+
+    def _get(self, name: str) -> Any:
+        grant = self._budget.acquire()
+        try:
+            response = self._session.request("GET", f"{self._url}/ephemeral/{name}.json")
+        except Unavailable:
+            self._budget.settle(grant, 0, is_error=True)
+            raise
+        status = response.status_code
+        self._budget.settle(grant, 0, is_error=status >= 400 and status != 404)
+        if status == 404:
+            return None
+        if status in PAUSE_SECONDS:
+            reason = f"R2Z2 answers {status}"
+            raise Throttled(reason, self._budget.pause(PAUSE_SECONDS[status], reason))
+        if status != 200:
+            raise Unavailable(f"{response.url}: {status}")
+        return json_body(response)
+
+
+def read_entry(envelope: Any) -> FeedEntry:
+    """Take an envelope apart; one without a readable killmail goes to the writer as it is, which rejects it."""
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("esi"), dict):
+        return FeedEntry(KillmailBody(envelope, None), None)
+    body, recorded_hash = envelope["esi"], envelope.get("hash")
+    uploaded, updated = envelope.get("uploaded_at"), envelope.get("sequence_updated")
+    killmail_id = body.get("killmail_id")
+    values = None
+    if isinstance(killmail_id, int) and isinstance(uploaded, int):
+        values = zkillboard_values(killmail_id, envelope.get("zkb"), datetime.fromtimestamp(uploaded, UTC))
+    return FeedEntry(
+        KillmailBody(body, recorded_hash if isinstance(recorded_hash, str) else None),
+        values,
+        updated if isinstance(updated, int) else None,
+    )
+
+
+def follow(
+    feed: R2z2Feed, engine: Engine, *, start: int | None = None, most: int = 5_000, run_id: str | None = None
+) -> FeedReport:
+    """Read from the cursor until caught up, `most` entries, or an error; write each batch with its cursor.
+
+    `start` is where to begin when there is no cursor yet; default the head. An entry is handled when it is stored,
+    was there, or is kept as rejected: only then the cursor passes it.
+    """
+    with engine.connect() as connection:
+        cursor = read_cursor(connection, FEED)
+    if cursor is None:
+        cursor = start if start is not None else feed.head()
+    report = FeedReport(cursor, cursor)
+    while not (report.caught_up or report.stopped_by) and report.next_sequence - report.first_sequence < most:
+        batch = _read_batch(feed, report, min(BATCH, most - (report.next_sequence - report.first_sequence)))
+        with engine.begin() as connection:
+            if report.gap:
+                gap = {"feed": FEED, "first_sequence": report.gap[0], "last_sequence": report.gap[1]}
+                connection.execute(sa.dialects.postgresql.insert(tables.feed_gaps).on_conflict_do_nothing(), gap)
+            report.written.add(write_killmails_in(connection, [entry.body for entry in batch], "r2z2", run_id))
+            write_zkillboard_values(connection, [entry.values for entry in batch if entry.values])
+            move_cursor(connection, FEED, report.next_sequence)
+    return report
+
+
+def _read_batch(feed: R2z2Feed, report: FeedReport, size: int) -> list[FeedEntry]:
+    batch: list[FeedEntry] = []
+    try:
+        while len(batch) < size:
+            entry = feed.entry(report.next_sequence)
+            if entry is None:
+                head = feed.head()
+                if head <= report.next_sequence:
+                    report.caught_up = True
+                    break
+                first = feed.first_available(report.next_sequence, head)
+                report.gap = (report.next_sequence, first - 1)
+                report.next_sequence = first
+                continue
+            again = feed.entry(entry.updated_sequence) if entry.updated_sequence is not None else None
+            batch += [entry] if again is None else [entry, again]
+            report.next_sequence += 1
+    except ServiceError as error:
+        report.stopped_by = str(error)
+    return batch
