@@ -1,0 +1,44 @@
+"""What every sandbox service does around its answer: count, fail on demand, cut short on demand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from killreport_assets.sandbox.faults import Faults
+from killreport_assets.sandbox.limits import Statistics
+
+Handler = Callable[[Request], Response]
+
+
+@dataclass
+class Serving:
+    """Shared by the services of one sandbox."""
+
+    faults: Faults
+    statistics: Statistics
+
+    def route(
+        self, service: str, path: str, handler: Handler, methods: tuple[str, ...] = ("GET",),
+        around: Callable[[Request, Handler], Response] | None = None,
+    ) -> Route:  # fmt: skip
+        """A Starlette route of a service; `around` may refuse before the handler and add headers after it."""
+
+        async def endpoint(request: Request) -> Response:
+            self.statistics.arrived(service)
+            kind, failed = await self.faults.before(request)
+            response = failed or (around(request, handler) if around else handler(request))
+            self.statistics.answers[f"{service} {response.status_code}"] += 1
+            if kind == "truncated":
+                return Response(response.body[: len(response.body) // 2], 200, media_type="application/json")
+            return response
+
+        return Route(f"/{service}{path}", endpoint, methods=list(methods))
+
+
+def json_response(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS), status, headers, "application/json")
