@@ -1,0 +1,237 @@
+"""The one drain: take a batch, fetch, write in one transaction, publish what follows, acknowledge.
+
+A crash at any point either redelivers the message or leaves its entities pending for the next scan; every write is
+idempotent. The next batch is fetched while the last one is written; the order within a batch stands.
+"""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from killreport_assets.esi.errors import Gone, Refused, Throttled
+from killreport_assets.ops.publish import publish_pending
+from killreport_assets.ops.work import FRESH, Dead, DrainReport, FollowUp, Task, Work
+from killreport_assets.queues.broker import (
+    DELIVERY_LIMIT,
+    Delivery,
+    Drain,
+    DrainBudget,
+    WorkBroker,
+    dead_letter_queue,
+)
+from killreport_assets.queues.envelope import UnreadableMessage, decode
+from killreport_assets.store import tables
+
+log = logging.getLogger(__name__)
+WAIT_SECONDS = 1.0
+DEAD_BUDGET = DrainBudget(messages=1_000, seconds=30, idle_seconds=0.2, batch_size=100)
+
+
+@dataclass
+class _Batch:
+    fetching: list[tuple[Task, Future[Any]]]
+    dead: list[Dead]
+
+
+class _Outcome:
+    """What became of the messages of one batch, before it is written."""
+
+    def __init__(self) -> None:
+        self.results: list[tuple[Task, Any]] = []
+        self.dead: list[Dead] = []
+        self.retries: list[Task] = []
+        self.parked: list[Task] = []
+
+
+def run_drain(
+    work: Work, broker: WorkBroker, engine: Engine, budget: DrainBudget,
+    *, parallel_fetches: int | None = None, run_id: str | None = None,
+) -> DrainReport:  # fmt: skip
+    """Drain the work's queue until the budget is spent; what was taken is settled, each message exactly once.
+
+    Raises:
+        BrokerUnavailable, sqlalchemy.exc.OperationalError: a server went away; unsettled messages come again.
+    """
+    report = DrainReport()
+    move_given_up(work, broker, engine, run_id)
+    runner = _Runner(work, broker, engine, report, run_id)
+    fetchers = parallel_fetches or work.queue.parallel_fetches
+    with (
+        ThreadPoolExecutor(fetchers, f"fetch-{work.queue.kind}") as pool,
+        broker.drain(work.queue.name, budget) as drain,
+    ):
+        fetched: _Batch | None = None
+        while True:
+            deliveries = [] if drain.finished else drain.take(0.0 if fetched else WAIT_SECONDS)
+            fetching = runner.start(drain, deliveries, pool) if deliveries else None
+            if fetched is not None:
+                runner.settle(drain, fetched)
+            fetched = fetching
+            if fetched is None and drain.finished:
+                break
+    return report
+
+
+class _Runner:
+    def __init__(self, work: Work, broker: WorkBroker, engine: Engine, report: DrainReport, run_id: str | None) -> None:
+        self._work, self._broker, self._engine = work, broker, engine
+        self._report, self._run_id = report, run_id
+        self._retry = work.queue.retry
+
+    def start(self, drain: Drain, deliveries: Sequence[Delivery], pool: ThreadPoolExecutor) -> _Batch:
+        """Read the messages and begin to fetch what is not known already."""
+        tasks, dead = self._read(drain, deliveries)
+        with self._engine.connect() as connection:
+            known = self._work.plan(connection, tasks) if tasks else {}
+        return _Batch([(task, pool.submit(self._fetch, task, known)) for task in tasks], dead)
+
+    def settle(self, drain: Drain, batch: _Batch) -> None:
+        """Write a batch, publish what follows from it, and only then settle its messages."""
+        outcome = self._sort(batch)
+        for queue, messages in self._write(outcome):
+            self._broker.publish(queue.name, messages)
+            self._report.published += len(messages)
+        self._report.published += publish_pending(self._engine, self._broker, run_id=self._run_id)
+        done = [task.delivery for task, _ in outcome.results] + [dead.delivery for dead in outcome.dead]
+        drain.acknowledge(done)
+        for task in outcome.retries:
+            drain.retry_later([task.delivery], self._retry.delay_after(task.delivery.attempts + 1))
+        if outcome.parked and self._report.throttled_until is not None:
+            drain.stop()
+            pause = max(self._report.throttled_until - datetime.now(UTC), timedelta())
+            drain.retry_later([task.delivery for task in outcome.parked], pause, failed=False)
+        self._report.outcomes["retried"] += len(outcome.retries)
+        self._report.outcomes["parked"] += len(outcome.parked)
+        self._report.outcomes["dead"] += len(outcome.dead)
+        log.info("%s: %s", self._work.queue.name, dict(self._report.outcomes))
+
+    def _read(self, drain: Drain, deliveries: Sequence[Delivery]) -> tuple[list[Task], list[Dead]]:
+        tasks, dead, given_up = [], [], []
+        for delivery in deliveries:
+            if delivery.deliveries >= DELIVERY_LIMIT:
+                given_up.append(delivery)
+                continue
+            try:
+                tasks.append(Task(delivery, decode(delivery.body, self._work.queue.kind)))
+            except UnreadableMessage as unreadable:
+                dead.append(Dead(delivery, None, "unreadable message", str(unreadable)))
+        if given_up:
+            drain.dead_letter(given_up)
+            move_given_up(self._work, self._broker, self._engine, self._run_id)
+            self._report.outcomes["dead"] += len(given_up)
+        return tasks, dead
+
+    def _fetch(self, task: Task, known: dict[str, Any]) -> Any:
+        mine = known.get(task.message.message_id)
+        if mine is FRESH:
+            return FRESH
+        if self._report.throttled_until is not None and self._report.throttled_until > datetime.now(UTC):
+            raise Throttled("this drain was told to wait", self._report.throttled_until)
+        return self._work.fetch(task, mine)
+
+    def _sort(self, batch: _Batch) -> _Outcome:
+        outcome = _Outcome()
+        outcome.dead += batch.dead
+        for task, future in batch.fetching:
+            error = future.exception()
+            if error is None:
+                outcome.results.append((task, future.result()))
+            elif isinstance(error, Gone):
+                outcome.results.append((task, error))
+            elif isinstance(error, Throttled):
+                self._report.throttled_until = max(self._report.throttled_until or error.until, error.until)
+                outcome.parked.append(task)
+            elif isinstance(error, Refused):
+                outcome.dead.append(Dead(task.delivery, task.message, "refused", str(error)))
+            elif self._retry.is_spent(task.delivery.attempts + 1):
+                outcome.dead.append(Dead(task.delivery, task.message, "attempts spent", _said(error)))
+            else:
+                outcome.retries.append(task)
+                self._report.note_error(_said(error))
+        return outcome
+
+    def _write(self, outcome: _Outcome) -> list[FollowUp]:
+        try:
+            return self._write_together(outcome.results, outcome.dead)
+        except (sa.exc.DataError, sa.exc.IntegrityError):
+            return self._write_one_by_one(outcome)
+
+    def _write_one_by_one(self, outcome: _Outcome) -> list[FollowUp]:
+        """Something in the batch cannot be stored: find it, so that it costs nothing else."""
+        results, outcome.results = outcome.results, []
+        follow_ups = []
+        for task, result in results:
+            try:
+                follow_ups += self._write_together([(task, result)], [])
+                outcome.results.append((task, result))
+            except (sa.exc.DataError, sa.exc.IntegrityError) as refused:
+                reason = str(refused.orig).splitlines()[0]
+                outcome.dead.append(Dead(task.delivery, task.message, "cannot be stored", reason))
+        return follow_ups + self._write_together([], outcome.dead)
+
+    def _write_together(self, results: list[tuple[Task, Any]], dead: list[Dead]) -> list[FollowUp]:
+        counted, follow_ups = DrainReport(), []
+        with self._engine.begin() as connection:
+            if results:
+                follow_ups = self._work.store(connection, results, counted, self._run_id)
+            if dead:
+                _write_dead_letters(connection, dead, self._run_id)
+                self._bury(connection, dead)
+        self._report.add(counted)
+        for letter in dead:
+            self._report.note_error(f"{letter.reason}: {letter.error}")
+        return follow_ups
+
+    def _bury(self, connection: Connection, dead: list[Dead]) -> None:
+        if tasks := [Task(letter.delivery, letter.message) for letter in dead if letter.message]:
+            self._work.bury(connection, tasks, self._run_id)
+
+
+def move_given_up(work: Work, broker: WorkBroker, engine: Engine, run_id: str | None) -> int:
+    """Move what the queue's dead-letter queue holds into `ops.dead_letters`; returns how many that were."""
+    name = dead_letter_queue(work.queue.name)
+    if broker.depth(work.queue.name).dead == 0:
+        return 0
+    moved = 0
+    with broker.drain(name, DEAD_BUDGET) as drain:
+        while deliveries := drain.take(WAIT_SECONDS):
+            letters, tasks = [], []
+            for delivery in deliveries:
+                error = f"handed out {DELIVERY_LIMIT} times without being settled: its drains died"
+                letters.append(Dead(delivery, None, "delivery limit", error))
+                try:
+                    tasks.append(Task(delivery, decode(delivery.body, work.queue.kind)))
+                except UnreadableMessage:
+                    log.warning("%s: an unreadable message was given up on", name)
+            with engine.begin() as connection:
+                _write_dead_letters(connection, letters, run_id)
+                if tasks:
+                    work.bury(connection, tasks, run_id)
+            drain.acknowledge(deliveries)
+            moved += len(deliveries)
+    return moved
+
+
+def _write_dead_letters(connection: Connection, dead: Sequence[Dead], run_id: str | None) -> None:
+    now = datetime.now(UTC)
+    insert = sa.dialects.postgresql.insert(tables.dead_letters).on_conflict_do_nothing()
+    connection.execute(insert, [
+        {
+            "queue": letter.delivery.queue, "message_id": letter.delivery.message_id,
+            "body": letter.delivery.body.decode(errors="replace").replace("\x00", "\\u0000"),
+            "reason": letter.reason, "error": letter.error.replace("\x00", "")[:2_000],
+            "attempts": letter.delivery.attempts + 1,
+            "first_failed_at": letter.delivery.first_failed_at or now, "run_id": run_id,
+        }
+        for letter in dead
+    ])  # fmt: skip
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

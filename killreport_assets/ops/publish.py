@@ -1,0 +1,64 @@
+"""Publishing: pending entities to their info queues, and work that somebody asked for by id."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy.engine import Engine
+
+from killreport_assets.queues.broker import BrokerUnavailable, WorkBroker
+from killreport_assets.queues.catalogue import BY_KIND, KILLMAILS, WorkQueue
+from killreport_assets.queues.envelope import Cause, Message
+from killreport_assets.store.lineage import PendingEntity, claim_pending, confirm_published, release_claims
+
+log = logging.getLogger(__name__)
+CLAIM_AT_ONCE = 5_000
+
+
+def publish_pending(engine: Engine, broker: WorkBroker, *, run_id: str | None = None) -> int:
+    """Publish every pending entity that nobody else has claimed; returns how many.
+
+    The claim is committed before anything is published, so two that do this at once never publish the same; a claim
+    whose taker dies expires.
+
+    Raises:
+        BrokerUnavailable: the claims are given back.
+    """
+    published = 0
+    while True:
+        with engine.begin() as connection:
+            claimed = claim_pending(connection, CLAIM_AT_ONCE)
+        if not claimed:
+            return published
+        by_kind: dict[str, list[PendingEntity]] = defaultdict(list)
+        for entity in claimed:
+            by_kind[entity.kind].append(entity)
+        try:
+            for kind, entities in by_kind.items():
+                broker.publish(BY_KIND[kind].name, [_message(entity, run_id) for entity in entities])
+        except BrokerUnavailable:
+            with engine.begin() as connection:
+                release_claims(connection, claimed)
+            raise
+        with engine.begin() as connection:
+            confirm_published(connection, claimed)
+        published += len(claimed)
+
+
+def _message(entity: PendingEntity, run_id: str | None) -> Message:
+    return Message(kind=entity.kind, id=entity.entity_id, cause=Cause(killmail_id=entity.killmail_id, run_id=run_id))
+
+
+def killmail_messages(hashes: Mapping[int, str], run_id: str | None) -> list[Message]:
+    """Messages for killmails that are known by id and hash only."""
+    cause = Cause(run_id=run_id)
+    return [Message(kind=KILLMAILS.kind, id=id_, hash=hash_, cause=cause) for id_, hash_ in hashes.items()]
+
+
+def publish_ids(
+    broker: WorkBroker, queue: WorkQueue, ids: Iterable[int], *, run_id: str | None = None, urgent: bool = False
+) -> int:
+    """Publish work that somebody asked for by id; returns how many messages that were."""
+    messages = [Message(kind=queue.kind, id=id_, cause=Cause(run_id=run_id)) for id_ in ids]
+    broker.publish(queue.name, messages, urgent=urgent)
+    return len(messages)
