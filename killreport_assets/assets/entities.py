@@ -1,0 +1,47 @@
+"""The assets raw/alliances, raw/corporations, raw/characters and raw/types.
+
+Each is the consuming op of its info queue: materializing it publishes what is pending and drains the queue.
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+from sqlalchemy.engine import Engine
+
+from killreport_assets.assets.external import ESI, queue_key
+from killreport_assets.assets.metadata import asset_key, drain_metadata, table_metadata, table_spec
+from killreport_assets.esi.client import EsiClient
+from killreport_assets.ops.consume import DrainConfig, fail_when_all_failed
+from killreport_assets.ops.drain import run_drain
+from killreport_assets.ops.entity_work import EntityWork
+from killreport_assets.ops.publish import publish_ids, publish_pending
+from killreport_assets.queues.broker import WorkBroker
+from killreport_assets.queues.catalogue import ENTITY_QUEUES, WorkQueue
+from killreport_assets.settings import load_settings
+from killreport_assets.store import tables
+
+
+def _entity_asset(queue: WorkQueue) -> dg.AssetsDefinition:
+    table = tables.DIMENSIONS[queue.kind]
+    spec = table_spec(table, "entities", [queue_key(queue), ESI])
+
+    @dg.multi_asset(name=f"consume_{queue.name}", specs=[spec], op_tags={"killreport/queue": queue.name})
+    def consume(
+        context: dg.AssetExecutionContext, config: DrainConfig, database: dg.ResourceParam[Engine],
+        broker: dg.ResourceParam[WorkBroker], esi: dg.ResourceParam[EsiClient],
+    ) -> Iterator[dg.MaterializeResult[None]]:  # fmt: skip
+        publish_pending(database, broker, run_id=context.run_id)
+        publish_ids(broker, queue, config.ids, run_id=context.run_id, urgent=True)
+        work = EntityWork(queue.kind, esi, load_settings().entity_ttl_days)
+        report = run_drain(
+            work, broker, database, config.budget,
+            parallel_fetches=config.parallel_fetches, run_id=context.run_id,
+        )  # fmt: skip
+        metadata = drain_metadata(report)
+        fail_when_all_failed(report, metadata)
+        yield dg.MaterializeResult(asset_key(table), metadata=metadata | table_metadata(database, table))
+
+    return consume
+
+
+ENTITY_ASSETS = [_entity_asset(queue) for queue in ENTITY_QUEUES]

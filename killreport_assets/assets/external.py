@@ -1,0 +1,52 @@
+"""What lies outside Dagster and yet belongs into the graph: feeds, archives, services, and the work queues."""
+
+import dagster as dg
+
+from killreport_assets.assets.metadata import OWNERS, asset_key
+from killreport_assets.queues.catalogue import ENTITY_QUEUES, KILLMAILS, WORK_QUEUES, ZKILLBOARD_CHARACTERS, WorkQueue
+from killreport_assets.store import tables
+
+R2Z2 = dg.AssetKey(["zkillboard", "r2z2"])
+ZKILLBOARD_LISTS = dg.AssetKey(["zkillboard", "lists"])
+EVEREF_KILLMAILS = dg.AssetKey(["everef", "killmails"])
+STATIC_DATA_EXPORT = dg.AssetKey(["ccp", "static_data_export"])
+ESI = dg.AssetKey(["ccp", "esi"])
+
+
+def queue_key(queue: WorkQueue) -> dg.AssetKey:
+    """The external asset of a work queue."""
+    return dg.AssetKey(["queue", queue.name])
+
+
+def _fed_by(queue: WorkQueue) -> list[dg.AssetKey]:
+    if queue in ENTITY_QUEUES:
+        return [asset_key(tables.killmails)]
+    return {KILLMAILS.name: [queue_key(ZKILLBOARD_CHARACTERS)], ZKILLBOARD_CHARACTERS.name: [ZKILLBOARD_LISTS]}[
+        queue.name
+    ]
+
+
+SOURCES = [
+    dg.AssetSpec(key, description=description, group_name="sources", owners=OWNERS, kinds={"http"})
+    for key, description in (
+        (R2Z2, "zKillboard's live feed of whole killmails"),
+        (ZKILLBOARD_LISTS, "zKillboard's lists of somebody's killmails"),
+        (EVEREF_KILLMAILS, "EVE Ref's daily killmail archives"),
+        (STATIC_DATA_EXPORT, "CCP's static data export"),
+        (ESI, "EVE's API"),
+    )
+]
+QUEUES = [
+    dg.AssetSpec(
+        queue_key(queue), description=f"Work queue: {queue.description}", group_name="queues", owners=OWNERS,
+        kinds={"rabbitmq"}, deps=_fed_by(queue),
+    )
+    for queue in WORK_QUEUES
+]  # fmt: skip
+LINEAGE = [
+    dg.AssetSpec(
+        asset_key(tables.enrichments), description=tables.enrichments.comment, group_name="lineage", owners=OWNERS,
+        kinds={"postgres"}, deps=[asset_key(tables.killmails), *(asset_key(t) for t in tables.DIMENSIONS.values())],
+    )
+]  # fmt: skip
+EXTERNAL_ASSETS = [*SOURCES, *QUEUES, *LINEAGE]

@@ -1,0 +1,57 @@
+"""What every asset shows of itself in the UI: column schema, row count, a preview, what a drain did."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from killreport_assets.ops.work import DrainReport
+from killreport_assets.store.previews import newest_rows, row_count
+
+OWNERS = ["team:killreport"]
+Metadata = dict[str, dg.MetadataValue | int | str]
+
+
+def asset_key(table: sa.Table) -> dg.AssetKey:
+    """The asset key of a table."""
+    return dg.AssetKey([str(table.schema), table.name])
+
+
+def table_spec(table: sa.Table, group: str, deps: list[dg.AssetKey], **arguments: object) -> dg.AssetSpec:
+    """The asset of a table: its comment is the description, its columns the schema."""
+    columns = [dg.TableColumn(c.name, str(c.type).lower(), description=c.comment) for c in table.columns]
+    return dg.AssetSpec(
+        asset_key(table), description=table.comment, group_name=group, owners=OWNERS, kinds={"python", "postgres"},
+        deps=deps, metadata={"dagster/column_schema": dg.TableSchema(columns=columns)}, **arguments,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def table_metadata(engine: Engine, table: sa.Table) -> Metadata:
+    """Row count and a small preview."""
+    return {
+        "dagster/row_count": row_count(engine, table),
+        "preview": dg.MetadataValue.md(newest_rows(engine, table).to_markdown(index=False)),
+    }
+
+
+def drain_metadata(report: DrainReport) -> Metadata:
+    """What a drain did: counts by outcome, the killmails that it was about, a sample, the first errors."""
+    metadata: Metadata = {"taken": report.taken, "published": report.published}
+    metadata |= {name: count for name, count in report.outcomes.items() if count}
+    metadata |= {f"rows written: {name}": count for name, count in report.rows.items() if count}
+    if report.first_killmail is not None and report.last_killmail is not None:
+        metadata |= {"first killmail": report.first_killmail, "last killmail": report.last_killmail}
+    if report.throttled_until is not None:
+        metadata["throttled until"] = f"{report.throttled_until:%F %T} UTC"
+    if report.sample:
+        metadata["sample"] = dg.MetadataValue.md(_markdown(report.sample))
+    if report.errors:
+        metadata["errors"] = dg.MetadataValue.md("\n".join(f"- {error}" for error in report.errors))
+    return metadata
+
+
+def _markdown(rows: list[Mapping[str, object]] | list[dict[str, object]]) -> str:
+    import pandas as pd
+
+    return pd.DataFrame(rows).to_markdown(index=False)

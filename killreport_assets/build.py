@@ -1,0 +1,38 @@
+"""The only place that wires: resources into assets, jobs, schedules, sensors and checks. Tests override parts here."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from killreport_assets.assets.entities import ENTITY_ASSETS
+from killreport_assets.assets.external import EXTERNAL_ASSETS
+from killreport_assets.assets.killmails import killmails
+from killreport_assets.assets.static_data import static_data
+from killreport_assets.checks.killmails import CHECKS
+from killreport_assets.jobs import JOBS
+from killreport_assets.resources import build_resources
+from killreport_assets.schedules import build_schedules
+from killreport_assets.sensors.backlog import build_backlog_sensors
+from killreport_assets.sensors.feed import build_feed_sensor
+from killreport_assets.settings import Settings, load_settings
+
+
+def build_defs(
+    settings: Settings | None = None, *, resource_overrides: Mapping[str, object] | None = None
+) -> dg.Definitions:
+    """The platform's code location.
+
+    Raises:
+        UserError: a setting is wrong.
+    """
+    settings = settings or load_settings()
+    return dg.Definitions(
+        assets=[killmails, *ENTITY_ASSETS, static_data, *EXTERNAL_ASSETS],
+        asset_checks=CHECKS,
+        jobs=JOBS,
+        schedules=build_schedules(settings),
+        sensors=[build_feed_sensor(settings), *build_backlog_sensors(settings)],
+        resources={**build_resources(), **(resource_overrides or {})},
+        # A run's steps share their process: a drain is one step, and a second process would cost seconds for nothing.
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,44 @@
+"""Checks of what was stored and of what could not be."""
+
+import dagster as dg
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from killreport_assets.assets.metadata import asset_key
+from killreport_assets.store import tables
+
+
+def _count(database: Engine, query: str) -> int:
+    with database.connect() as connection:
+        count: int = connection.execute(sa.text(query)).scalar_one()
+    return count
+
+
+@dg.asset_check(asset=asset_key(tables.killmails))
+def every_killmail_has_one_final_blow(database: dg.ResourceParam[Engine]) -> dg.AssetCheckResult:
+    """Each stored killmail has its attackers, exactly one with the final blow."""
+    wrong = _count(database, """
+        select count(*) from raw.killmails k where 1 <> (
+            select count(*) filter (where a.final_blow) from raw.killmail_attackers a
+            where a.killmail_id = k.killmail_id and a.killmail_time = k.killmail_time)
+    """)  # fmt: skip
+    return dg.AssetCheckResult(passed=wrong == 0, metadata={"killmails": wrong})
+
+
+@dg.asset_check(asset=asset_key(tables.killmails))
+def no_killmail_was_rejected(database: dg.ResourceParam[Engine]) -> dg.AssetCheckResult:
+    """Nothing is kept in ops.rejected_killmails; a warning, for a source may well be wrong."""
+    rejected = _count(database, "select count(*) from ops.rejected_killmails")
+    return dg.AssetCheckResult(
+        passed=rejected == 0, severity=dg.AssetCheckSeverity.WARN, metadata={"rejected": rejected}
+    )
+
+
+@dg.asset_check(asset=asset_key(tables.enrichments))
+def no_message_is_dead(database: dg.ResourceParam[Engine]) -> dg.AssetCheckResult:
+    """Nothing is kept in ops.dead_letters."""
+    dead = _count(database, "select count(*) from ops.dead_letters")
+    return dg.AssetCheckResult(passed=dead == 0, metadata={"dead letters": dead})
+
+
+CHECKS = [every_killmail_has_one_final_blow, no_killmail_was_rejected, no_message_is_dead]

@@ -1,0 +1,59 @@
+"""`killreport dev`: Dagster's UI and daemon over the data, with a living sandbox beside them."""
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from killreport_assets.errors import UserError
+from killreport_assets.instance import WORKSPACE, enter_dagster_environment
+from killreport_assets.main_command import use_sandbox
+from killreport_assets.settings import load_settings
+from killreport_assets.store.database import open_database
+
+GRPC_SECONDS = "120"
+
+
+def serve(out: Console, *, live: bool, release_every: float) -> None:
+    """Serve until interrupted.
+
+    Raises:
+        UserError: a setting is wrong, a server does not start, or the database is of the other origin.
+    """
+    settings = load_settings()
+    with ExitStack() as stack:
+        if not live and settings.origin != "sandbox":
+            from killreport_assets.sandbox.app import SandboxProcess
+
+            feed = settings.absolute_home / "sandbox-feed"
+            settings.absolute_home.mkdir(parents=True, exist_ok=True)
+            use_sandbox(stack.enter_context(SandboxProcess(settings.sandbox_port, feed, release_every)).urls)
+            settings = load_settings()
+        if live and not settings.contact:
+            raise UserError("live services are asked: set KILLREPORT_CONTACT to your e-mail first")
+        open_database(settings).dispose()
+        enter_dagster_environment(settings)
+        os.environ.setdefault("DAGSTER_GRPC_TIMEOUT_SECONDS", GRPC_SECONDS)
+        _prepare_storage()
+        out.print(f"Dagster's UI: [bold]http://127.0.0.1:{settings.webserver_port}[/]  (Ctrl-C ends it)")
+        dagster = Path(sys.executable).with_name("dagster")
+        command = [str(dagster), "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(settings.webserver_port)]
+        server = subprocess.Popen(command)
+        try:
+            code = server.wait()
+        except KeyboardInterrupt:
+            server.wait()  # Ctrl-C reached it too
+            return
+        if code:
+            raise UserError(f"Dagster ended with {code}; is port {settings.webserver_port} taken?")
+
+
+def _prepare_storage() -> None:
+    """Create Dagster's tables before its processes start, so that they do not race to do so."""
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        instance.get_runs_count()

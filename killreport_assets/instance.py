@@ -1,0 +1,63 @@
+"""Dagster's home: `HOME/dagster/dagster.yaml`, and the environment in which Dagster's processes are to run."""
+
+import os
+from pathlib import Path
+
+from killreport_assets.settings import Settings
+from killreport_assets.store.database import create_missing_databases, database_urls
+
+DAGSTER_URL = "KILLREPORT_DAGSTER_DATABASE_URL"
+WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
+DAGSTER_YAML = f"""\
+# Written by KillReport at every start; the database's URL, with its password, is only in the environment.
+storage:
+  postgres:
+    postgres_url: {{env: {DAGSTER_URL}}}
+
+concurrency:
+  runs:
+    max_concurrent_runs: 8
+    tag_concurrency_limits:
+      - {{key: killreport/queue, value: {{applyLimitPerUniqueValue: true}}, limit: 3}}
+      - {{key: dagster/backfill, limit: 2}}
+
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 180
+  cancel_timeout_seconds: 120
+  max_runtime_seconds: 7200
+  poll_interval_seconds: 30
+
+# A crashed worker is started once more; what a message needs is the work queues' business.
+run_retries: {{enabled: true, max_retries: 1, retry_on_asset_or_op_failure: false}}
+
+retention:
+  sensor: {{purge_after_days: {{skipped: 1, success: 14, failure: 30}}}}
+  schedule: {{purge_after_days: 30}}
+
+sensors: {{use_threads: true, num_workers: 4}}
+telemetry: {{enabled: false}}
+"""
+
+
+def dagster_environment(settings: Settings) -> dict[str, str]:
+    """Write dagster.yaml and return the variables that Dagster's processes need; both databases exist then.
+
+    Raises:
+        UserError: PostgreSQL cannot be reached.
+    """
+    home = settings.absolute_home / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "dagster.yaml").write_text(DAGSTER_YAML)
+    urls = database_urls(settings)
+    create_missing_databases(urls)
+    return {
+        "DAGSTER_HOME": str(home),
+        "KILLREPORT_HOME": str(settings.absolute_home),
+        DAGSTER_URL: urls.dagster.render_as_string(hide_password=False),
+    }
+
+
+def enter_dagster_environment(settings: Settings) -> None:
+    """Make this process and its children use KillReport's Dagster home."""
+    os.environ.update(dagster_environment(settings))

@@ -1,0 +1,70 @@
+"""`killreport sql`: one read-only statement, its rows as a table, JSON or CSV."""
+
+import csv
+import json
+import sys
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import psycopg
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from killreport_assets.errors import UserError
+from killreport_assets.settings import Settings
+from killreport_assets.store.database import create_missing_databases, database_urls
+
+
+class OutputFormat(StrEnum):
+    """How rows are printed."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+
+
+def run_statement(out: Console, settings: Settings, statement: str, output: OutputFormat) -> None:
+    """Run the statement and print its rows.
+
+    Raises:
+        UserError: PostgreSQL refuses it; says why.
+    """
+    urls = database_urls(settings)
+    create_missing_databases(urls)
+    url = urls.killreport.set(drivername="postgresql").render_as_string(hide_password=False)
+    options = "-c default_transaction_read_only=on -c timezone=UTC"
+    try:
+        with psycopg.connect(url, options=options) as connection:
+            # A prepared statement is one statement: nothing can follow that would lift the read-only.
+            cursor = connection.execute(statement.encode(), prepare=True)
+            names = [column.name for column in cursor.description or []]
+            rows = cursor.fetchall() if cursor.description else []
+    except psycopg.Error as refused:
+        raise UserError(f"PostgreSQL: {str(refused).strip()}") from None
+    if output is OutputFormat.json:
+        objects = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
+        sys.stdout.write(json.dumps(objects, indent=1) + "\n")
+    elif output is OutputFormat.csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(names)
+        writer.writerows([["" if value is None else _plain(value) for value in row] for row in rows])
+    else:
+        table = Table(*names, header_style="bold")
+        for row in rows:
+            table.add_row(*("" if value is None else escape(str(_plain(value))) for value in row))
+        out.print(table)
+        out.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON knows it."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, list):
+        return [_plain(element) for element in value]
+    return value if isinstance(value, str | int | float | bool | dict | None) else str(value)
