@@ -1,0 +1,11 @@
+select
+    alliance_id,
+    alliance_name,
+    alliance_ticker,
+    creator_id,
+    creator_corporation_id,
+    executor_corporation_id,
+    date_founded,
+    is_gone,
+    fetched_at
+from {{ ref('stg_alliances') }}

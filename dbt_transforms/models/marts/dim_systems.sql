@@ -1,0 +1,13 @@
+select
+    systems.system_id,
+    systems.system_name,
+    systems.security_status,
+    systems.constellation_id,
+    constellations.constellation_name,
+    systems.region_id,
+    regions.region_name
+from {{ ref('stg_systems') }} as systems
+left join {{ ref('stg_constellations') }} as constellations
+    on systems.constellation_id = constellations.constellation_id
+left join {{ ref('stg_regions') }} as regions
+    on systems.region_id = regions.region_id

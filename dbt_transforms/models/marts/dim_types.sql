@@ -1,0 +1,19 @@
+select
+    item_types.type_id,
+    item_types.type_name,
+    item_types.group_id,
+    item_groups.group_name,
+    item_groups.category_id,
+    categories.category_name,
+    item_types.market_group_id,
+    item_types.meta_group_id,
+    item_types.is_published,
+    item_types.volume,
+    item_types.mass,
+    item_types.meta_level,
+    item_types.tech_level
+from {{ ref('stg_types') }} as item_types
+left join {{ ref('stg_groups') }} as item_groups
+    on item_types.group_id = item_groups.group_id
+left join {{ ref('stg_categories') }} as categories
+    on item_groups.category_id = categories.category_id

@@ -1,0 +1,20 @@
+select
+    corporation_id,
+    name as corporation_name,
+    ticker as corporation_ticker,
+    alliance_id,
+    ceo_id,
+    creator_id,
+    enlisted_faction_id,
+    home_station_id,
+    member_count,
+    state as corporation_state,
+    type as corporation_type,
+    date_founded,
+    tax_rate_isk,
+    tax_rate_loyalty_point,
+    war_eligible,
+    url,
+    fetched_at,
+    gone_at is not null as is_gone
+from {{ source('raw', 'corporations') }}

@@ -1,0 +1,20 @@
+select
+    killmail_id,
+    killmail_time,
+    {{ utc_date('killmail_time') }} as killmail_date,
+    killmail_hash,
+    solar_system_id,
+    moon_id,
+    war_id,
+    victim_character_id,
+    victim_corporation_id,
+    victim_alliance_id,
+    victim_faction_id,
+    victim_ship_type_id,
+    victim_damage_taken,
+    position_x,
+    position_y,
+    position_z,
+    source,
+    stored_at
+from {{ source('raw', 'killmails') }}

@@ -1,0 +1,4 @@
+select
+    region_id,
+    name as region_name
+from {{ source('raw', 'regions') }}

@@ -1,0 +1,49 @@
+"""Where the dbt project is, what it must know of the settings, and its manifest. Imports no dagster."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from killreport_assets.errors import UserError
+
+PROJECT = Path(__file__).parents[2] / "dbt_transforms"
+MANIFEST = PROJECT / "target" / "manifest.json"
+DBT = Path(sys.executable).with_name("dbt")
+
+
+def dbt_environment(database: URL) -> dict[str, str]:
+    """The environment variables by which profiles.yml reaches the database."""
+    host = database.query.get("host") or database.host or "localhost"
+    return {
+        "KILLREPORT_DBT_HOST": str(host),
+        "KILLREPORT_DBT_PORT": str(database.port or 5432),
+        "KILLREPORT_DBT_USER": database.username or "postgres",
+        "KILLREPORT_DBT_PASSWORD": database.password or "",
+        "KILLREPORT_DBT_DATABASE": database.database or "killreport",
+    }
+
+
+def ensure_manifest() -> Path:
+    """The project's manifest, parsed anew when a file of the project is newer. Needs no database.
+
+    Raises:
+        UserError: dbt is missing, or the project does not parse; what dbt said is quoted.
+    """
+    if not DBT.exists():
+        raise UserError("dbt is not installed: pip install 'killreport-assets[dbt]'")
+    if MANIFEST.exists() and MANIFEST.stat().st_mtime > max(file.stat().st_mtime for file in _sources()):
+        return MANIFEST
+    arguments = [str(DBT), "--quiet", "parse", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    parsed = subprocess.run(arguments, capture_output=True, text=True, check=False, env=os.environ)
+    if parsed.returncode:
+        raise UserError(f"the dbt project does not parse:\n{parsed.stdout}{parsed.stderr}")
+    return MANIFEST
+
+
+def _sources() -> list[Path]:
+    folders = ("models", "macros", "tests")
+    files = [file for folder in folders for file in (PROJECT / folder).rglob("*") if file.is_file()]
+    return [*files, PROJECT / "dbt_project.yml", PROJECT / "profiles.yml"]
