@@ -99,7 +99,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _one_origin(self) -> "Settings":
-        if len({is_loopback(getattr(self, name)) for name in SERVICES if name in self.model_fields_set}) > 1:
+        if len({is_loopback(getattr(self, name)) for name in SERVICES}) > 1:
             raise ValueError("some service URLs are local and some are not: sandbox and live data must not meet")
         return self
 

@@ -42,6 +42,7 @@ def build_app(
     feed = LiveFeed(world, MadeKillmails(world, seed, profile), state)
     faults, statistics = Faults(), Statistics()
     serving = Serving(faults, statistics)
+    esi = SandboxEsi(world, feed, serving)
 
     async def show_statistics(_request: Request) -> Response:
         return JSONResponse(statistics.as_json())
@@ -52,6 +53,12 @@ def build_app(
         except ValueError as wrong:
             return JSONResponse({"error": str(wrong)}, 400)
         return JSONResponse({"latency": faults.latency, "rules": len(faults.rules)})
+
+    async def reset(_request: Request) -> Response:
+        faults.set({})
+        statistics.reset()
+        esi.reset()
+        return JSONResponse({})
 
     async def release(request: Request) -> Response:
         return JSONResponse({"head": feed.release(int(request.query_params.get("count", "1")))})
@@ -71,9 +78,10 @@ def build_app(
     control = [
         Route("/sandbox/statistics", show_statistics),
         Route("/sandbox/faults", set_faults, methods=["PUT"]),
+        Route("/sandbox/reset", reset, methods=["POST"]),
         Route("/sandbox/release", release, methods=["POST"]),
     ]
-    services = [*SandboxEsi(world, feed, serving).routes(), *SandboxFeeds(world, feed, serving).routes()]
+    services = [*esi.routes(), *SandboxFeeds(world, feed, serving).routes()]
     return Starlette(routes=[*control, *services], lifespan=living)
 
 

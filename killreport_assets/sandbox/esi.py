@@ -37,6 +37,11 @@ class SandboxEsi:
         self._killmail_bucket = Bucket(KILLMAIL)
         self.entity = lru_cache(maxsize=50_000)(self._entity)
 
+    def reset(self) -> None:
+        """Forget what was spent."""
+        self._errors = ErrorLimit()
+        self._killmail_bucket = Bucket(KILLMAIL)
+
     def routes(self) -> list[Route]:
         """Its routes, without trailing slashes as in the specification."""
         simple: dict[str, Handler] = {

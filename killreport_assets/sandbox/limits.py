@@ -100,6 +100,12 @@ class Statistics:
         self.requests[service] += 1
         self.most_in_a_second[service] = max(self.most_in_a_second[service], len(recent))
 
+    def reset(self) -> None:
+        """Count from zero."""
+        for counted in (self.requests, self.answers, self.bodies, self.most_in_a_second, self.violations):
+            counted.clear()
+        self._recent.clear()
+
     def as_json(self) -> dict[str, object]:
         """Everything, for `/sandbox/statistics`."""
         names = ("requests", "answers", "bodies", "most_in_a_second", "violations")

@@ -66,7 +66,9 @@ class EmbeddedPostgres:
 
     def url(self, database: str, driver: str) -> str:
         """The SQLAlchemy URL over the unix socket; `driver` is psycopg or psycopg2."""
-        return f"postgresql+{driver}://postgres@/{database}?host={quote(str(self._socket_directory()), safe='/')}"
+        host = quote(str(self._socket_directory()), safe="/")
+        port = f"&port={self.tcp_port}" if self.tcp_port else ""  # the socket's name has the port in it
+        return f"postgresql+{driver}://postgres@/{database}?host={host}{port}"
 
     def tcp_url(self, database: str) -> str | None:
         """A plain URL with the password for tools that know no sockets, None without `--tcp`."""

@@ -19,7 +19,7 @@ def dbt_environment(database: URL) -> dict[str, str]:
     host = database.query.get("host") or database.host or "localhost"
     return {
         "KILLREPORT_DBT_HOST": str(host),
-        "KILLREPORT_DBT_PORT": str(database.port or 5432),
+        "KILLREPORT_DBT_PORT": str(database.query.get("port") or database.port or 5432),
         "KILLREPORT_DBT_USER": database.username or "postgres",
         "KILLREPORT_DBT_PASSWORD": database.password or "",
         "KILLREPORT_DBT_DATABASE": database.database or "killreport",

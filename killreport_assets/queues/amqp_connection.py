@@ -1,0 +1,128 @@
+"""One AMQP connection on a thread of its own (pika), for the RabbitMQ adapter.
+
+pika's objects belong to one thread. Here that is a thread which does nothing but I/O, so heartbeats are answered
+whatever the drain's owner is busy with, and a thousand messages are confirmed in one round trip.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
+from typing import Any
+
+import pika
+from pika.exceptions import AMQPError
+
+from killreport_assets.queues.broker import BrokerUnavailable
+
+ANSWER_SECONDS = 30.0
+
+
+class AmqpConnection:
+    """One AMQP connection on an I/O thread; every public method may be called from any other thread."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parameters = pika.URLParameters(url)
+        except Exception as wrong:
+            raise BrokerUnavailable(f"KILLREPORT_AMQP_URL cannot be read: {type(wrong).__name__}") from None
+        self.address = f"{parameters.host}:{parameters.port}"
+        self._waiting: set[Future[Any]] = set()
+        self._broken: BrokerUnavailable | None = None
+        self._opened: Future[Any] = self._future()
+        self._closed = threading.Event()
+        self._connection = pika.SelectConnection(
+            parameters,
+            on_open_callback=lambda _: self._opened.set_result(None),
+            on_open_error_callback=lambda _, error: self._break(error),
+            on_close_callback=lambda _, error: self._break(error),
+        )
+        self._thread = threading.Thread(target=self._run, name="rabbitmq-io", daemon=True)
+        self._thread.start()
+        self._result(self._opened)
+
+    def _run(self) -> None:
+        try:
+            self._connection.ioloop.start()
+        except Exception as error:  # whatever ends the loop must reach those who wait for it
+            self._break(error)
+        finally:
+            self._closed.set()
+
+    def _break(self, error: BaseException) -> None:
+        text = str(error) or repr(error)
+        self._broken = self._broken or BrokerUnavailable(f"RabbitMQ at {self.address}: {text}")
+        for future in list(self._waiting):
+            if not future.done():
+                future.set_exception(self._broken)
+        with suppress(Exception):
+            self._connection.ioloop.stop()
+
+    def _future(self) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._waiting.add(future)
+        future.add_done_callback(self._waiting.discard)
+        if self._broken:
+            future.set_exception(self._broken)
+        return future
+
+    def _result(self, future: Future[Any]) -> Any:
+        try:
+            return future.result(ANSWER_SECONDS)
+        except FutureTimeoutError:
+            raise BrokerUnavailable(f"RabbitMQ at {self.address} did not answer in {ANSWER_SECONDS:.0f} s") from None
+        except AMQPError as error:
+            raise BrokerUnavailable(f"RabbitMQ at {self.address}: {error or type(error).__name__}") from error
+
+    def check(self) -> None:
+        """Raise what broke the connection, if anything did."""
+        if self._broken:
+            raise self._broken
+
+    def call(self, start: Callable[[Future[Any]], object]) -> Any:
+        """Run `start` on the I/O thread and wait until somebody completes the future that it is given."""
+        future = self._future()
+
+        def guarded() -> None:
+            try:
+                start(future)
+            except Exception as error:  # goes to the caller, not to the I/O loop
+                if not future.done():
+                    future.set_exception(error)
+
+        if not future.done():
+            self._connection.ioloop.add_callback_threadsafe(guarded)
+        return self._result(future)
+
+    def do(self, action: Callable[[], object]) -> None:
+        """Run `action` on the I/O thread and wait until it has run."""
+
+        def act(future: Future[Any]) -> None:
+            action()
+            future.set_result(None)
+
+        self.call(act)
+
+    def rpc(self, method: Callable[..., object], **arguments: Any) -> Any:
+        """Call a pika method that takes a callback and wait for the broker's answer."""
+        return self.call(lambda future: method(**arguments, callback=future.set_result))
+
+    def open_channel(self) -> Any:
+        """A new channel; one that the broker closes breaks everything that waits for it."""
+        channel = self.call(lambda future: self._connection.channel(on_open_callback=future.set_result))
+        self.do(lambda: channel.add_on_close_callback(self._channel_closed))
+        return channel
+
+    def _channel_closed(self, channel: Any, reason: Exception) -> None:
+        if isinstance(reason, pika.exceptions.ChannelClosedByBroker):
+            self._break(reason)
+
+    def close(self) -> None:
+        if self._broken is None:
+            self._connection.ioloop.add_callback_threadsafe(self._close_now)
+            self._closed.wait(5)
+
+    def _close_now(self) -> None:
+        if self._connection.is_open:
+            self._connection.close()

@@ -1,0 +1,103 @@
+"""Fixtures of every tier, and what holds the tiers apart: a unit test that opens a socket fails."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import Engine
+
+from killreport_assets.sandbox.app import SandboxProcess
+from killreport_assets.settings import Settings, load_settings
+from killreport_assets.store.embedded import EmbeddedPostgres
+from killreport_assets_tests.support import rabbitmq
+from killreport_assets_tests.support.databases import Databases
+from killreport_assets_tests.support.sandbox import Sandbox
+
+IS_CI = os.environ.get("CI") == "true"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with its tier."""
+    for item in items:
+        tier = Path(item.path).parent.name
+        item.add_marker(pytest.mark.unit if tier == "unit" else pytest.mark.servers)
+
+
+@pytest.fixture(autouse=True)
+def _tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("KILLREPORT_", "DAGSTER_"))]:
+        monkeypatch.delenv(name)
+    if request.node.get_closest_marker("unit"):
+
+        def refuse(*_: object, **__: object) -> None:
+            raise AssertionError("a unit test opens no sockets: move it to servers/")
+
+        monkeypatch.setattr(socket.socket, "connect", refuse)
+        monkeypatch.setattr(socket.socket, "bind", refuse)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """One embedded PostgreSQL for all tests."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("home"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: EmbeddedPostgres) -> Databases:
+    """Makes databases on it."""
+    return Databases(postgres)
+
+
+@pytest.fixture
+def engine(databases: Databases) -> Iterator[Engine]:
+    """A fresh, migrated database."""
+    with databases.fresh() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def rabbit_node() -> Iterator[rabbitmq.RabbitNode]:
+    """A private RabbitMQ node; without the package its tests are skipped, in CI they fail."""
+    if not rabbitmq.is_installed():
+        message = "Debian's package rabbitmq-server is not installed: apt install rabbitmq-server"
+        pytest.fail(message) if IS_CI else pytest.skip(message)
+    node = rabbitmq.RabbitNode()
+    try:
+        yield node.start()
+    finally:
+        node.remove()
+
+
+@pytest.fixture(scope="session")
+def _sandbox_process() -> Iterator[SandboxProcess]:
+    with SandboxProcess() as process:
+        yield process
+
+
+@pytest.fixture
+def sandbox(_sandbox_process: SandboxProcess) -> Iterator[Sandbox]:
+    """A sandbox without faults."""
+    control = Sandbox(_sandbox_process)
+    yield control
+    control.reset()
+
+
+@pytest.fixture
+def settings(sandbox: Sandbox, engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    """Settings that point at the sandbox and at the fresh database, in the environment too."""
+    environment = sandbox.urls | {
+        "KILLREPORT_DATABASE_URL": engine.url.render_as_string(hide_password=False),
+        "KILLREPORT_HOME": str(tmp_path),
+        "KILLREPORT_ESI_MAX_RPS": "500",
+        "KILLREPORT_ZKILLBOARD_MAX_RPS": "100",
+        "KILLREPORT_R2Z2_MAX_RPS": "200",
+        "KILLREPORT_HTTP_TIMEOUT": "2",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()

@@ -1,0 +1,1 @@
+"""Tests of what Dagster sees: definitions, assets, sensors, checks."""

@@ -1,0 +1,1 @@
+"""Tests of store, queues, esi, sources and ops against real servers."""

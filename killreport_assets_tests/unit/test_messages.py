@@ -1,0 +1,77 @@
+"""Messages, retries and the catalogue."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from killreport_assets.queues.catalogue import BY_KIND, WORK_QUEUES
+from killreport_assets.queues.envelope import Cause, Message, UnreadableMessage, decode
+from killreport_assets.queues.retry import DELAY_TIERS, RetryPolicy, tier_for
+
+
+@given(
+    st.sampled_from(sorted(BY_KIND)), st.integers(1, 2**63 - 1), st.none() | st.text("0123456789abcdef", min_size=40)
+)
+def test_what_is_encoded_is_decoded(kind: str, id_: int, hash_: str | None) -> None:
+    message = Message(kind=kind, id=id_, hash=hash_, cause=Cause(killmail_id=id_, run_id="run"))
+    assert decode(message.encode(), kind) == message
+
+
+def test_a_message_is_the_documented_json() -> None:
+    body = json.loads(Message(kind="character", id=7, cause=Cause(killmail_id=1, run_id="r")).encode())
+    assert body.pop("requested_at")
+    assert body == {"schema": 1, "kind": "character", "id": 7, "cause": {"killmail_id": 1, "run_id": "r"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"\xff\xfe", "not JSON"),
+        (b'{"schema": 1, "kind": "char', "not JSON"),
+        (b"[1]", "a JSON object is expected"),
+        (b'{"kind": "character", "id": 7}', "unknown message schema None"),
+        (b'{"schema": 2, "kind": "character", "id": 7}', "unknown message schema 2; this version knows 1"),
+        (b'{"schema": 1, "kind": "character"}', "id: Field required"),
+        (b'{"schema": 1, "kind": "character", "id": "7"}', "id: "),
+        (b'{"schema": 1, "kind": "character", "id": 0}', "id: "),
+        (b'{"schema": 1, "kind": "type", "id": 7}', "a message of kind 'type' in a queue of 'character'"),
+    ],
+)
+def test_an_unreadable_message_says_why(body: bytes, says: str) -> None:
+    with pytest.raises(UnreadableMessage) as error:
+        decode(body, "character")
+    assert says in str(error.value)
+
+
+@given(st.binary())
+def test_no_bytes_whatever_raise_anything_else(body: bytes) -> None:
+    with pytest.raises(UnreadableMessage):
+        decode(body, "character")
+
+
+def test_the_catalogue_is_that_of_the_design() -> None:
+    assert {queue.name: queue.parallel_fetches for queue in WORK_QUEUES} == {
+        "zkillboard_character_queue": 1,
+        "esi_killmail_queue": 10,
+        "esi_alliance_info_queue": 3,
+        "esi_corporation_info_queue": 5,
+        "esi_character_info_queue": 10,
+        "esi_type_info_queue": 10,
+    }
+
+
+def test_delays_grow_and_attempts_end() -> None:
+    policy = RetryPolicy(max_attempts=5)
+    delays = [policy.delay_after(attempts) for attempts in range(1, 6)]
+    assert delays == sorted(delays)
+    assert [policy.is_spent(attempts) for attempts in (1, 4, 5)] == [False, False, True]
+
+
+@given(st.timedeltas(timedelta(0), timedelta(hours=2)))
+def test_a_delay_waits_in_the_shortest_tier_that_is_long_enough(delay: timedelta) -> None:
+    tier = DELAY_TIERS[tier_for(delay, DELAY_TIERS)]
+    assert tier >= delay or tier == DELAY_TIERS[-1]
+    assert all(shorter < delay for shorter in DELAY_TIERS if shorter < tier)
