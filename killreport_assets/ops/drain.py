@@ -5,6 +5,7 @@ idempotent. The next batch is fetched while the last one is written; the order w
 """
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -106,9 +107,9 @@ class _Runner:
             drain.stop()
             pause = max(self._report.throttled_until - datetime.now(UTC), timedelta())
             drain.retry_later([task.delivery for task in outcome.parked], pause, failed=False)
-        self._report.outcomes["retried"] += len(outcome.retries)
-        self._report.outcomes["parked"] += len(outcome.parked)
-        self._report.outcomes["dead"] += len(outcome.dead)
+        self._report.outcomes += Counter(
+            retried=len(outcome.retries), parked=len(outcome.parked), dead=len(outcome.dead)
+        )
         log.info("%s: %s", self._work.queue.name, dict(self._report.outcomes))
 
     def _read(self, drain: Drain, deliveries: Sequence[Delivery]) -> tuple[list[Task], list[Dead]]:

@@ -41,6 +41,8 @@ class FeedReport:
 
     first_sequence: int
     next_sequence: int
+    entries: int = 0
+    """Entries that were read, in order."""
     caught_up: bool = False
     gap: tuple[int, int] | None = None
     stopped_by: str | None = None
@@ -135,8 +137,8 @@ def follow(
     if cursor is None:
         cursor = start if start is not None else feed.head()
     report = FeedReport(cursor, cursor)
-    while not (report.caught_up or report.stopped_by) and report.next_sequence - report.first_sequence < most:
-        batch = _read_batch(feed, report, min(BATCH, most - (report.next_sequence - report.first_sequence)))
+    while not (report.caught_up or report.stopped_by) and report.entries < most:
+        batch = _read_batch(feed, report, min(report.entries + BATCH, most))
         with engine.begin() as connection:
             if report.gap:
                 gap = {"feed": FEED, "first_sequence": report.gap[0], "last_sequence": report.gap[1]}
@@ -147,10 +149,10 @@ def follow(
     return report
 
 
-def _read_batch(feed: R2z2Feed, report: FeedReport, size: int) -> list[FeedEntry]:
+def _read_batch(feed: R2z2Feed, report: FeedReport, most: int) -> list[FeedEntry]:
     batch: list[FeedEntry] = []
     try:
-        while len(batch) < size:
+        while report.entries < most:
             entry = feed.entry(report.next_sequence)
             if entry is None:
                 head = feed.head()
@@ -164,6 +166,7 @@ def _read_batch(feed: R2z2Feed, report: FeedReport, size: int) -> list[FeedEntry
             again = feed.entry(entry.updated_sequence) if entry.updated_sequence is not None else None
             batch += [entry] if again is None else [entry, again]
             report.next_sequence += 1
+            report.entries += 1
     except ServiceError as error:
         report.stopped_by = str(error)
     return batch

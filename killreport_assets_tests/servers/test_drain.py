@@ -1,0 +1,279 @@
+"""The drain on real servers: killmail to queue to entity, failures by kind, and nothing lost on the way."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from killreport_assets.esi.client import EsiClient
+from killreport_assets.ops.drain import run_drain
+from killreport_assets.ops.entity_work import EntityWork
+from killreport_assets.ops.killmail_work import KillmailWork
+from killreport_assets.ops.publish import killmail_messages, publish_ids, publish_pending
+from killreport_assets.ops.work import DrainReport
+from killreport_assets.ops.zkillboard_work import ZkillboardCharacterWork
+from killreport_assets.queues.broker import DELIVERY_LIMIT, BrokerUnavailable, DrainBudget
+from killreport_assets.queues.catalogue import CHARACTERS, KILLMAILS, TYPES, ZKILLBOARD_CHARACTERS, WorkQueue
+from killreport_assets.queues.envelope import Message
+from killreport_assets.queues.pgmq import PgmqBroker
+from killreport_assets.sandbox.world import BODIES_CHARACTER, IDS_CHARACTER, World
+from killreport_assets.settings import Settings
+from killreport_assets.sources.zkillboard import Zkillboard
+from killreport_assets.store.killmails import write_killmails
+from killreport_assets_tests.support import genuine
+from killreport_assets_tests.support.sandbox import Sandbox
+
+QUICK = DrainBudget(idle_seconds=0.3)
+PATIENT = DrainBudget(idle_seconds=1.5)
+WORLD = World()
+
+
+class Platform:
+    """A database, a broker and an ESI client; drains by queue."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.settings, self.engine = settings, engine
+        self.broker = PgmqBroker(engine, (timedelta(seconds=0.2), timedelta(seconds=0.4)), timedelta(seconds=2))
+        self.esi = EsiClient(settings, engine)
+
+    def entities(self, kind: str, budget: DrainBudget = QUICK) -> DrainReport:
+        """Drain the info queue of a kind."""
+        return run_drain(EntityWork(kind, self.esi, 7), self.broker, self.engine, budget, run_id="drain")
+
+    def killmails(self, budget: DrainBudget = QUICK) -> DrainReport:
+        """Drain the killmail queue."""
+        return run_drain(KillmailWork(self.esi), self.broker, self.engine, budget, run_id="drain")
+
+    def scalar(self, query: str) -> int:
+        """One number."""
+        with self.engine.connect() as connection:
+            value: int = connection.execute(sa.text(query)).scalar_one()
+        return value
+
+    def raw_message(self, queue: WorkQueue, body: str) -> None:
+        """Put a body on a queue that our own code would not publish."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                sa.text("select pgmq.send(:queue, cast(:body as jsonb))"), {"queue": queue.name, "body": body}
+            )
+
+
+@pytest.fixture
+def platform(settings: Settings, engine: Engine) -> Iterator[Platform]:
+    """A platform against the sandbox."""
+    made = Platform(settings, engine)
+    yield made
+    made.esi.close()
+
+
+def test_pending_entities_are_filled_in_and_their_lineage_completed(platform: Platform, sandbox: Sandbox) -> None:
+    write_killmails(platform.engine, genuine.bodies(60), "everef", "ingest")
+    wanted = platform.scalar("select count(*) from ops.entity_pending where entity_kind = 'character'")
+    assert publish_pending(platform.engine, platform.broker, run_id="publish") > wanted
+    report = platform.entities("character", PATIENT)
+    assert report.outcomes == {"stored": wanted}
+    assert platform.scalar("select count(*) from raw.characters where name like 'Sandbox Pilot %'") == wanted
+    assert platform.scalar("select count(*) from ops.entity_pending where entity_kind = 'character'") == 0
+    completed = """
+        select count(*) from ops.enrichments where entity_kind = 'character' and outcome = 'stored'
+        and enriched_at >= requested_at and consuming_run = 'drain' and publishing_run = 'ingest' and attempts = 1
+        and queue = 'esi_character_info_queue' and message_id = 'character:' || entity_id
+    """
+    assert platform.scalar(completed) == platform.scalar(
+        "select count(*) from ops.enrichments where entity_kind = 'character'"
+    )
+    assert set(sandbox.statistics()["bodies"].values()) == {1}
+    assert sandbox.statistics()["violations"] == {}
+    assert len(report.sample) == 50
+    assert report.first_killmail == 435341
+
+
+def test_pending_is_published_once(platform: Platform) -> None:
+    write_killmails(platform.engine, genuine.bodies(20), "everef")
+    assert publish_pending(platform.engine, platform.broker) > 0
+    assert publish_pending(platform.engine, platform.broker) == 0
+
+
+def test_a_claim_whose_taker_died_expires(platform: Platform) -> None:
+    write_killmails(platform.engine, genuine.bodies(5), "everef")
+    with platform.engine.begin() as connection:
+        connection.execute(sa.text("update ops.entity_pending set claimed_at = now() - interval '11 minutes'"))
+    assert publish_pending(platform.engine, platform.broker) > 0
+
+
+def test_a_broker_that_is_lost_gets_its_claims_back(platform: Platform) -> None:
+    class Lost(PgmqBroker):
+        def publish(self, queue: str, messages: object, *, urgent: bool = False) -> None:
+            raise BrokerUnavailable("gone")
+
+    write_killmails(platform.engine, genuine.bodies(5), "everef")
+    with pytest.raises(BrokerUnavailable):
+        publish_pending(platform.engine, Lost(platform.engine))
+    assert publish_pending(platform.engine, platform.broker) > 0
+
+
+def test_what_is_known_and_fresh_is_not_fetched(platform: Platform, sandbox: Sandbox) -> None:
+    for _ in range(2):
+        publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
+        report = platform.entities("character")
+    assert report.outcomes == {"fresh": 1}
+    assert sandbox.statistics()["requests"]["esi"] == 1
+
+
+def test_what_is_stale_is_asked_for_with_its_etag(platform: Platform, sandbox: Sandbox) -> None:
+    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
+    platform.entities("character")
+    with platform.engine.begin() as connection:
+        connection.execute(sa.text("update raw.characters set fetched_at = now() - interval '8 days'"))
+    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
+    assert platform.entities("character").outcomes == {"stored": 1}
+    assert sandbox.statistics()["answers"] == {"esi 200": 1, "esi 304": 1}
+    assert platform.scalar("select count(*) from raw.characters where fetched_at > now() - interval '1 minute'") == 1
+
+
+def test_a_deleted_character_is_gone_and_not_asked_for_again(platform: Platform, sandbox: Sandbox) -> None:
+    publish_ids(platform.broker, CHARACTERS, [90_000_777])
+    assert platform.entities("character").outcomes == {"gone": 1}
+    assert platform.scalar("select count(*) from raw.characters where gone_at is not null") == 1
+    assert platform.scalar("select count(*) from ops.dead_letters") == 0
+    publish_ids(platform.broker, CHARACTERS, [90_000_777])
+    assert platform.entities("character").outcomes == {"fresh": 1}
+    assert sandbox.statistics()["requests"]["esi"] == 1
+
+
+def test_killmails_come_by_id_and_hash_and_only_once(platform: Platform, sandbox: Sandbox) -> None:
+    hashes = {line["killmail_id"]: line["killmail_hash"] for line in genuine.records()[:30]}
+    for _ in range(2):
+        platform.broker.publish(KILLMAILS.name, killmail_messages(hashes, "run"))
+    report = platform.killmails()
+    assert report.outcomes["stored"] == 30
+    assert report.taken == 60
+    assert platform.killmails().taken == 0
+    assert platform.scalar("select count(*) from raw.killmails where source = 'esi'") == 30
+    assert report.published > 0
+
+
+def test_a_wrong_hash_is_dead_at_once_and_stops_no_other(platform: Platform, sandbox: Sandbox) -> None:
+    good = genuine.record(435341)
+    messages = killmail_messages({4289452: "0" * 40, 435341: good["killmail_hash"]}, None)
+    platform.broker.publish(KILLMAILS.name, [*messages, Message(kind="killmail", id=7)])
+    report = platform.killmails()
+    assert (report.outcomes["stored"], report.outcomes["dead"]) == (1, 2)
+    with platform.engine.connect() as connection:
+        rows = connection.execute(sa.text("select * from ops.dead_letters order by message_id desc")).mappings().all()
+    assert [row["message_id"] for row in rows] == ["killmail:7", "killmail:4289452"]
+    assert "Invalid killmail_id" in rows[1]["error"]
+    assert (rows[1]["reason"], rows[1]["attempts"], rows[1]["queue"]) == ("refused", 1, "esi_killmail_queue")
+
+
+@pytest.mark.parametrize("body", ['{"schema": 99, "kind": "character", "id": 5}', '"no object"', '{"schema": 1}'])
+def test_an_unreadable_message_is_dead_and_stops_no_other(platform: Platform, body: str) -> None:
+    platform.raw_message(CHARACTERS, body)
+    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
+    report = platform.entities("character")
+    assert (report.outcomes["stored"], report.outcomes["dead"]) == (1, 1)
+    assert platform.scalar("select count(*) from ops.dead_letters where reason = 'unreadable message'") == 1
+
+
+def test_a_failing_message_is_tried_again_then_dead_and_costs_no_more_requests(
+    platform: Platform, sandbox: Sandbox
+) -> None:
+    write_killmails(platform.engine, genuine.bodies(3), "everef")
+    poison = 985810621  # a victim among them
+    sandbox.faults({"path": f"/esi/characters/{poison}", "kinds": ["500"]})
+    publish_pending(platform.engine, platform.broker)
+    report = platform.entities("character", PATIENT)
+    assert (report.outcomes["retried"], report.outcomes["dead"]) == (4, 1)
+    assert sandbox.statistics()["answers"]["esi 500"] == 5
+    with platform.engine.connect() as connection:
+        letter = connection.execute(sa.text("select * from ops.dead_letters")).mappings().one()
+        lineage = connection.execute(
+            sa.text("select outcome, enriched_at from ops.enrichments where entity_id = :id"), {"id": poison}
+        ).all()
+    assert (letter["message_id"], letter["reason"], letter["attempts"]) == (f"character:{poison}", "attempts spent", 5)
+    assert "500" in letter["error"]
+    assert letter["first_failed_at"] < letter["died_at"]
+    assert [tuple(row) for row in lineage] == [("dead", None)]
+    with platform.engine.begin() as connection:  # a day later it is still not published again
+        connection.execute(sa.text("update ops.entity_pending set claimed_at = now() - interval '3 days'"))
+    publish_pending(platform.engine, platform.broker)
+    assert f"character:{poison}" not in _message_ids(platform, CHARACTERS)
+
+
+def _message_ids(platform: Platform, queue: WorkQueue) -> set[str]:
+    with platform.engine.connect() as connection:
+        return set(connection.execute(sa.text(f"select headers ->> 'message_id' from pgmq.q_{queue.name}")).scalars())
+
+
+def test_a_run_in_which_everything_failed_says_so(platform: Platform, sandbox: Sandbox) -> None:
+    sandbox.faults({"path": "/esi", "kinds": ["503"]})
+    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER, IDS_CHARACTER])
+    report = platform.entities("character", DrainBudget(idle_seconds=0.1))
+    assert report.failed
+    assert "503" in report.errors[0]
+
+
+def test_throttled_messages_are_parked_uncounted_and_the_drain_ends(platform: Platform, sandbox: Sandbox) -> None:
+    sandbox.faults({"path": "/esi", "kinds": ["420"], "times": 1})
+    publish_ids(platform.broker, CHARACTERS, sorted(WORLD.affiliations)[10:110])
+    report = platform.entities("character", DrainBudget(seconds=60, idle_seconds=30))
+    assert report.throttled_until is not None
+    assert report.outcomes["parked"] > 0
+    assert report.outcomes["retried"] == report.outcomes["dead"] == 0
+    assert not report.failed
+    import time
+
+    time.sleep(2.2)
+    again = platform.entities("character", PATIENT)
+    assert report.outcomes["stored"] + again.outcomes["stored"] == 100
+    assert sandbox.statistics()["violations"] == {}
+
+
+def test_a_body_that_cannot_be_stored_is_dead_and_stops_no_other(platform: Platform) -> None:
+    with platform.engine.begin() as connection:
+        connection.execute(
+            sa.text("alter table raw.characters add check (character_id <> :id)").bindparams(
+                sa.bindparam("id", BODIES_CHARACTER, literal_execute=True)
+            )
+        )
+    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER, IDS_CHARACTER])
+    report = platform.entities("character")
+    assert (report.outcomes["stored"], report.outcomes["dead"]) == (1, 1)
+    assert platform.scalar("select count(*) from ops.dead_letters where reason = 'cannot be stored'") == 1
+
+
+def test_a_message_that_kills_its_drains_is_given_up_on(platform: Platform) -> None:
+    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
+    with platform.engine.begin() as connection:
+        connection.execute(sa.text(f"update pgmq.q_{CHARACTERS.name} set read_ct = {DELIVERY_LIMIT}"))
+    report = platform.entities("character")
+    assert report.outcomes["dead"] == 1
+    assert platform.scalar("select count(*) from ops.dead_letters where reason = 'delivery limit'") == 1
+    assert platform.broker.depth(CHARACTERS.name).dead == 0
+
+
+def test_zkillboard_lists_fill_killmails_and_queue_what_has_only_a_hash(platform: Platform) -> None:
+    publish_ids(platform.broker, ZKILLBOARD_CHARACTERS, [BODIES_CHARACTER, IDS_CHARACTER])
+    work = ZkillboardCharacterWork(Zkillboard(platform.settings, platform.engine))
+    report = run_drain(work, platform.broker, platform.engine, QUICK, run_id="lists")
+    whole, hashes = len(WORLD.part("zkillboard")), len(WORLD.part("zkillboard_ids"))
+    assert report.rows["killmails"] == whole
+    assert platform.broker.depth(KILLMAILS.name).ready == hashes
+    with platform.engine.connect() as connection:
+        syncs = connection.execute(sa.text("select * from ops.syncs order by subject")).mappings().all()
+    assert [(s["subject"], s["listed"], s["stored"], s["queued"], s["outcome"]) for s in syncs] == [
+        (f"character:{BODIES_CHARACTER}", whole, whole, 0, "complete"),
+        (f"character:{IDS_CHARACTER}", hashes, 0, hashes, "complete"),
+    ]
+
+
+def test_types_from_esi_have_their_dogma(platform: Platform) -> None:
+    newest = sorted(WORLD.newest_types)[:5]
+    publish_ids(platform.broker, TYPES, newest)
+    assert platform.entities("type").outcomes == {"stored": 5}
+    with platform.engine.connect() as connection:
+        for row in connection.execute(sa.text("select type_id, name, tech_level, source from raw.types")):
+            wanted = WORLD.by_id("types")[row.type_id]
+            assert (row.name, row.tech_level, row.source) == (wanted["name"], wanted["tech_level"], "esi")
