@@ -151,11 +151,11 @@ def migrate() -> None:
 @app.command("database-url")
 def database_url() -> None:
     """Print what to give to psql or a BI tool; it may hold a password."""
-    from killreport_assets.store.database import DATABASE, database_urls
+    from killreport_assets.store.database import DATABASE, database_urls, libpq_url
     from killreport_assets.store.embedded import EmbeddedPostgres
 
     settings = load_settings()
-    url = database_urls(settings).killreport.set(drivername="postgresql").render_as_string(hide_password=False)
+    url = libpq_url(database_urls(settings).killreport)
     if settings.database_url is None:
         url = EmbeddedPostgres(settings.absolute_home).tcp_url(DATABASE) or url
     print(url)  # noqa: T201 - for other programs: no colours, no wrapping

@@ -1,6 +1,7 @@
 """`killreport dev`: Dagster's UI and daemon over the data, with a living sandbox beside them."""
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -15,6 +16,7 @@ from killreport_assets.settings import load_settings
 from killreport_assets.store.database import open_database
 
 GRPC_SECONDS = "120"
+STOP_SECONDS = 60
 
 
 def serve(out: Console, *, live: bool, release_every: float) -> None:
@@ -41,14 +43,27 @@ def serve(out: Console, *, live: bool, release_every: float) -> None:
         out.print(f"Dagster's UI: [bold]http://127.0.0.1:{settings.webserver_port}[/]  (Ctrl-C ends it)")
         dagster = Path(sys.executable).with_name("dagster")
         command = [str(dagster), "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(settings.webserver_port)]
-        server = subprocess.Popen(command)
+        command += ["--log-level", "warning"]
+        signal.signal(signal.SIGTERM, _interrupt)
+        server = subprocess.Popen(command, start_new_session=True, preexec_fn=_heed_interrupts)
         try:
             code = server.wait()
         except KeyboardInterrupt:
-            server.wait()  # Ctrl-C reached it too
+            out.print("ending Dagster's processes …")
+            server.send_signal(signal.SIGINT)
+            server.wait(STOP_SECONDS)
             return
         if code:
             raise UserError(f"Dagster ended with {code}; is port {settings.webserver_port} taken?")
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _heed_interrupts() -> None:
+    """In the child: a shell that started us in the background had us ignore interrupts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _prepare_storage() -> None:

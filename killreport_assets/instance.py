@@ -37,6 +37,7 @@ retention:
 
 sensors: {{use_threads: true, num_workers: 4}}
 telemetry: {{enabled: false}}
+nux: {{enabled: false}}
 """
 
 

@@ -21,6 +21,7 @@ DELAYED_PATIENCE = 90.0
 """Seconds that a run waits for messages that were put off, before it says that they are left behind."""
 IDLE_SECONDS = 0.5
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""The UI keeps every event; the console has a line a step."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from killreport_assets.errors import UserError
 from killreport_assets.settings import Settings
-from killreport_assets.store.database import create_missing_databases, database_urls
+from killreport_assets.store.database import create_missing_databases, database_urls, libpq_url
 
 
 class OutputFormat(StrEnum):
@@ -34,10 +34,12 @@ def run_statement(out: Console, settings: Settings, statement: str, output: Outp
     """
     urls = database_urls(settings)
     create_missing_databases(urls)
-    url = urls.killreport.set(drivername="postgresql").render_as_string(hide_password=False)
     options = "-c default_transaction_read_only=on -c timezone=UTC"
     try:
-        with psycopg.connect(url, options=options) as connection:
+        with psycopg.connect(libpq_url(urls.killreport), options=options) as connection:
+            if connection.execute("show is_superuser").fetchone() == ("on",):
+                # A superuser's COPY … TO PROGRAM would run even in a transaction that only reads.
+                connection.execute("set role pg_read_all_data")
             # A prepared statement is one statement: nothing can follow that would lift the read-only.
             cursor = connection.execute(statement.encode(), prepare=True)
             names = [column.name for column in cursor.description or []]

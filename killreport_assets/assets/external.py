@@ -39,7 +39,7 @@ SOURCES = [
 QUEUES = [
     dg.AssetSpec(
         queue_key(queue), description=f"Work queue: {queue.description}", group_name="queues", owners=OWNERS,
-        kinds={"rabbitmq"}, deps=_fed_by(queue),
+        kinds={"queue"}, deps=_fed_by(queue),
     )
     for queue in WORK_QUEUES
 ]  # fmt: skip

@@ -1,14 +1,17 @@
 """What every asset shows of itself in the UI: column schema, row count, a preview, what a drain did."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Engine
 
 from killreport_assets.ops.work import DrainReport
 from killreport_assets.store.previews import newest_rows, row_count
 
+POSTGRESQL: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 OWNERS = ["team:killreport"]
 Metadata = dict[str, dg.MetadataValue | int | str]
 
@@ -18,9 +21,15 @@ def asset_key(table: sa.Table) -> dg.AssetKey:
     return dg.AssetKey([str(table.schema), table.name])
 
 
+def _type_name(column: sa.Column[Any]) -> str:
+    """PostgreSQL's name of a column's type."""
+    name: str = column.type.compile(dialect=POSTGRESQL)
+    return name.lower()
+
+
 def table_spec(table: sa.Table, group: str, deps: list[dg.AssetKey], **arguments: object) -> dg.AssetSpec:
     """The asset of a table: its comment is the description, its columns the schema."""
-    columns = [dg.TableColumn(c.name, str(c.type).lower(), description=c.comment) for c in table.columns]
+    columns = [dg.TableColumn(c.name, _type_name(c), description=c.comment) for c in table.columns]
     return dg.AssetSpec(
         asset_key(table), description=table.comment, group_name=group, owners=OWNERS, kinds={"python", "postgres"},
         deps=deps, metadata={"dagster/column_schema": dg.TableSchema(columns=columns)}, **arguments,  # type: ignore[arg-type]

@@ -106,7 +106,7 @@ class SandboxProcess:
 
     def __init__(self, port: int | None = None, state: Path | None = None, release_every: float | None = None) -> None:
         self.port = port or _free_port()
-        if port is not None and _answers(self.port):
+        if port is not None and _is_taken(port):
             raise UserError(f"port {port} is taken: set KILLREPORT_SANDBOX_PORT to another")
         command = [sys.executable, "-m", "killreport_assets.sandbox.app", str(self.port), str(os.getpid())]
         command += ["--state", str(state)] if state else []
@@ -148,6 +148,14 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _is_taken(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def _answers(port: int) -> bool:

@@ -4,6 +4,7 @@ Engines are made here and nowhere else; tables are in tables.py, their versions 
 """
 
 from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine, make_url
@@ -38,6 +39,16 @@ def database_urls(settings: Settings) -> DatabaseUrls:
     if settings.dagster_database_url is not None:
         beside = make_url(settings.dagster_database_url.get_secret_value()).set(drivername="postgresql+psycopg2")
     return DatabaseUrls(own, beside)
+
+
+def libpq_url(url: URL) -> str:
+    """The URL as libpq, psql and BI tools read it, with its password; SQLAlchemy quotes blanks otherwise."""
+    who = quote(url.username or "", safe="")
+    if url.password is not None:
+        who += ":" + quote(str(url.password), safe="")
+    where = f"{url.host or ''}{f':{url.port}' if url.port else ''}"
+    query = f"?{urlencode(dict(url.query), safe='/', quote_via=quote)}" if url.query else ""
+    return f"postgresql://{who}@{where}/{url.database}{query}"
 
 
 def make_engine(url: URL, pool_size: int = 4) -> Engine:

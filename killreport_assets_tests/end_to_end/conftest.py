@@ -1,0 +1,75 @@
+"""The command as a user types it, in homes of its own; the main job's run is shared by the tests that look at it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from killreport_assets_tests.support.postgres15 import ExternalPostgres
+from killreport_assets_tests.support.rabbitmq import RabbitNode
+
+COMMAND = Path(sys.executable).with_name("killreport")
+
+
+@dataclass
+class Home:
+    """A KILLREPORT_HOME and the settings that go with it."""
+
+    path: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run `killreport …`."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("KILLREPORT_", "DAGSTER_"))}
+        environment = clean | {"KILLREPORT_HOME": str(self.path), "COLUMNS": "200"} | self.environment | more
+        return subprocess.run(
+            [str(COMMAND), *arguments], capture_output=True, text=True, check=False, env=environment, timeout=400
+        )
+
+    def sql(self, statement: str) -> list[dict[str, Any]]:
+        """The rows of a statement, by way of `killreport sql --json`."""
+        answer = self.run("sql", "--json", statement)
+        assert answer.returncode == 0, answer.stderr
+        rows: list[dict[str, Any]] = json.loads(answer.stdout)
+        return rows
+
+    def down(self) -> None:
+        """Stop its embedded server."""
+        self.run("down")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A home of a newcomer: nothing is in it."""
+    made = Home(tmp_path / "home")
+    yield made
+    made.down()
+
+
+@pytest.fixture(scope="session")
+def embedded_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, subprocess.CompletedProcess[str]]]:
+    """`killreport run` with nothing configured, once."""
+    made = Home(tmp_path_factory.mktemp("embedded") / "home")
+    yield made, made.run("run")
+    made.down()
+
+
+@pytest.fixture(scope="session")
+def external_run(
+    tmp_path_factory: pytest.TempPathFactory, rabbit_node: RabbitNode
+) -> Iterator[tuple[Home, subprocess.CompletedProcess[str]]]:
+    """The same against a PostgreSQL and a RabbitMQ of the operator's own, once."""
+    postgres = ExternalPostgres()
+    environment = {
+        "KILLREPORT_DATABASE_URL": postgres.url, "KILLREPORT_AMQP_URL": rabbit_node.url,
+        "KILLREPORT_R2Z2_MAX_RPS": "200", "KILLREPORT_ZKILLBOARD_MAX_RPS": "20",
+    }  # fmt: skip
+    made = Home(tmp_path_factory.mktemp("external") / "home", environment)
+    yield made, made.run("run")
+    postgres.remove()

@@ -1,0 +1,170 @@
+"""The commands: help, errors that say what to do, the embedded server, SQL that can only read."""
+
+import json
+import socket
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from killreport_assets.sandbox.app import SandboxProcess
+from killreport_assets_tests.end_to_end.conftest import Home
+from killreport_assets_tests.support.rabbitmq import free_port
+
+COMMANDS = ("run", "dev", "up", "down", "status", "migrate", "database-url", "sql", "sandbox", "settings")
+
+
+def test_help_names_every_command(home: Home) -> None:
+    text = home.run("--help").stdout
+    for command in COMMANDS:
+        assert command in text
+        assert home.run(command, "--help").returncode == 0
+
+
+def test_a_wrong_setting_is_one_line(home: Home) -> None:
+    answer = home.run("run", KILLREPORT_ESI_MAX_RPS="fast")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("error: wrong setting: KILLREPORT_ESI_MAX_RPS: ")
+    assert "Traceback" not in answer.stderr
+    assert not home.path.exists()
+
+
+def test_a_live_run_wants_a_contact_and_starts_nothing_without(home: Home) -> None:
+    answer = home.run("run", "--source", "live")
+    assert answer.returncode == 1
+    assert "set KILLREPORT_CONTACT" in answer.stderr
+    assert not home.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"KILLREPORT_DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/killreport"}, "cannot reach PostgreSQL"),
+        ({"KILLREPORT_AMQP_URL": "amqp://me:hunter2@127.0.0.1:1/"}, "RabbitMQ at 127.0.0.1:1"),
+    ],
+)
+def test_a_server_that_is_not_there_is_one_line_without_its_password(
+    home: Home, settings: dict[str, str], says: str
+) -> None:
+    answer = home.run("run", **settings)
+    assert answer.returncode == 1
+    assert says in answer.stderr
+    assert "hunter2" not in answer.stdout + answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_up_status_down(home: Home) -> None:
+    assert home.run("status").returncode == 1
+    assert "PostgreSQL is up" in home.run("up").stdout
+    assert "PostgreSQL is up" in home.run("up").stdout
+    status = home.run("status")
+    assert (status.returncode, "up (embedded" in status.stdout) == (0, True)
+    assert "is down" in home.run("down").stdout
+    assert "was not running" in home.run("down").stdout
+
+
+def test_any_command_that_needs_the_server_starts_it_and_it_stays(home: Home) -> None:
+    assert "migrated to version" in home.run("migrate").stdout
+    assert "already at version" in home.run("migrate").stdout
+    assert "up (embedded" in home.run("status").stdout
+
+
+def test_the_database_url_is_one_that_psql_takes(home: Home) -> None:
+    home.run("migrate")
+    url = home.run("database-url").stdout.strip()
+    with psycopg.connect(url) as connection:
+        assert connection.execute("select count(*) from raw.killmails").fetchone() == (0,)
+    port = free_port()
+    assert f"127.0.0.1:{port}" in home.run("up", "--tcp", str(port)).stdout
+    tcp_url = home.run("database-url").stdout.strip()
+    assert f"@127.0.0.1:{port}/" in tcp_url
+    with psycopg.connect(tcp_url) as connection:
+        assert connection.execute("select count(*) from raw.killmails").fetchone() == (0,)
+
+
+def test_sql_prints_a_table_json_or_csv(home: Home) -> None:
+    home.run("migrate")
+    statement = "select 1 as one, null as nothing, timestamptz '2026-01-01 00:00+00' as time, array['a'] as many"
+    assert json.loads(home.run("sql", "--json", statement).stdout) == [
+        {"one": 1, "nothing": None, "time": "2026-01-01T00:00:00+00:00", "many": ["a"]}
+    ]
+    assert home.run("sql", "--csv", statement).stdout.splitlines()[0] == "one,nothing,time,many"
+    assert "1 row" in home.run("sql", statement).stdout
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from ops.origin",
+        "create table public.mine ()",
+        "select 1; drop table raw.killmails",
+        "commit; drop table raw.killmails",
+        "copy (select 1) to program 'touch /tmp/never'",
+    ],
+)
+def test_sql_only_reads(home: Home, statement: str) -> None:
+    home.run("migrate")
+    refused = home.run("sql", statement)
+    assert refused.returncode == 1
+    assert "PostgreSQL: " in refused.stderr
+    assert home.sql("select to_regclass('raw.killmails') is not null as there") == [{"there": True}]
+
+
+def test_a_wrong_statement_is_said_shortly(home: Home) -> None:
+    home.run("migrate")
+    answer = home.run("sql", "select * from raw.nothing")
+    assert (answer.returncode, "Traceback" in answer.stderr) == (1, False)
+    assert 'relation "raw.nothing" does not exist' in answer.stderr
+
+
+def test_a_live_run_reports_what_it_cannot_reach_and_goes_on(home: Home) -> None:
+    with SandboxProcess() as sandbox:
+        urls = sandbox.urls | {
+            "KILLREPORT_R2Z2_URL": f"http://127.0.0.1:{free_port()}",
+            "KILLREPORT_SDE_URL": f"http://127.0.0.1:{free_port()}",
+            "KILLREPORT_ESI_MAX_RPS": "500",
+        }
+        options = ("--days", "1")
+        first = home.run("run", "--source", "live", *options, **urls)
+        assert first.returncode == 1, first.stdout + first.stderr
+        assert "connection refused" in first.stdout
+        [row] = home.sql("select count(*) as killmails, count(distinct source) as sources from raw.killmails")
+        assert row["killmails"] >= 1
+        # Without the export, types and systems came from ESI.
+        [row] = home.sql("select count(*) as unknown from marts.fct_killmails where victim_ship_name is null")
+        assert row["unknown"] == 0
+        [row] = home.sql("select count(*) as unknown from marts.fct_killmails where solar_system_name is null")
+        assert row["unknown"] == 0
+        again = home.run("run", "--source", "live", **sandbox.urls, KILLREPORT_ESI_MAX_RPS="500")
+        assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_a_taken_port_is_said(home: Home) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        answer = home.run("dev", KILLREPORT_SANDBOX_PORT=str(taken.getsockname()[1]))
+    assert answer.returncode == 1
+    assert "KILLREPORT_SANDBOX_PORT" in answer.stderr
+
+
+def test_settings_are_listed_without_secrets(home: Home) -> None:
+    answer = home.run("settings", KILLREPORT_DATABASE_URL="postgresql://me:hunter2@db/killreport")
+    assert "KILLREPORT_ESI_MAX_RPS" in answer.stdout
+    assert "hunter2" not in answer.stdout
+
+
+def test_dbt_and_dagster_run_with_everything_filled_in(home: Home) -> None:
+    home.run("migrate")
+    debug = home.run("dbt", "debug")
+    assert "All checks passed!" in debug.stdout, debug.stdout
+    assert home.run("dagster", "run", "list").returncode == 0
+
+
+def test_install_says_in_one_line_what_it_cannot_use() -> None:
+    script = Path(__file__).parents[2] / "scripts" / "install.sh"
+    environment = {"PATH": "/usr/bin:/bin", "PYTHON": "no-such-python"}
+    answer = subprocess.run([script], capture_output=True, text=True, check=False, env=environment)
+    assert answer.returncode == 1
+    assert answer.stderr == "error: there is no no-such-python; KillReport needs Python 3.11, 3.12 or 3.13\n"

@@ -1,0 +1,151 @@
+"""The main job from end to end, on the embedded servers and on the operator's own: the same tables, nothing left."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from killreport_assets_tests.end_to_end.conftest import Home
+from killreport_assets_tests.support import genuine
+
+Run = tuple[Home, subprocess.CompletedProcess[str]]
+COMPARED = {
+    "raw.killmails": "killmail_id, killmail_time, killmail_hash, solar_system_id, moon_id, war_id, "
+    "victim_character_id, victim_corporation_id, victim_alliance_id, victim_faction_id, victim_ship_type_id, "
+    "victim_damage_taken, position_x, position_y, position_z, source",
+    "raw.killmail_attackers": "*",
+    "raw.killmail_items": "*",
+    "raw.alliances": "alliance_id, name, ticker",
+    "raw.corporations": "corporation_id, name, ticker, alliance_id, member_count, type",
+    "raw.characters": "character_id, name, corporation_id, alliance_id, birthday, gender, security_status",
+    "raw.types": "type_id, name, group_id, market_group_id, volume, mass, meta_level, tech_level, source",
+    "raw.systems": "*",
+    "raw.inventory_flags": "*",
+    "ops.enrichments": "entity_kind, entity_id, killmail_id, roles, outcome, queue, message_id",
+    "marts.mart_corporation_daily": "*",
+    "marts.dim_types": "*",
+    "marts.fct_killmails": "killmail_id, solar_system_name, victim_ship_name, victim_character_name, attacker_count, "
+    "item_row_count, final_blow_corporation_id, zkillboard_total_value",
+}
+
+
+def _count(home: Home, query: str) -> int:
+    [row] = home.sql(query)
+    count: int = next(iter(row.values()))
+    return count
+
+
+def test_everything_arrives_and_nothing_is_left_behind(embedded_run: Run) -> None:
+    home, run = embedded_run
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "left behind" not in run.stdout
+    # The counts by other means: straight from the file.
+    lines = [json.loads(line)["esi"] for line in genuine.KILLMAILS.read_text().splitlines()]
+    items = [item for body in lines for item in body["victim"].get("items", [])]
+    nested = sum(len(item.get("items", [])) for item in items)
+    attackers = sum(len(body["attackers"]) for body in lines)
+    assert len(lines) == 394
+    for name, count in (("killmails", 394), ("attackers", attackers), ("items", len(items) + nested)):
+        assert re.search(rf"^\s*{name}\s+{count:,}\b", run.stdout, re.MULTILINE), name
+    assert f"{nested:,} of them inside others" in run.stdout
+    assert "dead letters" in run.stdout
+    assert "mart_corporation_daily" in run.stdout
+    assert _count(home, "select count(*) as n from raw.killmail_items where parent_index is not null") == nested
+
+
+def test_every_source_had_its_part(embedded_run: Run) -> None:
+    rows = embedded_run[0].sql("select source, count(*) as killmails from raw.killmails group by source")
+    assert {row["source"] for row in rows} == {"r2z2", "zkillboard", "everef", "esi"}
+    assert min(row["killmails"] for row in rows) > 50
+
+
+def test_everybody_that_a_killmail_mentions_is_filled_in(embedded_run: Run) -> None:
+    home = embedded_run[0]
+    wanted: dict[str, set[int]] = {"character": set(), "corporation": set(), "alliance": set()}
+    types = {int(id_) for id_ in re.findall(r'type_id": ?(\d+)', genuine.KILLMAILS.read_text())}
+    for line in genuine.records():
+        for one in [*line["esi"]["attackers"], line["esi"]["victim"]]:
+            for kind, ids in wanted.items():
+                ids |= {one[f"{kind}_id"]} if f"{kind}_id" in one else set()
+    wanted["character"] = {id_ for id_ in wanted["character"] if id_ >= 90_000_000}
+    for kind, ids in wanted.items():
+        rows = home.sql(f"select {kind}_id as id from raw.{kind}s where name is not null and gone_at is null")
+        assert {row["id"] for row in rows} == ids
+    rows = home.sql("select type_id as id from raw.types where name is not null and group_id is not null")
+    assert types <= {row["id"] for row in rows}
+    assert _count(home, "select count(*) as n from ops.enrichments where outcome <> 'stored'") == 0
+
+
+def test_all_queues_are_empty(embedded_run: Run) -> None:
+    home = embedded_run[0]
+    queues = [row["queue_name"] for row in home.sql("select queue_name from pgmq.meta")]
+    assert len(queues) == 18
+    in_all = " + ".join(f"(select count(*) from pgmq.q_{queue})" for queue in queues)
+    assert _count(home, f"select {in_all} as n") == 0
+    assert _count(home, "select count(*) as n from ops.dead_letters") == 0
+    assert _count(home, "select count(*) as n from ops.entity_pending") == 0
+
+
+def test_dbt_is_green_and_lineage_is_in_its_mart(embedded_run: Run) -> None:
+    home, run = embedded_run
+    assert re.search(r"✓ dbt\s", run.stdout)
+    assert _count(home, "select count(*) as n from marts.fct_enrichments where entity_name is null") == 0
+    [row] = home.sql("""
+        select count(*) as n, count(distinct consuming_run) as runs from marts.fct_enrichments
+        where seconds_to_enrich >= 0 and publishing_run is not null and consuming_run is not null
+    """)
+    assert row["n"] == _count(home, "select count(*) as n from ops.enrichments")
+    assert row["runs"] >= 4
+
+
+def test_every_step_is_a_recorded_dagster_run(embedded_run: Run) -> None:
+    home, _ = embedded_run
+    answer = home.run("dagster", "run", "list", "--limit", "50")
+    for job in ("load_static_data", "ingest_killmails", "drain_esi_character_info_queue", "build_transforms"):
+        assert f"Job: {job}" in answer.stdout, answer.stdout + answer.stderr
+
+
+def test_a_second_run_stores_nothing_and_reads_no_esi_body(embedded_run: Run) -> None:
+    home, _ = embedded_run
+    before = home.sql("select count(*) as killmails, max(stored_at) as newest from raw.killmails")
+    again = home.run("run")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert home.sql("select count(*) as killmails, max(stored_at) as newest from raw.killmails") == before
+    requests = next(line for line in again.stdout.splitlines() if line.strip().startswith("requests"))
+    assert "esi" not in requests.replace("ESI tokens", "")
+    assert "0 ESI tokens" in requests
+
+
+def test_the_operators_own_servers_give_the_same_tables(embedded_run: Run, external_run: Run) -> None:
+    embedded, external = embedded_run[0], external_run[0]
+    assert external_run[1].returncode == 0, external_run[1].stdout + external_run[1].stderr
+    assert embedded.sql("select current_setting('server_version_num')::int / 10000 as v") != []
+    for table, columns in COMPARED.items():
+        query = f"select {columns} from {table}"
+        ours, theirs = ({json.dumps(row, sort_keys=True) for row in home.sql(query)} for home in (embedded, external))
+        assert ours, table
+        assert ours == theirs, table
+
+
+def test_the_operators_own_servers_were_used(external_run: Run) -> None:
+    home, _ = external_run
+    assert not (home.path / "postgres").exists()
+    assert _count(home, "select count(*) as n from pg_namespace where nspname = 'pgmq'") == 0
+    assert _count(home, "select count(*) as n from raw.killmails") == 394
+
+
+def test_sandbox_and_live_never_meet(embedded_run: Run) -> None:
+    home = embedded_run[0]
+    refused = home.run("run", "--source", "live", KILLREPORT_CONTACT="me@example.com")
+    assert refused.returncode == 1
+    assert "never mixed" in refused.stderr
+    assert "KILLREPORT_HOME=.killreport-live" in refused.stderr
+
+
+@pytest.mark.parametrize("memory", [500])
+def test_no_step_holds_much_memory(embedded_run: Run, memory: int) -> None:
+    import resource
+
+    # The largest of all processes that the runs above have started, dbt among them.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024 < memory
