@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pika
@@ -263,8 +264,14 @@ class RabbitDrain:
     def stop(self) -> None:
         if not self._cancelled:
             for tag in self._tags:
-                self._connection.rpc(self._channel.basic_cancel, consumer_tag=tag)
+                self._connection.call(partial(self._cancel, tag))
             self._cancelled = True
+
+    def _cancel(self, tag: str, done: Future[Any]) -> None:
+        """Cancel a consumer, and keep taking what the broker had sent before it read this."""
+        self._channel.basic_cancel(tag, callback=done.set_result)
+        # pika rejects deliveries of a cancelled consumer, back to the queue. These are ours: they were prefetched.
+        self._channel._cancelled.discard(tag)
 
     def _stop_when_spent(self) -> None:
         now = time.monotonic()

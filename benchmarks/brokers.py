@@ -1,0 +1,32 @@
+"""Publishing and draining, without any work, on both brokers."""
+
+import time
+from collections.abc import Iterator
+
+from benchmarks.result import Result
+from killreport_assets.queues.broker import DrainBudget, WorkBroker
+from killreport_assets.queues.catalogue import CHARACTERS
+from killreport_assets.queues.envelope import Message
+
+MESSAGES = 20_000
+BUDGET = DrainBudget(messages=MESSAGES, seconds=120, idle_seconds=2, batch_size=500)
+
+
+def measure(name: str, broker: WorkBroker, reference: dict[str, float]) -> Iterator[Result]:
+    """Publish and drain; rates beside those of the first broker that was measured."""
+    messages = [Message(kind="character", id=id_) for id_ in range(1, MESSAGES + 1)]
+    started = time.monotonic()
+    broker.publish(CHARACTERS.name, messages)
+    published = MESSAGES / (time.monotonic() - started)
+    started, drained = time.monotonic(), 0
+    with broker.drain(CHARACTERS.name, BUDGET) as drain:
+        while drained < MESSAGES and not drain.finished:
+            batch = drain.take(1.0)
+            drain.acknowledge(batch)
+            drained += len(batch)
+    rate = drained / (time.monotonic() - started)
+    assert drained == MESSAGES
+    for what, value in (("publish, confirmed", published), ("drain, no work", rate)):
+        first = reference.setdefault(what, value)
+        ratio = value / first if value != first else None
+        yield Result(f"{name}: {what}", value, "messages/s", "the first", ratio)
