@@ -37,7 +37,7 @@ class Item(_Body):
     singleton: Id
     quantity_destroyed: Id | None = None
     quantity_dropped: Id | None = None
-    items: list["Item"] = []
+    items: list["Item"] | None = None  # not []: pydantic would copy it for every row
 
 
 class Position(_Body):
@@ -71,7 +71,7 @@ class Victim(_Body):
     faction_id: Id | None = None
     ship_type_id: Id
     damage_taken: Id
-    items: list[Item] = []
+    items: list[Item] | None = None
     position: Position | None = None
 
 

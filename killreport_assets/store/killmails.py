@@ -205,7 +205,7 @@ def _attacker_rows(killmails: Sequence[Killmail]) -> Iterator[tuple[object, ...]
 
 def _item_rows(killmails: Sequence[Killmail]) -> Iterator[tuple[object, ...]]:
     for killmail in killmails:
-        for index, (parent, item) in enumerate(_flattened(killmail.victim.items)):
+        for index, (parent, item) in enumerate(_flattened(killmail.victim.items or [])):
             yield (
                 killmail.killmail_id, killmail.killmail_time, index, parent, item.item_type_id, item.flag,
                 item.singleton, item.quantity_destroyed, item.quantity_dropped,
