@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from killreport_assets.assets.metadata import asset_key
+from killreport_assets.asset_metadata import asset_key
 from killreport_assets.checks.killmails import CHECKS
 from killreport_assets.ops.consume import CONSUMING_OPS, publish_pending_entities
 from killreport_assets.queues.catalogue import WORK_QUEUES, WorkQueue

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import dagster as dg
 from sqlalchemy.engine import Engine
 
+from killreport_assets.asset_metadata import asset_key, drain_metadata, table_metadata, table_spec
 from killreport_assets.assets.external import ESI, queue_key
-from killreport_assets.assets.metadata import asset_key, drain_metadata, table_metadata, table_spec
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.ops.consume import DrainConfig, fail_when_all_failed
 from killreport_assets.ops.drain import run_drain

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from killreport_assets.assets.metadata import OWNERS, asset_key
+from killreport_assets.asset_metadata import OWNERS, asset_key
 from killreport_assets.queues.catalogue import ENTITY_QUEUES, KILLMAILS, WORK_QUEUES, ZKILLBOARD_CHARACTERS, WorkQueue
 from killreport_assets.store import tables
 

@@ -9,8 +9,8 @@ import dagster as dg
 from pydantic import Field
 from sqlalchemy.engine import Engine
 
+from killreport_assets.asset_metadata import Metadata, asset_key, drain_metadata, table_metadata, table_spec
 from killreport_assets.assets.external import EVEREF_KILLMAILS, R2Z2, queue_key
-from killreport_assets.assets.metadata import Metadata, asset_key, drain_metadata, table_metadata, table_spec
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.esi.errors import Gone, ServiceError
 from killreport_assets.ops.drain import run_drain

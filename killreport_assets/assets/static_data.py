@@ -7,8 +7,8 @@ from importlib import resources
 import dagster as dg
 from sqlalchemy.engine import Engine
 
+from killreport_assets.asset_metadata import Metadata, asset_key, table_metadata, table_spec
 from killreport_assets.assets.external import STATIC_DATA_EXPORT
-from killreport_assets.assets.metadata import Metadata, asset_key, table_metadata, table_spec
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.esi.errors import ServiceError, Throttled
 from killreport_assets.sources.sde import StaticData, load

@@ -4,7 +4,7 @@ import dagster as dg
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from killreport_assets.assets.metadata import asset_key
+from killreport_assets.asset_metadata import asset_key
 from killreport_assets.store import tables
 
 

@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import Field
 from sqlalchemy.engine import Engine
 
-from killreport_assets.assets.metadata import asset_key, drain_metadata, table_metadata
+from killreport_assets.asset_metadata import asset_key, drain_metadata, table_metadata
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.ops.drain import run_drain
 from killreport_assets.ops.killmail_work import KillmailWork

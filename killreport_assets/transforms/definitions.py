@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
-from killreport_assets.assets.metadata import OWNERS
+from killreport_assets.asset_metadata import OWNERS
 from killreport_assets.schedules import default_status
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.store.database import database_urls

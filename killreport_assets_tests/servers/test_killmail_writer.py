@@ -11,6 +11,8 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.sandbox.made import MadeKillmails
 from killreport_assets.sandbox.world import World
+from killreport_assets.sources.zkb_block import zkillboard_values
+from killreport_assets.store.entities import write_zkillboard_values
 from killreport_assets.store.killmail_body import KillmailBody
 from killreport_assets.store.killmails import write_killmails, write_killmails_in
 from killreport_assets.store.partitions import ensure_months
@@ -250,3 +252,18 @@ def test_made_killmails_of_both_profiles_are_stored(engine: Engine) -> None:
     first = datetime(2025, 1, 1, tzinfo=UTC)
     bodies = [KillmailBody(*killmail) for killmail in made.spread(200, first, first + timedelta(days=40))]
     assert len(write_killmails(engine, bodies, "everef").stored) == 200
+
+
+def test_of_zkillboards_blocks_the_one_observed_last_wins(engine: Engine) -> None:
+    early, late = datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 8, 2, tzinfo=UTC)
+
+    def rows(*observed: tuple[datetime, float]) -> list[dict[str, object]]:
+        return [zkillboard_values(435341, {"totalValue": value}, time) for time, value in observed]
+
+    for batch in (rows((late, 2.0), (early, 1.0)), rows((early, 3.0))):
+        with engine.begin() as connection:
+            write_zkillboard_values(connection, batch)
+        assert _scalar(engine, "select total_value::int from raw.zkillboard_values") == 2
+    with engine.begin() as connection:
+        write_zkillboard_values(connection, rows((late, 4.0)))
+    assert _scalar(engine, "select total_value::int from raw.zkillboard_values") == 4

@@ -35,6 +35,12 @@ def test_the_drain_can_be_used_without_dagster() -> None:
         assert not any(i.startswith("dagster") for i in _imports(PACKAGE / "ops" / f"{name}.py"))
 
 
+def test_ops_and_metadata_import_nothing_of_what_shows_them() -> None:
+    for module in [*(PACKAGE / "ops").glob("*.py"), PACKAGE / "asset_metadata.py"]:
+        for name in _imports(module):
+            assert not name.startswith(("killreport_assets.assets", "killreport_assets.jobs")), (module, name)
+
+
 def test_only_transforms_imports_dagster_dbt() -> None:
     importers = {_name(module) for module in MODULES if any(i.startswith("dagster_dbt") for i in _imports(module))}
     assert importers == {"transforms/definitions.py"}
