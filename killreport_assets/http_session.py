@@ -5,6 +5,7 @@ What to ask and how often is for esi/ and sources/; nothing here waits or retrie
 
 from importlib import metadata
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -15,6 +16,7 @@ from killreport_assets.esi.errors import Unavailable
 from killreport_assets.settings import Settings, is_loopback
 
 CONNECT_SECONDS = 5.0
+MOST_REDIRECTS = 3
 
 
 def user_agent(settings: Settings) -> str:
@@ -42,13 +44,25 @@ class HttpSession:
             Unavailable: no answer in time, or the connection broke.
             UserError: a real service was about to be asked without `KILLREPORT_CONTACT`.
         """
+        for _ in range(MOST_REDIRECTS + 1):
+            self._guard(url)
+            response = self._send(method, url, **arguments)
+            if not response.is_redirect:
+                return response
+            response.close()
+            url = urljoin(url, response.headers["Location"])
+        raise Unavailable(f"{url}: more than {MOST_REDIRECTS} redirects")
+
+    def _guard(self, url: str) -> None:
         if not is_loopback(url) and not self._settings.contact:
             raise UserError(
                 f"no request goes to {url.split('/')[2]} without a contact: set KILLREPORT_CONTACT to your e-mail"
             )
+
+    def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
         try:
             return self._session.request(
-                method, url, timeout=(CONNECT_SECONDS, self._settings.http_timeout), **arguments
+                method, url, timeout=(CONNECT_SECONDS, self._settings.http_timeout), allow_redirects=False, **arguments
             )
         except requests.Timeout:
             raise Unavailable(f"{url}: no answer in {self._settings.http_timeout:g} s") from None
@@ -75,5 +89,5 @@ def json_body(response: requests.Response) -> Any:
     """
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Unavailable(f"{response.url}: the answer is broken JSON ({len(response.content)} bytes)") from None

@@ -4,6 +4,7 @@ Every step is a recorded Dagster run, so that the UI shows it; a step that fails
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,8 +18,10 @@ from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import WORK_QUEUES, ZKILLBOARD_CHARACTERS, WorkQueue
 from killreport_assets.store.summary import summarize
 
-DELAYED_PATIENCE = 90.0
-"""Seconds that a run waits for messages that were put off, before it says that they are left behind."""
+PATIENCE = 200.0
+"""Seconds without progress after which messages that were put off, or are in other hands, are left behind."""
+MOST_FAILURES = 3
+"""Drain runs of a queue in a row in which everything failed, before it is given up on."""
 IDLE_SECONDS = 0.5
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The UI keeps every event; the console has a line a step."""
@@ -62,6 +65,7 @@ class MainJob:
         self._engine, self._broker, self._instance = engine, broker, instance
         self._platform, self._transforms, self._tell = platform, transforms, tell
         self._outcome = Outcome()
+        self._dead_before = summarize(engine).dead_letters
 
     def run(self, plan: Plan) -> Outcome:
         """Do all steps; see `Outcome.left_behind` for what could not be done."""
@@ -86,27 +90,26 @@ class MainJob:
     def _drain(self, queue: WorkQueue, ids: list[int] | None = None) -> Step:
         config: dict[str, Any] = {"idle_seconds": IDLE_SECONDS, "ids": ids or []}
         op = {"ops": {f"consume_{queue.name}": {"config": config}}}
-        return self._step(queue.name, self._platform, drain_job_name(queue), op)
+        return self._step(queue.name, self._platform, drain_job_name(queue), op, is_final=False)
 
     def _drain_all(self) -> None:
-        """Drain every queue until nothing is left, nothing is put off, or a service cannot be reached."""
-        given_up: set[str] = set()
-        waiting_since = None
+        """Drain every queue until nothing is left or put off, or until it fails again and again."""
+        failures: Counter[str] = Counter()
+        progress = time.monotonic()
         while True:
-            busy = [q for q in WORK_QUEUES if q.name not in given_up and self._broker.depth(q.name).ready]
-            for queue in busy:
+            ready = {queue.name: self._broker.depth(queue.name) for queue in WORK_QUEUES}
+            tried = [q for q in WORK_QUEUES if failures[q.name] < MOST_FAILURES and ready[q.name].ready]
+            for queue in tried:
                 step = self._drain(queue)
-                if step.error or "throttled until" in step.metadata:
-                    given_up.add(queue.name)
-            if busy:
-                waiting_since = None
-                continue
-            if given_up or not self._broker.delayed():
+                failures[queue.name] = failures[queue.name] + 1 if step.error else 0
+                if step.error and failures[queue.name] == MOST_FAILURES:
+                    self._outcome.left_behind.append(f"{queue.name}: {step.error}")
+                progress = progress if step.error else time.monotonic()
+            waiting = self._broker.delayed() or any(depth.in_flight for depth in ready.values())
+            if not tried and (not waiting or time.monotonic() - progress > PATIENCE):
                 return
-            waiting_since = waiting_since or time.monotonic()
-            if time.monotonic() - waiting_since > DELAYED_PATIENCE:
-                return
-            time.sleep(1.0)
+            if not tried:
+                time.sleep(1.0)
 
     def _build_transforms(self) -> None:
         started = time.monotonic()
@@ -117,7 +120,10 @@ class MainJob:
         else:
             self._step("dbt", definitions, "build_transforms")
 
-    def _step(self, name: str, definitions: dg.Definitions, job: str, config: dict[str, Any] | None = None) -> Step:
+    def _step(
+        self, name: str, definitions: dg.Definitions, job: str, config: dict[str, Any] | None = None,
+        *, is_final: bool = True,
+    ) -> Step:  # fmt: skip
         started, clock = datetime.now(UTC), time.monotonic()
         tags = {"killreport/trigger": "killreport run"}
         error = None
@@ -132,24 +138,26 @@ class MainJob:
             error = _first_error(result)
         metadata = _metadata(result) if result is not None else {}
         step = Step(name, time.monotonic() - clock, metadata | {"started": started}, error)
-        self._note(step)
+        self._note(step, is_final=is_final)
         return step
 
-    def _note(self, step: Step) -> None:
+    def _note(self, step: Step, *, is_final: bool = True) -> None:
+        """Tell of a step; an error of one that is not tried again means that something is left behind."""
         self._outcome.steps.append(step)
         self._tell(step)
-        if step.error:
+        if step.error and is_final:
             self._outcome.left_behind.append(f"{step.name}: {step.error}")
 
     def _note_what_is_left(self) -> None:
         for queue in WORK_QUEUES:
-            if ready := self._broker.depth(queue.name).ready:
-                self._outcome.left_behind.append(f"{queue.name}: {ready} messages")
+            depth = self._broker.depth(queue.name)
+            if left := depth.ready + (depth.in_flight or 0):
+                self._outcome.left_behind.append(f"{queue.name}: {left} messages")
         if delayed := self._broker.delayed():
             self._outcome.left_behind.append(f"{delayed} messages were put off and will be tried again")
         summary = summarize(self._engine)
-        if summary.dead_letters:
-            self._outcome.left_behind.append(f"{summary.dead_letters} dead letters: see ops.dead_letters")
+        if dead := summary.dead_letters - self._dead_before:
+            self._outcome.left_behind.append(f"{dead} new dead letters: select * from ops.dead_letters")
         if summary.pending:
             self._outcome.left_behind.append(f"{summary.pending} entities are not filled in yet")
 

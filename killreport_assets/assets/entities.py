@@ -34,7 +34,7 @@ def _entity_asset(queue: WorkQueue) -> dg.AssetsDefinition:
         publish_ids(broker, queue, config.ids, run_id=context.run_id, urgent=True)
         work = EntityWork(queue.kind, esi, load_settings().entity_ttl_days)
         report = run_drain(
-            work, broker, database, config.budget,
+            work, broker, database, config.budget(queue),
             parallel_fetches=config.parallel_fetches, run_id=context.run_id,
         )  # fmt: skip
         metadata = drain_metadata(report)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Literal
 
@@ -103,13 +104,14 @@ def killmails(
     metadata: Metadata = {"source": source.kind}
     try:
         if isinstance(source, R2z2Source):
-            metadata |= _from_r2z2(source, r2z2, database, run_id)
+            metadata |= _from_r2z2(source, r2z2, database)
         elif isinstance(source, EverefSource):
-            metadata |= _from_everef(source, everef, database, run_id)
+            metadata |= _from_everef(source, everef, database)
         elif isinstance(source, ZkillboardSource):
             publish_ids(broker, ZKILLBOARD_CHARACTERS, source.character_ids, run_id=run_id, urgent=True)
-            work = ZkillboardCharacterWork(zkillboard)
-            metadata |= _drained(run_drain(work, broker, database, ON_REQUEST, run_id=run_id))
+            work = ZkillboardCharacterWork(zkillboard, database)
+            budget = replace(ON_REQUEST, batch_size=work.queue.batch_size)
+            metadata |= _drained(run_drain(work, broker, database, budget, run_id=run_id))
         else:
             hashes = {killmail.killmail_id: killmail.killmail_hash for killmail in source.killmails}
             broker.publish(KILLMAILS.name, killmail_messages(hashes, run_id), urgent=True)
@@ -123,25 +125,25 @@ def killmails(
         yield dg.MaterializeResult(asset_key(table), metadata=metadata | table_metadata(database, table))
 
 
-def _from_r2z2(source: R2z2Source, r2z2: R2z2Feed, database: Engine, run_id: str) -> Metadata:
-    report = follow(r2z2, database, start=source.from_sequence, most=source.most, run_id=run_id)
+def _from_r2z2(source: R2z2Source, r2z2: R2z2Feed, database: Engine) -> Metadata:
+    report = follow(r2z2, database, start=source.from_sequence, most=source.most)
     metadata = _written(report.written) | {
         "first sequence": report.first_sequence, "next sequence": report.next_sequence,
         "caught up": str(report.caught_up),
     }  # fmt: skip
-    if report.gap:
-        log.warning("the feed no longer had entries %d to %d: load those days from the archives", *report.gap)
-        metadata["expired entries"] = f"{report.gap[0]} to {report.gap[1]}: load those days from the archives"
+    if report.gaps:
+        gaps = ", ".join(f"{first} to {last}" for first, last in report.gaps)
+        log.warning("the feed no longer had entries %s: load those days from the archives", gaps)
+        metadata["expired entries"] = f"{gaps}: load those days from the archives"
     return metadata | ({"stopped by": report.stopped_by} if report.stopped_by else {})
 
 
-def _from_everef(source: EverefSource, everef: EveRef, database: Engine, run_id: str) -> Metadata:
-    totals = everef.totals()
-    wanted = [date.fromisoformat(day) for day in source.days] or _newest(totals, source.newest_days)
+def _from_everef(source: EverefSource, everef: EveRef, database: Engine) -> Metadata:
+    wanted = [date.fromisoformat(day) for day in source.days] or _newest(everef.totals(), source.newest_days)
     written, read, failed = WriteReport(), 0, []
     for day in changed_days(database, everef, wanted):
         try:
-            written.add(write_archive(database, everef, day, run_id))
+            written.add(write_archive(database, everef, day))
             read += 1
         except Gone:
             failed.append(f"{day}: there is no archive of this day (yet)")

@@ -2,7 +2,7 @@
 
 Two limits, both taken in one short transaction: the pace (requests in any second) and, where the route has one, the
 token bucket of its group (tokens in any 15 minutes). What a service answers can only narrow them (`pause`).
-PostgreSQL's clock is the only clock; its grants are turned into waits from now.
+PostgreSQL's clock is the only clock: see `_ServerClock` for how a process reads it.
 """
 
 import threading
@@ -24,7 +24,11 @@ LATENESS = 0.02
 each `max_rps`, so that even late ones never make more than `max_rps` in any second; a later one is forfeited."""
 BLOCK_SECONDS = 0.05
 """How far ahead one process reserves at once: long enough to spare PostgreSQL, short enough to leave others theirs."""
+MOST_AHEAD = 1.5
+"""Seconds: what could only be granted later than this is not booked but asked for again."""
 FLUSH_SECONDS = 1.0
+CLOCK_SECONDS = 60.0
+"""How long a reading of PostgreSQL's clock counts; two clocks drift apart by far less than LATENESS in that time."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,34 @@ class Grant:
 
 @dataclass(frozen=True)
 class _Slot:
-    at: float  # time.monotonic()
+    """Leave for one request: not before `earliest`, not after `latest` (both time.monotonic())."""
+
+    earliest: float
+    latest: float
     reserved_in: datetime | None  # the second in which its tokens are booked
+
+
+class _ServerClock:
+    """What this process knows of PostgreSQL's clock: how far it is ahead of time.monotonic(), within two bounds.
+
+    An answer that says `now` was written between sending the question and receiving it. Every answer narrows the
+    bounds, so one that came late, over a slow network or on a busy machine, does no harm.
+    """
+
+    def __init__(self) -> None:
+        self._readings: deque[tuple[float, float, float]] = deque()
+
+    def read(self, sent: float, received: float, now: float) -> None:
+        """Take in an answer; `now` is PostgreSQL's time in seconds."""
+        self._readings.append((received, now - received, now - sent))
+        while self._readings[0][0] < received - CLOCK_SECONDS:
+            self._readings.popleft()
+
+    def window(self, at: float) -> tuple[float, float]:
+        """When PostgreSQL's time `at` is here: surely not before the first, surely not after the second."""
+        ahead_at_least = max(low for _, low, _ in self._readings)
+        ahead_at_most = min(high for _, _, high in self._readings)
+        return at - ahead_at_most, at - ahead_at_least
 
 
 class RequestBudget:
@@ -55,6 +85,8 @@ class RequestBudget:
         self._given_back: dict[tuple[TokenBucket, datetime], int] = defaultdict(int)
         self._totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         self._flushed = time.monotonic()
+        self._clock = _ServerClock()
+        self._pauses = 0
 
     def acquire(self, bucket: TokenBucket | None = None) -> Grant:
         """Wait until a request may be sent.
@@ -62,13 +94,12 @@ class RequestBudget:
         Raises:
             Throttled: that would be longer than this budget's patience; says until when.
         """
+        give_up = time.monotonic() + self._patience
         while True:
             with self._lock:
-                slot = self._next_slot(bucket)
-            wait = slot.at - time.monotonic()
-            if wait > 0:
-                time.sleep(wait)
-            if time.monotonic() <= slot.at + LATENESS:
+                slot, pauses = self._next_slot(bucket, give_up), self._pauses
+            time.sleep(max(0.0, slot.earliest - time.monotonic()))
+            if time.monotonic() <= slot.latest and pauses == self._pauses:
                 return Grant(bucket, slot.reserved_in)
             with self._lock:
                 self._give_back(bucket, slot.reserved_in, MOST_TOKENS)
@@ -87,9 +118,9 @@ class RequestBudget:
     def pause(self, seconds: float, reason: str, bucket: TokenBucket | None = None) -> datetime:
         """Let nobody ask for so long: the whole service, or one bucket of it. Returns until when."""
         with self._lock:
-            for group, slots in self._slots.items():
-                if bucket is None or group == bucket:
-                    slots.clear()
+            self._pauses += 1
+            for group in list(self._slots) if bucket is None else [bucket]:
+                self._drop_slots(group)
         with self._transaction() as connection:
             until: datetime = connection.execute(
                 sa.text("""
@@ -107,10 +138,14 @@ class RequestBudget:
     def flush(self) -> None:
         """Write what this process still holds in memory: unspent tokens and its totals."""
         with self._lock:
-            for bucket, slots in self._slots.items():
-                while slots:
-                    self._give_back(bucket, slots.popleft().reserved_in, MOST_TOKENS)
+            for bucket in list(self._slots):
+                self._drop_slots(bucket)
             self._flush()
+
+    def _drop_slots(self, bucket: TokenBucket | None) -> None:
+        slots = self._slots[bucket]
+        while slots:
+            self._give_back(bucket, slots.popleft().reserved_in, MOST_TOKENS)
 
     def _pace_row(self, bucket: TokenBucket | None) -> str:
         return f"{self._service}:{bucket.group}" if bucket else self._service
@@ -125,41 +160,54 @@ class RequestBudget:
             connection.exec_driver_sql("set local synchronous_commit = off")
             yield connection
 
-    def _next_slot(self, bucket: TokenBucket | None) -> _Slot:
+    def _next_slot(self, bucket: TokenBucket | None, give_up: float) -> _Slot:
         slots = self._slots[bucket]
-        while slots and slots[0].at + LATENESS < time.monotonic():
+        while slots and slots[0].latest < time.monotonic():
             self._give_back(bucket, slots.popleft().reserved_in, MOST_TOKENS)
-        if not slots:
-            slots.extend(self._reserve(bucket))
+        while not slots:
+            wait = self._reserve(bucket)
+            if wait and time.monotonic() + wait > give_up:
+                until = datetime.now(UTC) + timedelta(seconds=wait)
+                raise Throttled(f"{self._service} is asked by many", until)
+            time.sleep(wait)
         return slots.popleft()
 
-    def _reserve(self, bucket: TokenBucket | None) -> list[_Slot]:
+    def _reserve(self, bucket: TokenBucket | None) -> float:
+        """Book a block of requests; or, when it could only be later than `MOST_AHEAD`, nothing: seconds to wait."""
+        refunds: dict[tuple[TokenBucket, datetime], int] = {}
         with self._transaction() as connection:
             self._raise_when_paused(connection, bucket)
             wanted = self._block
             if bucket is not None:
                 self._take_turns(connection, bucket)
-                self._flush_given_back(connection)
+                refunds = self._book_refunds(connection)
                 wanted = self._affordable(connection, bucket)
-            wait, now = connection.execute(
+            sent = time.monotonic()
+            begin, now = connection.execute(
                 sa.text("""
                 insert into ops.request_pace as pace (service, next_at)
                 values (:service, clock_timestamp() + make_interval(secs => :length))
                 on conflict (service) do update
                 set next_at = greatest(pace.next_at, clock_timestamp()) + make_interval(secs => :length)
-                returning extract(epoch from next_at - clock_timestamp())::float8 - :length, clock_timestamp()
+                returning extract(epoch from next_at)::float8 - :length, extract(epoch from clock_timestamp())::float8
                 """),
                 {"service": self._service, "length": wanted * self._gap},
             ).one()
-            received = time.monotonic()
+            self._clock.read(sent, time.monotonic(), now)
+            if begin - now > MOST_AHEAD:
+                connection.rollback()
+                return float(begin - now - MOST_AHEAD / 2)
             booked_in = None
             if bucket is not None:
-                last = now + timedelta(seconds=wait + wanted * self._gap)
-                booked_in = last.replace(microsecond=0) + timedelta(seconds=1)  # never earlier than it is spent
+                # The second after the last of them: never earlier than they are spent.
+                last = datetime.fromtimestamp(begin + wanted * self._gap, UTC)
+                booked_in = last.replace(microsecond=0) + timedelta(seconds=1)
                 self._book(connection, bucket, booked_in, wanted * MOST_TOKENS)
-        if wait > self._patience:
-            raise Throttled(f"{self._service} is asked by many", datetime.now(UTC) + timedelta(seconds=wait))
-        return [_Slot(received + max(0.0, wait) + i * self._gap, booked_in) for i in range(wanted)]
+        self._forget(refunds)
+        for i in range(wanted):
+            first, surely = self._clock.window(begin + i * self._gap)
+            self._slots[bucket].append(_Slot(surely, first + LATENESS, booked_in))
+        return 0.0
 
     def _raise_when_paused(self, connection: Connection, bucket: TokenBucket | None) -> None:
         paused = connection.execute(
@@ -218,17 +266,23 @@ class RequestBudget:
         if bucket is not None and reserved_in is not None:
             self._given_back[bucket, reserved_in] += tokens
 
-    def _flush_given_back(self, connection: Connection) -> None:
-        for (bucket, reserved_in), tokens in sorted(
-            self._given_back.items(), key=lambda item: (item[0][0].group, item[0][1])
-        ):
+    def _book_refunds(self, connection: Connection) -> dict[tuple[TokenBucket, datetime], int]:
+        """Book the tokens that are given back; to be forgotten (`_forget`) when the transaction is committed."""
+        refunds = dict(self._given_back)
+        for (bucket, reserved_in), tokens in sorted(refunds.items(), key=lambda item: (item[0][0].group, item[0][1])):
             self._book(connection, bucket, reserved_in, -tokens)
-        self._given_back.clear()
+        return refunds
+
+    def _forget(self, refunds: dict[tuple[TokenBucket, datetime], int]) -> None:
+        for key, tokens in refunds.items():
+            self._given_back[key] -= tokens
+            if not self._given_back[key]:
+                del self._given_back[key]
 
     def _flush(self) -> None:
         self._flushed = time.monotonic()
         with self._transaction() as connection:
-            self._flush_given_back(connection)
+            refunds = self._book_refunds(connection)
             for group, (requests, tokens, errors) in sorted(self._totals.items()):
                 connection.execute(
                     sa.text("""
@@ -241,4 +295,5 @@ class RequestBudget:
                     {"service": self._service, "bucket": group, "requests": requests, "tokens": tokens,
                      "errors": errors},
                 )  # fmt: skip
-            self._totals.clear()
+        self._forget(refunds)
+        self._totals.clear()

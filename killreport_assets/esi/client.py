@@ -20,6 +20,8 @@ from killreport_assets.settings import Settings
 ERROR_LIMIT_HEADROOM = 20
 """Errors of the legacy limit (100 a minute, for the whole address) that we leave unused."""
 DEFAULT_PAUSE_SECONDS = 60.0
+INVALID_PAIR = {400, 404, 422}
+"""What ESI has been seen to answer to a killmail_id with a wrong hash."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,10 @@ class EsiClient:
         """
         try:
             response = self._get(routes.KILLMAIL_DETAIL, killmail_id=killmail_id, killmail_hash=killmail_hash)
-        except (Gone, Refused) as refused:
-            if isinstance(refused, Forbidden):
-                raise
-            raise InvalidHash(str(refused)) from None
+        except Refused as refused:
+            if refused.status in INVALID_PAIR:
+                raise InvalidHash(str(refused), refused.status) from None
+            raise
         body = json_body(response)
         if not isinstance(body, dict):
             raise Unavailable(f"killmail {killmail_id}: unexpected shape, not an object")
@@ -81,7 +83,7 @@ class EsiClient:
         url = self._url + route.template.format(**parameters)
         try:
             response = self._session.request("GET", url, headers=headers)
-        except Unavailable:
+        except BaseException:
             # Nobody knows whether it was counted: assume that it was.
             self._budget.settle(grant, routes.TOKENS_2XX, is_error=True)
             raise
@@ -107,11 +109,11 @@ class EsiClient:
         if status >= 500:
             raise Unavailable(f"{response.url}: {status} {_error_text(response)}")
         if status == 404:
-            raise Gone(f"{response.url}: 404 {_error_text(response)}")
+            raise Gone(f"{response.url}: 404 {_error_text(response)}", status)
         if status in {401, 403}:
-            raise Forbidden(f"{response.url}: {status} {_error_text(response)}")
+            raise Forbidden(f"{response.url}: {status} {_error_text(response)}", status)
         if status >= 400:
-            raise Refused(f"{response.url}: {status} {_error_text(response)}")
+            raise Refused(f"{response.url}: {status} {_error_text(response)}", status)
 
 
 def _number(header: str | None) -> float | None:

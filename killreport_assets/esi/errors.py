@@ -23,6 +23,10 @@ class Throttled(ServiceError):
 class Refused(ServiceError):
     """A 4xx that no repetition changes."""
 
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+
 
 class Gone(Refused):
     """404 for a record: it never was, or it is no more."""

@@ -33,14 +33,13 @@ class DrainConfig(dg.Config):
     messages: int = Field(DrainBudget.messages, gt=0, description="messages to take")
     seconds: float = Field(DrainBudget.seconds, gt=0, description="seconds to work")
     idle_seconds: float = Field(DrainBudget.idle_seconds, gt=0, description="seconds to wait on an empty queue")
-    batch_size: int = Field(DrainBudget.batch_size, gt=0, description="messages of one transaction")
+    batch_size: int | None = Field(None, gt=0, description="messages of one transaction; default: the queue's own")
     parallel_fetches: int | None = Field(None, gt=0, description="requests at once; default: the queue's own")
     ids: list[int] = Field([], description="fetch these first, besides what is queued")
 
-    @property
-    def budget(self) -> DrainBudget:
-        """As the drain wants it."""
-        return DrainBudget(self.messages, self.seconds, self.idle_seconds, self.batch_size)
+    def budget(self, queue: WorkQueue) -> DrainBudget:
+        """As the drain of a queue wants it."""
+        return DrainBudget(self.messages, self.seconds, self.idle_seconds, self.batch_size or queue.batch_size)
 
 
 def fail_when_all_failed(report: DrainReport, metadata: Mapping[str, Any]) -> None:
@@ -57,7 +56,12 @@ def _drain_and_report(
     context: dg.OpExecutionContext, config: DrainConfig, database: Engine, broker: WorkBroker, work: Work
 ) -> None:
     report = run_drain(
-        work, broker, database, config.budget, parallel_fetches=config.parallel_fetches, run_id=context.run_id
+        work,
+        broker,
+        database,
+        config.budget(work.queue),
+        parallel_fetches=config.parallel_fetches,
+        run_id=context.run_id,
     )
     metadata = drain_metadata(report)
     for table in WRITTEN_BY_DRAINS:
@@ -88,7 +92,7 @@ def consume_zkillboard_characters(
 ) -> None:  # fmt: skip
     """List characters' killmails on zKillboard."""
     publish_ids(broker, ZKILLBOARD_CHARACTERS, config.ids, run_id=context.run_id, urgent=True)
-    _drain_and_report(context, config, database, broker, ZkillboardCharacterWork(zkillboard))
+    _drain_and_report(context, config, database, broker, ZkillboardCharacterWork(zkillboard, database))
 
 
 @dg.op(out=dg.Out(dg.Nothing))

@@ -4,10 +4,12 @@ A crash at any point either redelivers the message or leaves its entities pendin
 idempotent. The next batch is fetched while the last one is written; the order within a batch stands.
 """
 
+import hashlib
 import logging
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from killreport_assets.esi.errors import Gone, Refused, Throttled
+from killreport_assets.errors import UserError
+from killreport_assets.esi.errors import Gone, InvalidHash, Refused, Throttled
 from killreport_assets.ops.publish import publish_pending
 from killreport_assets.ops.work import FRESH, Dead, DrainReport, FollowUp, Task, Work
 from killreport_assets.queues.broker import (
@@ -31,6 +34,7 @@ from killreport_assets.store import tables
 
 log = logging.getLogger(__name__)
 WAIT_SECONDS = 1.0
+KEEP_SECONDS = 5.0
 DEAD_BUDGET = DrainBudget(messages=1_000, seconds=30, idle_seconds=0.2, batch_size=100)
 
 
@@ -64,7 +68,7 @@ def run_drain(
     runner = _Runner(work, broker, engine, report, run_id)
     fetchers = parallel_fetches or work.queue.parallel_fetches
     with (
-        ThreadPoolExecutor(fetchers, f"fetch-{work.queue.kind}") as pool,
+        _fetching(fetchers, work.queue.kind) as pool,
         broker.drain(work.queue.name, budget) as drain,
     ):
         fetched: _Batch | None = None
@@ -77,6 +81,16 @@ def run_drain(
             if fetched is None and drain.finished:
                 break
     return report
+
+
+@contextmanager
+def _fetching(fetchers: int, kind: str) -> Iterator[ThreadPoolExecutor]:
+    """Fetcher threads; after an error what has not begun is not fetched any more."""
+    pool = ThreadPoolExecutor(fetchers, f"fetch-{kind}")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class _Runner:
@@ -94,6 +108,10 @@ class _Runner:
 
     def settle(self, drain: Drain, batch: _Batch) -> None:
         """Write a batch, publish what follows from it, and only then settle its messages."""
+        unfinished = {future for _, future in batch.fetching}
+        while unfinished:
+            unfinished = wait(unfinished, KEEP_SECONDS).not_done
+            drain.keep()
         outcome = self._sort(batch)
         for queue, messages in self._write(outcome):
             self._broker.publish(queue.name, messages)
@@ -130,8 +148,8 @@ class _Runner:
 
     def _fetch(self, task: Task, known: dict[str, Any]) -> Any:
         mine = known.get(task.message.message_id)
-        if mine is FRESH:
-            return FRESH
+        if mine is FRESH or isinstance(mine, Gone):
+            return mine
         if self._report.throttled_until is not None and self._report.throttled_until > datetime.now(UTC):
             raise Throttled("this drain was told to wait", self._report.throttled_until)
         return self._work.fetch(task, mine)
@@ -148,6 +166,11 @@ class _Runner:
             elif isinstance(error, Throttled):
                 self._report.throttled_until = max(self._report.throttled_until or error.until, error.until)
                 outcome.parked.append(task)
+            elif isinstance(error, UserError | sa.exc.SQLAlchemyError):
+                raise error  # not the message's fault: it comes again when this has been mended
+            elif isinstance(error, InvalidHash) and task.delivery.attempts == 0:
+                outcome.retries.append(task)  # ESI has said so of good pairs under load (zKillboard #210)
+                self._report.note_error(_said(error))
             elif isinstance(error, Refused):
                 outcome.dead.append(Dead(task.delivery, task.message, "refused", str(error)))
             elif self._retry.is_spent(task.delivery.attempts + 1):
@@ -222,16 +245,23 @@ def move_given_up(work: Work, broker: WorkBroker, engine: Engine, run_id: str | 
 def _write_dead_letters(connection: Connection, dead: Sequence[Dead], run_id: str | None) -> None:
     now = datetime.now(UTC)
     insert = sa.dialects.postgresql.insert(tables.dead_letters).on_conflict_do_nothing()
-    connection.execute(insert, [
-        {
-            "queue": letter.delivery.queue, "message_id": letter.delivery.message_id,
-            "body": letter.delivery.body.decode(errors="replace").replace("\x00", "\\u0000"),
-            "reason": letter.reason, "error": letter.error.replace("\x00", "")[:2_000],
-            "attempts": letter.delivery.attempts + 1,
-            "first_failed_at": letter.delivery.first_failed_at or now, "run_id": run_id,
-        }
-        for letter in dead
-    ])  # fmt: skip
+    connection.execute(insert, [_dead_letter(letter, now, run_id) for letter in dead])
+
+
+def _dead_letter(letter: Dead, now: datetime, run_id: str | None) -> dict[str, Any]:
+    delivery = letter.delivery
+    identity = f"{delivery.queue}\n{delivery.attempts}\n".encode() + delivery.body
+    return {
+        "fingerprint": hashlib.sha256(identity).hexdigest(),
+        "queue": delivery.queue,
+        "message_id": delivery.message_id,
+        "body": delivery.body.decode(errors="backslashreplace").replace("\x00", "\\u0000"),
+        "reason": letter.reason,
+        "error": letter.error.encode(errors="backslashreplace").decode().replace("\x00", "")[:2_000],
+        "attempts": delivery.attempts + 1,
+        "first_failed_at": delivery.first_failed_at or now,
+        "run_id": run_id,
+    }
 
 
 def _said(error: BaseException) -> str:

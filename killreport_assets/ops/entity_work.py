@@ -84,8 +84,9 @@ class EntityWork:
         plans: dict[str, Any] = {}
         for task in tasks:
             if task.message.id in known:
-                fetched_at, etag = known[task.message.id]
-                plans[task.message.message_id] = FRESH if fetched_at >= stale else etag
+                entity = known[task.message.id]
+                current = Gone("known to be gone") if entity.is_gone else FRESH
+                plans[task.message.message_id] = current if entity.fetched_at >= stale else entity.etag
         return plans
 
     def fetch(self, task: Task, known: Any) -> Any:
@@ -108,7 +109,7 @@ class EntityWork:
                 row = self._kind.row(result.body) | book | {self._kind.key: id_}
                 rows[id_] = {name: value for name, value in row.items() if name in self._kind.table.c}
             outcome: lineage.Outcome = "gone" if isinstance(result, Gone) else "stored"
-            settled.append(Settled(id_, outcome, task.message.message_id, task.delivery.attempts + 1))
+            settled.append(_settled(task, outcome))
             report.outcomes["gone" if isinstance(result, Gone) else "fresh" if result is FRESH else "stored"] += 1
             self._sample(task, rows.get(id_), outcome, report)
         upsert(connection, self._kind.table, list(rows.values()))
@@ -119,7 +120,7 @@ class EntityWork:
         return []
 
     def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
-        buried = [Settled(t.message.id, "dead", t.message.message_id, t.delivery.attempts + 1) for t in dead]
+        buried = [_settled(task, "dead") for task in dead]
         lineage.settle(connection, self.queue.kind, self.queue.name, buried, run_id)
 
     def _sample(self, task: Task, row: dict[str, Any] | None, outcome: str, report: DrainReport) -> None:
@@ -131,3 +132,8 @@ class EntityWork:
                 "because_of_killmail": killmail_id,
                 "zkillboard": f"https://zkillboard.com/kill/{killmail_id}/" if killmail_id else None,
             })  # fmt: skip
+
+
+def _settled(task: Task, outcome: lineage.Outcome) -> Settled:
+    message = task.message
+    return Settled(message.id, outcome, message.message_id, task.delivery.attempts + 1, message.cause.run_id)

@@ -41,7 +41,7 @@ class KillmailWork:
             for task, body in results
             if body is not FRESH and not isinstance(body, Gone)
         ]
-        written = write_killmails_in(connection, bodies, "esi", run_id)
+        written = write_killmails_in(connection, bodies, "esi")
         report.outcomes["fresh"] += len(results) - len(bodies) + len(written.already_there)
         report.outcomes["stored"] += len(written.stored)
         report.outcomes["rejected"] += len(written.rejected)

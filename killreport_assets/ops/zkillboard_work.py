@@ -1,38 +1,46 @@
 """The work of `zkillboard_character_queue`: list a character's killmails on zKillboard.
 
-Whole bodies go to the writer at once; ids with hashes that we lack go to `esi_killmail_queue`.
+Whole bodies are in hand: each page is written at once. Ids with hashes that we lack go to `esi_killmail_queue`.
 """
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.esi.errors import Gone
 from killreport_assets.ops.publish import killmail_messages
 from killreport_assets.ops.work import DrainReport, FollowUp, Task
 from killreport_assets.queues.catalogue import KILLMAILS, ZKILLBOARD_CHARACTERS, WorkQueue
-from killreport_assets.sources.zkillboard import Listing, Zkillboard
+from killreport_assets.sources.zkillboard import Page, Zkillboard
 from killreport_assets.store import tables
 from killreport_assets.store.entities import known_killmails, write_zkillboard_values
-from killreport_assets.store.killmails import write_killmails_in
+from killreport_assets.store.killmails import WriteReport, write_killmails
 
 
-@dataclass(frozen=True)
-class _TimedListing:
-    listing: Listing
+@dataclass
+class Sync:
+    """What came of listing one character."""
+
     started_at: datetime
-    seconds: float
+    seconds: float = 0.0
+    pages: int = 0
+    listed: int = 0
+    values: int = 0
+    known: int = 0
+    unknown: dict[int, str] = field(default_factory=dict)
+    written: WriteReport = field(default_factory=WriteReport)
 
 
 class ZkillboardCharacterWork:
     """Each listing is a row in `ops.syncs`."""
 
-    def __init__(self, zkillboard: Zkillboard) -> None:
+    def __init__(self, zkillboard: Zkillboard, engine: Engine) -> None:
         self._zkillboard = zkillboard
+        self._engine = engine
 
     @property
     def queue(self) -> WorkQueue:
@@ -42,62 +50,65 @@ class ZkillboardCharacterWork:
         return {}
 
     def fetch(self, task: Task, known: Any) -> Any:
-        started, clock = datetime.now(UTC), time.monotonic()
-        listing = self._zkillboard.character_killmails(task.message.id)
-        return _TimedListing(listing, started, time.monotonic() - clock)
+        clock, sync = time.monotonic(), Sync(datetime.now(UTC))
+        for page in self._zkillboard.character_pages(task.message.id):
+            self._write_page(page, sync)
+        sync.seconds = time.monotonic() - clock
+        return sync
 
     def store(
         self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
     ) -> list[FollowUp]:
         follow_ups: list[FollowUp] = []
-        for task, result in results:
-            if isinstance(result, Gone):
+        for task, sync in results:
+            if isinstance(sync, Gone):
                 report.outcomes["gone"] += 1
                 continue
-            if unknown := self._store_listing(connection, task, result, report, run_id):
-                follow_ups.append((KILLMAILS, killmail_messages(unknown, run_id)))
             report.outcomes["stored"] += 1
+            self._count(task, sync, report)
+            connection.execute(tables.syncs.insert().values(self._row(task, sync, run_id)))
+            if sync.unknown:
+                follow_ups.append((KILLMAILS, killmail_messages(sync.unknown, run_id)))
         return follow_ups
 
     def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
-        connection.execute(tables.syncs.insert(), [
-            _sync(task, datetime.now(UTC), run_id) | {"outcome": "dead"} for task in dead
-        ])  # fmt: skip
+        connection.execute(
+            tables.syncs.insert(),
+            [{**_subject(task), "started_at": datetime.now(UTC), "outcome": "dead", "run_id": run_id} for task in dead],
+        )
 
-    def _store_listing(
-        self, connection: Connection, task: Task, timed: _TimedListing, report: DrainReport, run_id: str | None
-    ) -> dict[int, str]:
-        """Write a listing; returns the killmails of which we have only the hash."""
-        listing = timed.listing
-        written = write_killmails_in(connection, listing.bodies, "zkillboard", run_id)
-        write_zkillboard_values(connection, listing.values)
-        stored = known_killmails(connection, list(listing.hashes))
-        unknown = {id_: hash_ for id_, hash_ in listing.hashes.items() if id_ not in stored}
-        report.rows["killmails"] += len(written.stored)
-        report.rows["killmail_attackers"] += written.attackers
-        report.rows["killmail_items"] += written.items
-        report.rows["zkillboard_values"] += len(listing.values)
-        for killmail_id in written.stored:
+    def _write_page(self, page: Page, sync: Sync) -> None:
+        sync.written.add(write_killmails(self._engine, page.bodies, "zkillboard"))
+        with self._engine.begin() as connection:
+            write_zkillboard_values(connection, page.values)
+            stored = known_killmails(connection, list(page.hashes))
+        sync.unknown |= {id_: hash_ for id_, hash_ in page.hashes.items() if id_ not in stored}
+        sync.known += len(stored)
+        sync.listed += len(page.bodies) + len(page.hashes)
+        sync.values += len(page.values)
+        sync.pages += 1
+
+    def _row(self, task: Task, sync: Sync, run_id: str | None) -> dict[str, Any]:
+        complete = sync.pages < self._zkillboard.max_pages
+        return _subject(task) | {
+            "started_at": sync.started_at, "seconds": sync.seconds, "run_id": run_id, "listed": sync.listed,
+            "stored": len(sync.written.stored), "queued": len(sync.unknown),
+            "skipped": len(sync.written.already_there) + sync.known,
+            "outcome": "complete" if complete else "more than the pages allowed",
+        }  # fmt: skip
+
+    def _count(self, task: Task, sync: Sync, report: DrainReport) -> None:
+        report.rows["killmails"] += len(sync.written.stored)
+        report.rows["killmail_attackers"] += sync.written.attackers
+        report.rows["killmail_items"] += sync.written.items
+        report.rows["zkillboard_values"] += sync.values
+        for killmail_id in sync.written.stored:
             report.saw_killmail(killmail_id)
         report.sample.append({
-            "character_id": task.message.id, "pages": listing.pages, "listed": len(listing.values),
-            "stored": len(written.stored), "queued": len(unknown), "rejected": len(written.rejected),
+            "character_id": task.message.id, "pages": sync.pages, "listed": sync.listed,
+            "stored": len(sync.written.stored), "queued": len(sync.unknown), "rejected": len(sync.written.rejected),
         })  # fmt: skip
-        connection.execute(
-            tables.syncs.insert().values(
-                **_sync(task, timed.started_at, run_id),
-                seconds=timed.seconds,
-                listed=len(listing.bodies) + len(listing.hashes),
-                stored=len(written.stored),
-                queued=len(unknown),
-                skipped=len(written.already_there) + len(stored),
-                outcome="complete" if listing.complete else "more than the pages allowed",
-            )
-        )
-        return unknown
 
 
-def _sync(task: Task, started_at: datetime, run_id: str | None) -> dict[str, Any]:
-    return {
-        "source": "zkillboard", "subject": f"character:{task.message.id}", "started_at": started_at, "run_id": run_id,
-    }  # fmt: skip
+def _subject(task: Task) -> dict[str, Any]:
+    return {"source": "zkillboard", "subject": f"character:{task.message.id}"}

@@ -15,11 +15,13 @@ class WorkQueue:
     parallel_fetches: int
     """Requests under way at once in one drain; what a service allows in all is the budget's to say."""
     description: str
+    batch_size: int = 50
+    """Messages of one transaction; few where one message is a lot of work."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 ZKILLBOARD_CHARACTERS = WorkQueue(
-    "zkillboard_character_queue", "zkillboard_character", 1, "list a character's killmails on zKillboard"
+    "zkillboard_character_queue", "zkillboard_character", 1, "list a character's killmails on zKillboard", batch_size=1
 )
 KILLMAILS = WorkQueue("esi_killmail_queue", "killmail", 10, "fetch one killmail by id and hash")
 ALLIANCES = WorkQueue("esi_alliance_info_queue", "alliance", 3, "fetch one alliance")

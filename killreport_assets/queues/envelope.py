@@ -52,7 +52,7 @@ def decode(body: bytes, kind: str) -> Message:
     """
     try:
         data = json.loads(body)
-    except ValueError as broken:
+    except (ValueError, RecursionError) as broken:
         raise UnreadableMessage(f"not JSON: {broken}") from None
     if not isinstance(data, dict):
         raise UnreadableMessage(f"a JSON object is expected, not {type(data).__name__}")

@@ -28,8 +28,8 @@ from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.retry import DELAY_TIERS, tier_for
 
 INSTALL_LOCK = 7_304_114_503
-VISIBILITY = timedelta(seconds=180)
-"""How long a taken message is hidden from others; renewed while its drain lives."""
+VISIBILITY = timedelta(seconds=120)
+"""How long a taken message is hidden from others; its drain renews this while it lives (`keep`)."""
 POLL_SECONDS = 0.1
 
 
@@ -172,7 +172,7 @@ class PgmqDrain:
         self._stopped = True
 
     def take(self, wait_seconds: float) -> list[Delivery]:
-        self._renew()
+        self.keep()
         deadline = time.monotonic() + wait_seconds
         while not self.finished:
             batch = self._read(min(self._budget.batch_size, self._budget.messages - self._taken))
@@ -218,6 +218,7 @@ class PgmqDrain:
             )
         for delivery in deliveries:
             self._held.pop(id(delivery), None)
+        self._last_seen = time.monotonic()  # the work is not idleness
 
     def _read(self, quantity: int) -> list[Delivery]:
         batch: list[Delivery] = []
@@ -246,8 +247,7 @@ class PgmqDrain:
             tag=(lane, msg_id),
         )
 
-    def _renew(self) -> None:
-        """Keep what is still in hand hidden: without this, slow work would be handed to another drain too."""
+    def keep(self) -> None:
         now = time.monotonic()
         if not self._held or now - self._renewed < self._broker._visibility.total_seconds() / 4:
             return

@@ -165,7 +165,7 @@ class RabbitDrain:
 
     Consuming is cancelled before the last batch is handed out, and what had been prefetched by then is handed out
     too: on a quorum queue a message given back counts as a delivery. So a drain may exceed its messages by what
-    it prefetched (two batches).
+    it prefetched (two batches of each lane).
     """
 
     def __init__(self, broker: RabbitBroker, queue: str, budget: DrainBudget) -> None:
@@ -236,6 +236,9 @@ class RabbitDrain:
             self._last_seen = time.monotonic()
         return batch
 
+    def keep(self) -> None:
+        self._connection.check()  # the broker holds on to them as long as the connection lives
+
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         self._settle(deliveries, lambda tag: self._channel.basic_ack(tag))
 
@@ -260,6 +263,7 @@ class RabbitDrain:
 
         if deliveries:
             self._connection.do(settle_all)
+        self._last_seen = time.monotonic()  # the work is not idleness
 
     def stop(self) -> None:
         if not self._cancelled:

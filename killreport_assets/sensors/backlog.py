@@ -47,16 +47,13 @@ def _backlog_sensor(queue: WorkQueue, settings: Settings) -> dg.SensorDefinition
         under_way = _runs_under_way(context.instance, queue)
         cursor = json.loads(context.cursor or "{}")
         starting = runs_to_start(depth.ready, under_way)
-        generation = cursor.get("generation", 0) + (starting > 0)
-        requests = [
-            dg.RunRequest(run_key=f"{queue.name}-{generation}-{i}", tags={"killreport/trigger": "backlog"})
-            for i in range(starting)
-        ]
+        # No run keys: what is under way is counted, and a key would be refused for ever after a reset of the cursor.
+        requests = [dg.RunRequest(tags={"killreport/trigger": "backlog"}) for _ in range(starting)]
         events = list(_observation(queue, depth.ready, depth.dead, under_way, cursor))
         skip = None if requests else f"{depth.ready} messages, {under_way} runs under way"
         return dg.SensorResult(
             run_requests=requests, skip_reason=skip, asset_events=events,
-            cursor=json.dumps(cursor | {"generation": generation}),
+            cursor=json.dumps(cursor),
         )  # fmt: skip
 
     return backlog

@@ -95,7 +95,7 @@ def read_member(content: bytes) -> KillmailBody:
     """One member: ESI's body with two fields more. A broken one goes to the writer as text, which rejects it."""
     try:
         member: Any = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return KillmailBody(content.decode(errors="replace"), None)
     if not isinstance(member, dict):
         return KillmailBody(member, None)

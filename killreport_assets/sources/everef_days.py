@@ -6,7 +6,7 @@ from itertools import islice
 
 from sqlalchemy.engine import Engine
 
-from killreport_assets.esi.errors import Gone
+from killreport_assets.esi.errors import ServiceError
 from killreport_assets.sources.everef import EveRef
 from killreport_assets.store.entities import read_versions, write_version
 from killreport_assets.store.killmail_body import KillmailBody
@@ -18,11 +18,7 @@ CHUNK = 500
 
 
 def changed_days(engine: Engine, everef: EveRef, days: Iterable[date]) -> Iterator[date]:
-    """Those of the days whose archive is not the one that was read last, newest first.
-
-    Raises:
-        Unavailable: the archives cannot be asked.
-    """
+    """Those of the days whose archive is not, or may not be, the one that was read last; newest first."""
     with engine.connect() as connection:
         read = read_versions(connection, SOURCE)
     for day in sorted(days, reverse=True):
@@ -30,11 +26,11 @@ def changed_days(engine: Engine, everef: EveRef, days: Iterable[date]) -> Iterat
             known = read.get(f"{day}")
             if known is None or known != everef.etag(day):
                 yield day
-        except Gone:
-            yield day  # whoever opens it says so
+        except ServiceError:
+            yield day  # whoever opens it says what is wrong
 
 
-def write_archive(engine: Engine, everef: EveRef, day: date, run_id: str | None = None) -> WriteReport:
+def write_archive(engine: Engine, everef: EveRef, day: date) -> WriteReport:
     """Store a day's killmails.
 
     Raises:
@@ -44,7 +40,7 @@ def write_archive(engine: Engine, everef: EveRef, day: date, run_id: str | None 
     archive = everef.open(day)
     report = WriteReport()
     while chunk := list[KillmailBody](islice(archive.bodies, CHUNK)):
-        report.add(write_killmails(engine, chunk, "everef", run_id))
+        report.add(write_killmails(engine, chunk, "everef"))
     with engine.begin() as connection:
         write_version(connection, SOURCE, f"{day}", archive.etag)
     return report

@@ -3,6 +3,7 @@
 Shape and manners: R2Z2's own examples and zKillboard's cron/1.r2z2.php.
 """
 
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +15,7 @@ from killreport_assets.esi.budget import RequestBudget
 from killreport_assets.esi.errors import ServiceError, Throttled, Unavailable
 from killreport_assets.http_session import HttpSession, json_body
 from killreport_assets.settings import Settings
-from killreport_assets.sources.zkb_block import zkillboard_values
+from killreport_assets.sources.zkb_block import is_killmail_id, zkillboard_values
 from killreport_assets.store import tables
 from killreport_assets.store.entities import move_cursor, read_cursor, write_zkillboard_values
 from killreport_assets.store.killmail_body import KillmailBody
@@ -22,6 +23,9 @@ from killreport_assets.store.killmails import WriteReport, write_killmails_in
 
 FEED = "r2z2"
 BATCH = 100
+HOLE = 50
+"""The feed's head is told only every 51 entries: so many missing ones are looked for one by one."""
+SECOND_LOOK_SECONDS = 0.5
 PAUSE_SECONDS = {429: 30.0, 403: 60.0}
 """How long zKillboard wants to be left alone after these answers."""
 
@@ -44,7 +48,8 @@ class FeedReport:
     entries: int = 0
     """Entries that were read, in order."""
     caught_up: bool = False
-    gap: tuple[int, int] | None = None
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    """First and last number of entries that the feed has no more."""
     stopped_by: str | None = None
     written: WriteReport = field(default_factory=WriteReport)
 
@@ -73,8 +78,15 @@ class R2z2Feed:
         """One entry; None when the feed has none of that number (yet, or no more)."""
         return read_entry(body) if (body := self._get(str(sequence))) is not None else None
 
-    def first_available(self, expired: int, available: int) -> int:
-        """The oldest entry that the feed still has, given one that it has not and one that it has."""
+    def next_available(self, missing: int, head: int) -> int:
+        """The first entry after `missing` that the feed has, given that its head is `head`.
+
+        A single hole is stepped over; what has expired is one stretch, whose end is searched by halving.
+        """
+        for sequence in range(missing + 1, min(missing + HOLE, head) + 1):
+            if self._get(str(sequence)) is not None:
+                return sequence
+        expired, available = missing + HOLE, head
         while available - expired > 1:
             middle = (available + expired) // 2
             if self._get(str(middle)) is None:
@@ -115,8 +127,8 @@ def read_entry(envelope: Any) -> FeedEntry:
     uploaded, updated = envelope.get("uploaded_at"), envelope.get("sequence_updated")
     killmail_id = body.get("killmail_id")
     values = None
-    if isinstance(killmail_id, int) and isinstance(uploaded, int):
-        values = zkillboard_values(killmail_id, envelope.get("zkb"), datetime.fromtimestamp(uploaded, UTC))
+    if is_killmail_id(killmail_id) and (observed_at := _time_of(uploaded)) is not None:
+        values = zkillboard_values(killmail_id, envelope.get("zkb"), observed_at)
     return FeedEntry(
         KillmailBody(body, recorded_hash if isinstance(recorded_hash, str) else None),
         values,
@@ -124,9 +136,14 @@ def read_entry(envelope: Any) -> FeedEntry:
     )
 
 
-def follow(
-    feed: R2z2Feed, engine: Engine, *, start: int | None = None, most: int = 5_000, run_id: str | None = None
-) -> FeedReport:
+def _time_of(unix_seconds: Any) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(unix_seconds, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def follow(feed: R2z2Feed, engine: Engine, *, start: int | None = None, most: int = 5_000) -> FeedReport:
     """Read from the cursor until caught up, `most` entries, or an error; write each batch with its cursor.
 
     `start` is where to begin when there is no cursor yet; default the head. An entry is handled when it is stored,
@@ -140,10 +157,10 @@ def follow(
     while not (report.caught_up or report.stopped_by) and report.entries < most:
         batch = _read_batch(feed, report, min(report.entries + BATCH, most))
         with engine.begin() as connection:
-            if report.gap:
-                gap = {"feed": FEED, "first_sequence": report.gap[0], "last_sequence": report.gap[1]}
+            for first, last in report.gaps:
+                gap = {"feed": FEED, "first_sequence": first, "last_sequence": last}
                 connection.execute(sa.dialects.postgresql.insert(tables.feed_gaps).on_conflict_do_nothing(), gap)
-            report.written.add(write_killmails_in(connection, [entry.body for entry in batch], "r2z2", run_id))
+            report.written.add(write_killmails_in(connection, [entry.body for entry in batch], "r2z2"))
             write_zkillboard_values(connection, [entry.values for entry in batch if entry.values])
             move_cursor(connection, FEED, report.next_sequence)
     return report
@@ -156,12 +173,18 @@ def _read_batch(feed: R2z2Feed, report: FeedReport, most: int) -> list[FeedEntry
             entry = feed.entry(report.next_sequence)
             if entry is None:
                 head = feed.head()
-                if head <= report.next_sequence:
+                if head < report.next_sequence:
                     report.caught_up = True
                     break
-                first = feed.first_available(report.next_sequence, head)
-                report.gap = (report.next_sequence, first - 1)
-                report.next_sequence = first
+                time.sleep(SECOND_LOOK_SECONDS)  # it may have been published between the two looks
+                entry = feed.entry(report.next_sequence)
+            if entry is None and head == report.next_sequence:
+                report.caught_up = True
+                break
+            if entry is None:
+                available = feed.next_available(report.next_sequence, head)
+                report.gaps.append((report.next_sequence, available - 1))
+                report.next_sequence = available
                 continue
             again = feed.entry(entry.updated_sequence) if entry.updated_sequence is not None else None
             batch += [entry] if again is None else [entry, again]

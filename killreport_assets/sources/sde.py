@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.errors import Unavailable
-from killreport_assets.http_session import HttpSession, json_body
+from killreport_assets.http_session import HttpSession
 from killreport_assets.settings import Settings
 from killreport_assets.store import tables
 from killreport_assets.store.entities import INSERT_CHUNK, read_versions, upsert, write_version
@@ -46,10 +46,12 @@ class StaticData:
         if response.status_code != 200:
             raise Unavailable(f"{response.url}: {response.status_code}")
         for line in response.text.splitlines():
-            record = json.loads(line) if line.startswith("{") else {}
-            if record.get("_key") == "sde":
-                return str(record.get("buildNumber"))
-        json_body(response)
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict) and record.get("_key") == "sde" and "buildNumber" in record:
+                return str(record["buildNumber"])
         raise Unavailable(f"{response.url}: names no build")
 
     def download(self, build: str) -> IO[bytes]:

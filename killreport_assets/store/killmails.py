@@ -16,7 +16,7 @@ from psycopg import Cursor
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.store import lineage, tables
-from killreport_assets.store.killmail_body import InvalidKillmail, Item, Killmail, KillmailBody, check
+from killreport_assets.store.killmail_body import ContainedItem, InvalidKillmail, Item, Killmail, KillmailBody, check
 from killreport_assets.store.partitions import ensure_months
 
 Source = Literal["r2z2", "zkillboard", "everef", "esi"]
@@ -52,20 +52,16 @@ class WriteReport:
         self.items += other.items
 
 
-def write_killmails(
-    engine: Engine, bodies: Iterable[KillmailBody], source: Source, run_id: str | None = None
-) -> WriteReport:
+def write_killmails(engine: Engine, bodies: Iterable[KillmailBody], source: Source) -> WriteReport:
     """Check and store any number of bodies in one transaction of their own; see `write_killmails_in`."""
     checked, report, rejects = _check_all(bodies, source)
     ensure_months(engine, {killmail.killmail_time for killmail, _ in checked})
     with engine.begin() as connection:
-        _write(connection, checked, report, rejects, source, run_id)
+        _write(connection, checked, report, rejects, source)
     return report
 
 
-def write_killmails_in(
-    connection: Connection, bodies: Iterable[KillmailBody], source: Source, run_id: str | None = None
-) -> WriteReport:
+def write_killmails_in(connection: Connection, bodies: Iterable[KillmailBody], source: Source) -> WriteReport:
     """Check and store bodies in the caller's transaction.
 
     Killmails are immutable: one that is there already is left as it is. A rejected one is kept in
@@ -74,7 +70,7 @@ def write_killmails_in(
     """
     checked, report, rejects = _check_all(bodies, source)
     ensure_months(connection.engine, {killmail.killmail_time for killmail, _ in checked})
-    _write(connection, checked, report, rejects, source, run_id)
+    _write(connection, checked, report, rejects, source)
     return report
 
 
@@ -86,7 +82,8 @@ def _check_all(
 ) -> tuple[list[Checked], WriteReport, list[dict[str, Any]]]:
     report, rejects = WriteReport(), []
     checked: dict[int, Checked] = {}
-    for candidate in bodies:
+    # What a hash vouches for goes first: nothing unvouched may take its place.
+    for candidate in sorted(bodies, key=lambda candidate: candidate.hash is None):
         try:
             killmail = check(candidate)
         except InvalidKillmail as invalid:
@@ -106,20 +103,33 @@ def _check_all(
 
 
 def _reject(candidate: KillmailBody, source: Source, reason: str) -> dict[str, Any]:
-    body = candidate.body if isinstance(candidate.body, str) else json.dumps(candidate.body, sort_keys=True)
-    body = body.replace("\x00", "\\u0000")  # PostgreSQL's text cannot hold it
+    body, recorded_hash = _storable(_as_text(candidate.body)), candidate.hash and _storable(candidate.hash)
     claimed = candidate.body.get("killmail_id") if isinstance(candidate.body, dict) else None
     readable = isinstance(claimed, int) and not isinstance(claimed, bool) and 0 < claimed < 2**63
-    fingerprint = hashlib.sha256(f"{source}\n{candidate.hash}\n{body}".encode()).hexdigest()
+    fingerprint = hashlib.sha256(f"{source}\n{recorded_hash}\n{body}".encode()).hexdigest()
     return {
-        "fingerprint": fingerprint, "killmail_id": claimed if readable else None, "killmail_hash": candidate.hash,
-        "source": source, "reason": reason, "body": body,
+        "fingerprint": fingerprint, "killmail_id": claimed if readable else None, "killmail_hash": recorded_hash,
+        "source": source, "reason": _storable(reason), "body": body,
     }  # fmt: skip
+
+
+def _as_text(body: Any) -> str:
+    if isinstance(body, str):
+        return body
+    try:
+        return json.dumps(body, sort_keys=True)
+    except (TypeError, ValueError, RecursionError) as broken:
+        return f"a {type(body).__name__} that cannot be written as JSON: {type(broken).__name__}"
+
+
+def _storable(text: str) -> str:
+    """The text as PostgreSQL can hold it: without NUL and lone surrogates, which are written out."""
+    return text.encode(errors="backslashreplace").decode().replace("\x00", "\\u0000")
 
 
 def _write(
     connection: Connection, checked: list[Checked], report: WriteReport, rejects: list[dict[str, Any]],
-    source: Source, run_id: str | None,
+    source: Source,
 ) -> None:  # fmt: skip
     if checked:
         checked = _refuse_other_times(connection, checked, report, rejects, source)
@@ -131,7 +141,7 @@ def _write(
         report.stored += [k.killmail_id for k in killmails if k.killmail_id in stored]
         report.already_there += [k.killmail_id for k in killmails if k.killmail_id not in stored]
         if stored:
-            lineage.record_mentions(connection, run_id)
+            lineage.record_mentions(connection)
     if rejects:
         insert = sa.dialects.postgresql.insert(tables.rejected_killmails).on_conflict_do_nothing()
         connection.execute(insert, rejects)
@@ -212,15 +222,16 @@ def _item_rows(killmails: Sequence[Killmail]) -> Iterator[tuple[object, ...]]:
             )  # fmt: skip
 
 
-def _flattened(items: list[Item], parent: int | None = None, start: int = 0) -> list[tuple[int | None, Item]]:
+def _flattened(items: list[Item]) -> Iterator[tuple[int | None, Item | ContainedItem]]:
     """Every item row with the index of its container, containers before their contents."""
-    flat: list[tuple[int | None, Item]] = []
+    index = 0
     for item in items:
-        index = start + len(flat)
-        flat.append((parent, item))
-        if item.items:
-            flat += _flattened(item.items, index, index + 1)
-    return flat
+        yield None, item
+        container = index
+        index += 1
+        for inside in item.items or ():
+            yield container, inside
+            index += 1
 
 
 def _insert_killmails(connection: Connection) -> set[int]:

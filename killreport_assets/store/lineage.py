@@ -60,22 +60,24 @@ def _record_mentions_of(kind: str) -> str:
     )
     return f"""
         with caused as (
-            insert into ops.enrichments (entity_kind, entity_id, killmail_id, roles, publishing_run, outcome)
-            select '{kind}', id, killmail_id, array_agg(distinct role order by role), %(run)s, 'pending'
+            insert into ops.enrichments (entity_kind, entity_id, killmail_id, roles, outcome)
+            select '{kind}', id, killmail_id, array_agg(distinct role order by role), 'pending'
             from ({branches}) mentioned group by id, killmail_id order by id, killmail_id
             on conflict do nothing
             returning entity_id
         )
         insert into ops.entity_pending (entity_kind, entity_id)
         select distinct '{kind}', entity_id from caused order by 2
-        on conflict do nothing
+        -- Not "do nothing": the row must be locked, so that whoever settles the entity waits for this commit and
+        -- then sees these enrichments too.
+        on conflict (entity_kind, entity_id) do update set first_seen = entity_pending.first_seen
     """
 
 
-def record_mentions(connection: Connection, run_id: str | None) -> None:
+def record_mentions(connection: Connection) -> None:
     """Record what the writer's staged new killmails mention and the dimension tables lack."""
     for kind in DIMENSIONS:
-        connection.exec_driver_sql(_record_mentions_of(kind), {"run": run_id})
+        connection.exec_driver_sql(_record_mentions_of(kind))
 
 
 def claim_pending(connection: Connection, limit: int) -> list[PendingEntity]:
@@ -116,9 +118,14 @@ def release_claims(connection: Connection, entities: Sequence[PendingEntity]) ->
 def _update_claims(connection: Connection, entities: Sequence[PendingEntity], change: str) -> None:
     connection.execute(
         sa.text(f"""
-        update ops.entity_pending p set {change}
-        from unnest(cast(:kinds as text[]), cast(:ids as bigint[])) as given (kind, id)
-        where p.entity_kind = given.kind and p.entity_id = given.id
+        with locked as (
+            select entity_kind, entity_id from ops.entity_pending
+            where (entity_kind, entity_id) in (
+                select kind, id from unnest(cast(:kinds as text[]), cast(:ids as bigint[])) as given (kind, id))
+            order by entity_kind, entity_id for update
+        )
+        update ops.entity_pending p set {change} from locked
+        where p.entity_kind = locked.entity_kind and p.entity_id = locked.entity_id
         """),
         {"kinds": [e.kind for e in entities], "ids": [e.entity_id for e in entities]},
     )
@@ -126,61 +133,83 @@ def _update_claims(connection: Connection, entities: Sequence[PendingEntity], ch
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of one entity: the message that settled it and how often it was tried."""
+    """What became of one entity: the message that settled it, who had published it, and how often it was tried."""
 
     entity_id: int
     outcome: Outcome
     message_id: str
     attempts: int
+    publishing_run: str | None
 
 
 def settle(connection: Connection, kind: str, queue: str, settled: Sequence[Settled], run_id: str | None) -> int:
     """End the pending of these entities and complete their lineage; returns how many enrichments that were."""
     if not settled:
         return 0
-    parameters = {
-        "kind": kind, "queue": queue, "run": run_id,
-        "ids": [s.entity_id for s in settled], "outcomes": [s.outcome for s in settled],
-        "messages": [s.message_id for s in settled], "attempts": [s.attempts for s in settled],
-    }  # fmt: skip
-    given = """unnest(cast(:ids as bigint[]), cast(:outcomes as text[]), cast(:messages as text[]),
-                      cast(:attempts as int[])) as given (id, outcome, message_id, attempts)"""
-    completed = connection.execute(
-        sa.text(f"""
-        update ops.enrichments e set
-            enriched_at = case when given.outcome = 'dead' then null else now() end, outcome = given.outcome,
-            consuming_run = :run, queue = :queue, message_id = given.message_id, attempts = given.attempts
-        from {given}
-        where e.entity_kind = :kind and e.entity_id = given.id and e.enriched_at is null
-        """),
-        parameters,
-    ).rowcount
     dead = [s.entity_id for s in settled if s.outcome == "dead"]
     done = [s.entity_id for s in settled if s.outcome != "dead"]
-    mine = "entity_kind = :kind and entity_id = any(cast(:ids as bigint[]))"
-    connection.execute(sa.text(f"delete from ops.entity_pending where {mine}"), {"kind": kind, "ids": done})
-    # A dead one stays pending, for there is no body, but nothing publishes it until somebody replays it.
+    _end_pending(connection, kind, done)
+    # A dead one stays pending, for there is no body, but nothing publishes it any more.
     connection.execute(
-        sa.text(f"update ops.entity_pending set dead_at = now() where {mine}"), {"kind": kind, "ids": dead}
+        sa.text("""
+        update ops.entity_pending set dead_at = now()
+        where entity_kind = :kind and entity_id = any(cast(:ids as bigint[]))
+        """),
+        {"kind": kind, "ids": dead},
     )
-    return completed
+    return connection.execute(
+        sa.text("""
+        update ops.enrichments e set
+            enriched_at = case when given.outcome = 'dead' then null else now() end, outcome = given.outcome,
+            publishing_run = given.publishing_run, consuming_run = :run, queue = :queue,
+            message_id = given.message_id, attempts = given.attempts
+        from unnest(cast(:ids as bigint[]), cast(:outcomes as text[]), cast(:messages as text[]),
+                    cast(:attempts as int[]), cast(:runs as text[]))
+            as given (id, outcome, message_id, attempts, publishing_run)
+        where e.entity_kind = :kind and e.entity_id = given.id and e.enriched_at is null
+        """),
+        {
+            "kind": kind, "queue": queue, "run": run_id,
+            "ids": [s.entity_id for s in settled], "outcomes": [s.outcome for s in settled],
+            "messages": [s.message_id for s in settled], "attempts": [s.attempts for s in settled],
+            "runs": [s.publishing_run for s in settled],
+        },
+    ).rowcount  # fmt: skip
+
+
+def _end_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:
+    """Take entities off the pending ones: before their enrichments are completed.
+
+    It waits for writers that are about to commit a further cause of the same entity, in one order for all; what they
+    have added is seen by the statements that follow.
+    """
+    connection.execute(
+        sa.text("""
+        with locked as (
+            select entity_id from ops.entity_pending
+            where entity_kind = :kind and entity_id = any(cast(:ids as bigint[])) order by entity_id for update
+        )
+        delete from ops.entity_pending p using locked where p.entity_kind = :kind and p.entity_id = locked.entity_id
+        """),
+        {"kind": kind, "ids": list(ids)},
+    )
 
 
 def settle_known(connection: Connection, kind: str, run_id: str | None) -> int:
     """End the pending of entities whose body came another way (types, from the static data); returns how many."""
     dimension = DIMENSIONS[kind]
     key = next(iter(dimension.primary_key)).name
-    known = connection.execute(
-        sa.text(f"""
-        delete from ops.entity_pending p using {dimension.fullname} d
-        where p.entity_kind = :kind and d.{key} = p.entity_id returning p.entity_id
-        """),
-        {"kind": kind},
-    ).scalars()
-    ids = sorted(known)
+    query = sa.text(
+        f"select entity_id from ops.entity_pending p join {dimension.fullname} d on d.{key} = p.entity_id "
+        "where p.entity_kind = :kind"
+    )
+    ids = sorted(connection.execute(query, {"kind": kind}).scalars())
+    _end_pending(connection, kind, ids)
     connection.execute(
         sa.text("""
-        update ops.enrichments set enriched_at = now(), outcome = 'stored', consuming_run = :run
+        update ops.enrichments set
+            enriched_at = now(), outcome = 'stored', publishing_run = coalesce(publishing_run, :run),
+            consuming_run = :run
         where entity_kind = :kind and entity_id = any(cast(:ids as bigint[])) and enriched_at is null
         """),
         {"kind": kind, "ids": ids, "run": run_id},

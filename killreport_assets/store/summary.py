@@ -73,7 +73,7 @@ def summarize(engine: Engine) -> Summary:
             nested_items=_one(connection, "select count(*) from raw.killmail_items where parent_index is not null"),
             rejected=_one(connection, "select count(*) from ops.rejected_killmails"),
             dead_letters=_one(connection, "select count(*) from ops.dead_letters"),
-            pending=_one(connection, "select count(*) from ops.entity_pending"),
+            pending=_one(connection, "select count(*) from ops.entity_pending where dead_at is null"),
             entities=[EntityCount(*row) for row in entities],
         )
 

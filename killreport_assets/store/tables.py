@@ -208,7 +208,7 @@ entity_pending = sa.Table(
     _time("first_seen", required=True, now=True),
     _time("claimed_at", "when somebody took it to publish it; expires in minutes"),
     _time("published_at", "when its message was confirmed; expires in a day"),
-    _time("dead_at", "when its message died; a replay clears it"),
+    _time("dead_at", "when its message died; it is not published again"),
     sa.PrimaryKeyConstraint("entity_kind", "entity_id"),
     schema="ops", comment="Entities that killmails mention and the dimension tables lack",
 )  # fmt: skip
@@ -221,7 +221,7 @@ enrichments = sa.Table(
     sa.Column("roles", ARRAY(sa.Text), nullable=False, comment="victim, attacker, final_blow, ship, weapon, item"),
     _time("requested_at", required=True, now=True),
     _time("enriched_at", "when the entity's body was stored"),
-    _text("publishing_run", "Dagster run that stored the killmail"),
+    _text("publishing_run", "Dagster run that published the message"),
     _text("consuming_run", "Dagster run that fetched the entity"),
     _text("queue", "work queue that carried it"),
     _text("message_id", "the message's natural key"),
@@ -235,6 +235,7 @@ enrichments = sa.Table(
 dead_letters = sa.Table(
     "dead_letters", metadata,
     sa.Column("dead_letter_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    _text("fingerprint", "sha256 of queue, attempts and body: the same death is kept once", required=True),
     _text("queue", required=True),
     _text("message_id"),
     _text("body", "the message as received", required=True),
@@ -244,7 +245,7 @@ dead_letters = sa.Table(
     _time("first_failed_at", required=True),
     _time("died_at", required=True, now=True),
     _text("run_id"),
-    sa.UniqueConstraint("queue", "message_id", "first_failed_at", name="dead_letters_once"),
+    sa.UniqueConstraint("fingerprint", name="dead_letters_once"),
     schema="ops", comment="Messages that nothing more is tried with",
 )  # fmt: skip
 

@@ -36,10 +36,11 @@ def _described(defs: dg.Definitions) -> dict[str, dict[str, object]]:
 
 
 def test_the_assets_are_those_of_the_snapshot() -> None:
-    # To accept a change: rerun with the file removed, and read the difference.
+    # To accept a change: remove the file, run this twice, and read the difference.
     described = _described(build_defs(_sandbox_settings()))
     if not SNAPSHOT.exists():
         SNAPSHOT.write_text(json.dumps(described, indent=1) + "\n")
+        pytest.fail(f"{SNAPSHOT.name} was missing and has been written anew")
     assert described == json.loads(SNAPSHOT.read_text())
 
 

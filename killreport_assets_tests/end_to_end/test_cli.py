@@ -100,7 +100,7 @@ def test_sql_prints_a_table_json_or_csv(home: Home) -> None:
         "create table public.mine ()",
         "select 1; drop table raw.killmails",
         "commit; drop table raw.killmails",
-        "copy (select 1) to program 'touch /tmp/never'",
+        "copy (select 1) to program 'touch /tmp/killreport-never'",
     ],
 )
 def test_sql_only_reads(home: Home, statement: str) -> None:
@@ -109,6 +109,7 @@ def test_sql_only_reads(home: Home, statement: str) -> None:
     assert refused.returncode == 1
     assert "PostgreSQL: " in refused.stderr
     assert home.sql("select to_regclass('raw.killmails') is not null as there") == [{"there": True}]
+    assert not Path("/tmp/killreport-never").exists()
 
 
 def test_a_wrong_statement_is_said_shortly(home: Home) -> None:

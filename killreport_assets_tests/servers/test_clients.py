@@ -1,7 +1,11 @@
 """The ESI client and the sources over real HTTP to the sandbox."""
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import requests
@@ -18,11 +22,12 @@ from killreport_assets.settings import Settings, load_settings
 from killreport_assets.sources import sde
 from killreport_assets.sources.everef import EveRef
 from killreport_assets.sources.everef_days import changed_days, write_archive
-from killreport_assets.sources.r2z2 import R2z2Feed, follow
+from killreport_assets.sources.r2z2 import FeedEntry, R2z2Feed, follow
 from killreport_assets.sources.static_gaps import fill_static_gaps
+from killreport_assets.sources.zkb_block import zkillboard_values
 from killreport_assets.sources.zkillboard import Zkillboard
-from killreport_assets.store.entities import read_cursor
-from killreport_assets.store.killmail_body import check
+from killreport_assets.store.entities import read_cursor, write_zkillboard_values
+from killreport_assets.store.killmail_body import KillmailBody, check
 from killreport_assets.store.killmails import write_killmails
 from killreport_assets_tests.support import genuine
 from killreport_assets_tests.support.sandbox import Sandbox
@@ -160,25 +165,24 @@ def test_an_error_stops_the_feed_where_it_is(settings: Settings, engine: Engine,
 
 def test_entries_that_have_expired_are_noted_as_a_gap(settings: Settings, engine: Engine) -> None:
     report = follow(R2z2Feed(settings, engine), engine, start=FIRST_SEQUENCE - 1_000, most=10)
-    assert report.gap == (FIRST_SEQUENCE - 1_000, FIRST_SEQUENCE - 1)
+    assert report.gaps == [(FIRST_SEQUENCE - 1_000, FIRST_SEQUENCE - 1)]
     assert len(report.written.stored) == 10
     assert _scalar(engine, "select last_sequence from ops.feed_gaps") == FIRST_SEQUENCE - 1
 
 
 def test_a_list_with_bodies_and_a_list_with_ids(settings: Settings, engine: Engine) -> None:
     zkillboard = Zkillboard(settings, engine)
-    bodies = zkillboard.character_killmails(BODIES_CHARACTER)
-    assert {check(body).killmail_id for body in bodies.bodies} == {k.id for k in WORLD.part("zkillboard")}
-    ids = zkillboard.character_killmails(IDS_CHARACTER)
+    [whole] = zkillboard.character_pages(BODIES_CHARACTER)
+    assert {check(body).killmail_id for body in whole.bodies} == {k.id for k in WORLD.part("zkillboard")}
+    assert len(whole.values) == len(whole.bodies)
+    [ids] = zkillboard.character_pages(IDS_CHARACTER)
     assert set(ids.hashes) == {k.id for k in WORLD.part("zkillboard_ids")}
-    assert bodies.complete
-    assert len(bodies.values) == len(bodies.bodies)
 
 
-def test_only_so_many_pages_are_read(settings: Settings, engine: Engine) -> None:
+def test_only_so_many_pages_are_read(settings: Settings, engine: Engine, sandbox: Sandbox) -> None:
     one_page = settings.model_copy(update={"zkillboard_max_pages": 1})
-    listing = Zkillboard(one_page, engine).character_killmails(BODIES_CHARACTER)
-    assert (listing.pages, listing.complete) == (1, False)
+    assert len(list(Zkillboard(one_page, engine).character_pages(BODIES_CHARACTER))) == 1
+    assert sandbox.statistics()["requests"]["zkillboard"] == 1
 
 
 def test_an_error_with_status_200_is_an_error(settings: Settings, engine: Engine) -> None:
@@ -205,7 +209,9 @@ def test_an_archive_that_breaks_off_is_read_again(settings: Settings, engine: En
     sandbox.faults({"path": "/everef/killmails/2", "kinds": ["truncated"], "times": 1})
     with pytest.raises(Unavailable, match="breaks off"):
         write_archive(engine, everef, day)
-    assert len(write_archive(engine, everef, day).stored) + _scalar(engine, "select 0") == everef.totals()[day]
+    before = _scalar(engine, "select count(*) from raw.killmails")
+    assert before + len(write_archive(engine, everef, day).stored) == everef.totals()[day]
+    assert list(changed_days(engine, everef, [day])) == []
 
 
 def test_a_day_without_an_archive_is_gone(settings: Settings) -> None:
@@ -261,3 +267,79 @@ def test_the_sandbox_wants_what_esi_wants(settings: Settings, sandbox: Sandbox) 
     assert pages.headers["X-Pages"] == "3"
     assert len(pages.json()) == 1_000
     assert sandbox.statistics()["violations"] == {"compatibility date": 1}
+
+
+def test_a_redirect_to_a_real_service_is_not_followed_without_a_contact() -> None:
+    with _redirecting_to("https://esi.evetech.net/status") as url, pytest.raises(UserError, match="KILLREPORT_CONTACT"):
+        HttpSession(load_settings()).request("GET", url)
+
+
+def test_a_redirect_that_never_ends_is_given_up_on() -> None:
+    with _redirecting_to("/again") as url, pytest.raises(Unavailable, match="more than 3 redirects"):
+        HttpSession(load_settings()).request("GET", url)
+
+
+@contextmanager
+def _redirecting_to(target: str) -> Iterator[str]:
+    class Redirects(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", target)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Redirects) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+class _FeedOfEntries:
+    """A feed that publishes between our two looks, and has a hole."""
+
+    def __init__(self, entries: set[int], published_later: set[int]) -> None:
+        self._entries, self._later = entries, published_later
+
+    def head(self) -> int:
+        self._entries |= self._later
+        return max(self._entries)
+
+    def entry(self, sequence: int) -> FeedEntry | None:
+        return FeedEntry(KillmailBody({"killmail_id": sequence}), None) if sequence in self._entries else None
+
+    def next_available(self, missing: int, _head: int) -> int:
+        return min(entry for entry in self._entries if entry > missing)
+
+
+@pytest.mark.parametrize(
+    ("entries", "later", "gaps", "following"),
+    [({8, 9}, {10, 11}, [], 12), ({8, 10}, set(), [(9, 9)], 11), ({8}, set(), [], 9), ({8, 9}, {10}, [], 11)],
+    ids=["published between two looks", "a hole", "caught up", "one published between two looks"],
+)
+def test_the_cursor_passes_nothing_that_there_is(
+    engine: Engine, entries: set[int], later: set[int], gaps: list[tuple[int, int]], following: int
+) -> None:
+    report = follow(_FeedOfEntries(set(entries), later), engine, start=8)  # type: ignore[arg-type]
+    assert (report.gaps, report.next_sequence, report.caught_up) == (gaps, following, True)
+    assert len(report.written.rejected) == report.entries == following - 8 - sum(b - a + 1 for a, b in gaps)
+
+
+def test_an_odd_entry_costs_only_itself(engine: Engine) -> None:
+    line = genuine.record(435341)
+    spoilt = [
+        KillmailBody(line["esi"] | {"killmail_time": "0001-01-01T00:00:00+14:00"}, line["killmail_hash"]),
+        KillmailBody(line["esi"] | {"killmail_time": "9999-12-31T23:59:59Z"}, line["killmail_hash"]),
+        KillmailBody(line["esi"] | {"killmail_time": 5}, line["killmail_hash"]),
+        KillmailBody(line["esi"], "\ud800" * 40),
+        KillmailBody(line["esi"], "\x00" * 40),
+        KillmailBody({"killmail_id": 1, "a": "\ud800\x00"}),
+    ]
+    report = write_killmails(engine, [*spoilt, KillmailBody(line["esi"], line["killmail_hash"])], "r2z2")
+    assert (report.stored, len(report.rejected)) == ([435341], 6)
+    odd = {"points": 2**40, "locationID": 1e30, "labels": ["a\x00", "good", "\ud800"], "hash": "\x00"}
+    with engine.begin() as connection:
+        write_zkillboard_values(connection, [zkillboard_values(435341, odd, datetime.now(UTC))])
+    assert _scalar(engine, "select count(*) from raw.zkillboard_values where labels = '{good}' and points is null") == 1

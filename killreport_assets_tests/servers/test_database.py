@@ -171,9 +171,9 @@ def test_a_taken_tcp_port_is_said(tmp_path: Path) -> None:
         server = EmbeddedPostgres(tmp_path)
         with pytest.raises(UserError, match=r"is port \d+ taken"):
             server.start(tcp_port=taken.getsockname()[1])
-    server.stop()
-    server.start()
+    server.start()  # and the home is none the worse
     assert server.is_running()
+    assert server.tcp_port is None
     server.stop()
 
 

@@ -26,7 +26,7 @@ def _scalar(engine: Engine, query: str) -> int:
 
 
 def test_every_genuine_killmail_is_stored_whole(engine: Engine) -> None:
-    report = write_killmails(engine, genuine.bodies(), "everef", "run")
+    report = write_killmails(engine, genuine.bodies(), "everef")
     assert len(report.stored) == 394
     assert report.rejected == []
     # The same counts by other means: straight from the file.
@@ -211,7 +211,7 @@ def test_partitions_are_made_for_the_months_that_come(engine: Engine) -> None:
 
 def test_mentions_are_recorded_with_roles_and_npc_characters_left_out(engine: Engine) -> None:
     line = genuine.record(131769911)  # NPC characters among the attackers
-    write_killmails(engine, [KillmailBody(line["esi"], line["killmail_hash"])], "everef", "the-run")
+    write_killmails(engine, [KillmailBody(line["esi"], line["killmail_hash"])], "everef")
     with engine.connect() as connection:
         rows = connection.execute(sa.text("select * from ops.enrichments")).mappings().all()
     characters = {row["entity_id"]: row["roles"] for row in rows if row["entity_kind"] == "character"}
@@ -220,7 +220,6 @@ def test_mentions_are_recorded_with_roles_and_npc_characters_left_out(engine: En
     types = {row["entity_id"]: row["roles"] for row in rows if row["entity_kind"] == "type"}
     assert "ship" in types[victim["ship_type_id"]]
     assert {"item"} <= {role for roles in types.values() for role in roles}
-    assert {row["publishing_run"] for row in rows} == {"the-run"}
     assert {row["outcome"] for row in rows} == {"pending"}
 
 

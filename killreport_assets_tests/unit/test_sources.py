@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from killreport_assets.sources.everef import read_member
 from killreport_assets.sources.r2z2 import read_entry
 from killreport_assets.sources.zkb_block import zkillboard_values
-from killreport_assets.sources.zkillboard import Listing, read_element
+from killreport_assets.sources.zkillboard import Page, read_element
 from killreport_assets.store.killmail_body import InvalidKillmail, check
 from killreport_assets_tests.support import genuine
 
@@ -60,20 +60,20 @@ def test_a_broken_member_goes_to_the_writer_which_rejects_it(content: bytes) -> 
 def test_both_shapes_of_a_list_element() -> None:
     line = genuine.record(435341)
     block = {"hash": line["killmail_hash"], "totalValue": 5.0}
-    listing = Listing()
-    read_element(line["esi"] | {"zkb": block}, listing, NOW)
-    read_element({"killmail_id": 9, "zkb": block}, listing, NOW)
-    assert [check(body).killmail_id for body in listing.bodies] == [435341]
-    assert "zkb" not in listing.bodies[0].body
-    assert listing.hashes == {9: line["killmail_hash"]}
-    assert [row["killmail_id"] for row in listing.values] == [435341, 9]
+    page = Page()
+    read_element(line["esi"] | {"zkb": block}, page, NOW)
+    read_element({"killmail_id": 9, "zkb": block}, page, NOW)
+    assert [check(body).killmail_id for body in page.bodies] == [435341]
+    assert "zkb" not in page.bodies[0].body
+    assert page.hashes == {9: line["killmail_hash"]}
+    assert [row["killmail_id"] for row in page.values] == [435341, 9]
 
 
 @given(JSON)
 def test_a_broken_element_is_never_lost_silently(element: Any) -> None:
-    listing = Listing()
-    read_element(element, listing, NOW)
-    assert len(listing.bodies) + len(listing.hashes) == 1
+    page = Page()
+    read_element(element, page, NOW)
+    assert len(page.bodies) + len(page.hashes) == 1
 
 
 @given(st.dictionaries(st.sampled_from(["totalValue", "points", "npc", "labels", "hash", "locationID"]), JSON))

@@ -12,6 +12,12 @@ def upgrade() -> None:
     op.create_table(
         "dead_letters",
         sa.Column("dead_letter_id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column(
+            "fingerprint",
+            sa.Text(),
+            nullable=False,
+            comment="sha256 of queue, attempts and body: the same death is kept once",
+        ),
         sa.Column("queue", sa.Text(), nullable=False),
         sa.Column("message_id", sa.Text(), nullable=True),
         sa.Column("body", sa.Text(), nullable=False, comment="the message as received"),
@@ -22,7 +28,7 @@ def upgrade() -> None:
         sa.Column("died_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("run_id", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("dead_letter_id"),
-        sa.UniqueConstraint("queue", "message_id", "first_failed_at", name="dead_letters_once"),
+        sa.UniqueConstraint("fingerprint", name="dead_letters_once"),
         schema="ops",
         comment="Messages that nothing more is tried with",
     )
@@ -41,7 +47,7 @@ def upgrade() -> None:
         sa.Column(
             "enriched_at", sa.DateTime(timezone=True), nullable=True, comment="when the entity's body was stored"
         ),
-        sa.Column("publishing_run", sa.Text(), nullable=True, comment="Dagster run that stored the killmail"),
+        sa.Column("publishing_run", sa.Text(), nullable=True, comment="Dagster run that published the message"),
         sa.Column("consuming_run", sa.Text(), nullable=True, comment="Dagster run that fetched the entity"),
         sa.Column("queue", sa.Text(), nullable=True, comment="work queue that carried it"),
         sa.Column("message_id", sa.Text(), nullable=True, comment="the message's natural key"),
@@ -70,7 +76,10 @@ def upgrade() -> None:
             comment="when its message was confirmed; expires in a day",
         ),
         sa.Column(
-            "dead_at", sa.DateTime(timezone=True), nullable=True, comment="when its message died; a replay clears it"
+            "dead_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="when its message died; it is not published again",
         ),
         sa.PrimaryKeyConstraint("entity_kind", "entity_id"),
         schema="ops",
