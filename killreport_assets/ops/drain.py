@@ -34,7 +34,7 @@ from killreport_assets.store import tables
 
 log = logging.getLogger(__name__)
 WAIT_SECONDS = 1.0
-KEEP_SECONDS = 5.0
+KEEP_SECONDS = 0.5
 DEAD_BUDGET = DrainBudget(messages=1_000, seconds=30, idle_seconds=0.2, batch_size=100)
 
 

@@ -71,7 +71,7 @@ class Drain(Protocol):
         """The next batch: as soon as one is full, else what there is after `wait_seconds`, maybe nothing."""
 
     def keep(self) -> None:
-        """Hold on to what was taken: to be called every few seconds while work on it takes long."""
+        """Hold on to what was taken: to be called often while work on it takes long."""
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Done: they will not come again."""

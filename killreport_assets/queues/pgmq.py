@@ -218,7 +218,8 @@ class PgmqDrain:
             )
         for delivery in deliveries:
             self._held.pop(id(delivery), None)
-        self._last_seen = time.monotonic()  # the work is not idleness
+        if deliveries:
+            self._last_seen = time.monotonic()  # the work was not idleness
 
     def _read(self, quantity: int) -> list[Delivery]:
         batch: list[Delivery] = []

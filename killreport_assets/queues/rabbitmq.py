@@ -263,7 +263,7 @@ class RabbitDrain:
 
         if deliveries:
             self._connection.do(settle_all)
-        self._last_seen = time.monotonic()  # the work is not idleness
+            self._last_seen = time.monotonic()  # the work was not idleness
 
     def stop(self) -> None:
         if not self._cancelled:

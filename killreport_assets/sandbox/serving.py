@@ -11,6 +11,8 @@ from starlette.routing import Route
 from killreport_assets.sandbox.faults import Faults
 from killreport_assets.sandbox.limits import Statistics
 
+LATE = {"timeout", "hang"}
+"""Faults whose answer nobody waits for."""
 Handler = Callable[[Request], Response]
 
 
@@ -31,7 +33,8 @@ class Serving:
             self.statistics.arrived(service)
             kind, failed = await self.faults.before(request)
             response = failed or (around(request, handler) if around else handler(request))
-            self.statistics.answers[f"{service} {response.status_code}"] += 1
+            if kind not in LATE:
+                self.statistics.answers[f"{service} {response.status_code}"] += 1
             if kind == "truncated":
                 return Response(response.body[: len(response.body) // 2], 200, media_type="application/json")
             return response

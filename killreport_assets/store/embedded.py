@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import secrets
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,26 @@ class EmbeddedPostgres:
             pass
         return pid
 
+    def _wait_for_the_dead(self) -> None:
+        """A killed server's process may linger until its parent has noticed; PostgreSQL would not start beside it."""
+        lines = self._pid_file()
+        deadline = time.monotonic() + 10
+        while lines is not None and time.monotonic() < deadline:
+            try:
+                os.kill(int(lines[0]), 0)
+            except (ProcessLookupError, PermissionError):
+                return
+            if self.pid is not None or not self._is_zombie(int(lines[0])):
+                return
+            time.sleep(0.05)
+
+    @staticmethod
+    def _is_zombie(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes() == b""
+        except OSError:
+            return False
+
     def _pid_file(self) -> list[str] | None:
         try:
             lines = (self._data / "postmaster.pid").read_text().splitlines()
@@ -104,6 +125,7 @@ class EmbeddedPostgres:
                 if tcp_port is None or tcp_port == self.tcp_port:
                     return
                 self._pg_ctl("-m", "fast", "stop")
+            self._wait_for_the_dead()
             server = self._server()
             if not (self._data / "PG_VERSION").exists():
                 server.ensure_pgdata_inited()

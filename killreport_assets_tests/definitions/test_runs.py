@@ -161,8 +161,8 @@ def test_checks_find_what_is_wrong(settings: Settings, engine: Engine, instance:
     with engine.begin() as connection:
         connection.execute(
             sa.text("""
-            insert into ops.dead_letters (queue, body, reason, error, attempts, first_failed_at)
-            values ('esi_killmail_queue', '{}', 'refused', '422', 1, now())
+            insert into ops.dead_letters (fingerprint, queue, body, reason, error, attempts, first_failed_at)
+            values ('x', 'esi_killmail_queue', '{}', 'refused', '422', 1, now())
             """)
         )
         connection.execute(
