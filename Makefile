@@ -23,7 +23,7 @@ test: install ## provision what the tests need and run every test
 	@scripts/provision-rabbitmq.sh
 	@$(VENV)/pytest $(PYTEST_ARGS)
 
-lint: install ## ruff, mypy, sqlfluff, and whether Dagster can load the definitions
+lint: install ## ruff, mypy and sqlfluff
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy
