@@ -29,9 +29,6 @@ from killreport_assets.store import tables
 from killreport_assets.store.killmails import WriteReport
 
 log = logging.getLogger(__name__)
-KILLMAIL_TABLES = (
-    tables.killmails, tables.killmail_attackers, tables.killmail_items, tables.zkillboard_values,
-)  # fmt: skip
 MOST_ENTRIES = 5_000
 ON_REQUEST = DrainBudget(idle_seconds=2.0)
 
@@ -91,7 +88,7 @@ class KillmailsConfig(dg.Config):
             [R2Z2, EVEREF_KILLMAILS, queue_key(ZKILLBOARD_CHARACTERS), queue_key(KILLMAILS)],
             skippable=True,
         )
-        for table in KILLMAIL_TABLES
+        for table in tables.KILLMAIL_TABLES
     ],
 )  # fmt: skip
 def killmails(
@@ -121,7 +118,7 @@ def killmails(
         metadata["published"] = publish_pending(database, broker, run_id=run_id)
     if problem := metadata.get("stopped by"):
         raise dg.Failure(f"{source.kind} stopped early: {problem}", metadata=metadata)
-    for table in KILLMAIL_TABLES:
+    for table in tables.KILLMAIL_TABLES:
         yield dg.MaterializeResult(asset_key(table), metadata=metadata | table_metadata(database, table))
 
 

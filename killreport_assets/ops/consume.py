@@ -22,10 +22,6 @@ from killreport_assets.queues.catalogue import KILLMAILS, WORK_QUEUES, ZKILLBOAR
 from killreport_assets.sources.zkillboard import Zkillboard
 from killreport_assets.store import tables
 
-WRITTEN_BY_DRAINS = (
-    tables.killmails, tables.killmail_attackers, tables.killmail_items, tables.zkillboard_values,
-)  # fmt: skip
-
 
 class DrainConfig(dg.Config):
     """How long one drain run works; whatever is reached first ends it."""
@@ -64,7 +60,7 @@ def _drain_and_report(
         run_id=context.run_id,
     )
     metadata = drain_metadata(report)
-    for table in WRITTEN_BY_DRAINS:
+    for table in tables.KILLMAIL_TABLES:
         if report.rows[table.name]:
             context.log_event(
                 dg.AssetMaterialization(asset_key(table), metadata=metadata | table_metadata(database, table))

@@ -327,6 +327,7 @@ def among(column: sa.Column[Any], ids: Sequence[int]) -> sa.ColumnElement[bool]:
     return column == sa.any_(sa.cast(list(ids), ARRAY(sa.BigInteger)))
 
 
+KILLMAIL_TABLES = (killmails, killmail_attackers, killmail_items, zkillboard_values)
 DIMENSIONS: dict[str, sa.Table] = {
     "alliance": alliances, "corporation": corporations, "character": characters, "type": types,
 }  # fmt: skip

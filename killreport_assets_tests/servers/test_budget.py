@@ -146,3 +146,34 @@ def test_totals_are_kept_by_day(engine: Engine) -> None:
         booked = connection.execute(sa.text("select sum(tokens) from ops.request_tokens")).scalar()
     assert [tuple(row) for row in rows] == [("", 1, 0, 1), ("small", 1, 2, 0)]
     assert booked == 2
+
+
+def test_many_who_ask_a_slow_service_take_turns(engine: Engine) -> None:
+    times: list[float] = []
+
+    def ask() -> None:
+        budget = RequestBudget(engine, "zkillboard", 2)
+        for _ in range(2):
+            budget.acquire()
+            times.append(time.monotonic())
+
+    threads = [threading.Thread(target=ask) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(times) == 10
+    assert _most_in_a_second(times) <= 2
+    assert max(times) - min(times) < 10  # nothing was booked in vain
+
+
+def test_who_would_wait_longer_than_its_patience_is_told_and_books_nothing(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("insert into ops.request_pace (service, next_at) values ('zkillboard', now() + interval '1 hour')")
+        )
+    before = engine.connect().execute(sa.text("select next_at from ops.request_pace")).scalar()
+    for _ in range(3):
+        with pytest.raises(Throttled, match="asked by many"):
+            RequestBudget(engine, "zkillboard", 1).acquire()
+    assert engine.connect().execute(sa.text("select next_at from ops.request_pace")).scalar() == before
