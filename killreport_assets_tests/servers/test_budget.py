@@ -172,8 +172,13 @@ def test_who_would_wait_longer_than_its_patience_is_told_and_books_nothing(engin
         connection.execute(
             sa.text("insert into ops.request_pace (service, next_at) values ('zkillboard', now() + interval '1 hour')")
         )
-    before = engine.connect().execute(sa.text("select next_at from ops.request_pace")).scalar()
+    before = _next_at(engine)
     for _ in range(3):
         with pytest.raises(Throttled, match="asked by many"):
             RequestBudget(engine, "zkillboard", 1).acquire()
-    assert engine.connect().execute(sa.text("select next_at from ops.request_pace")).scalar() == before
+    assert _next_at(engine) == before
+
+
+def _next_at(engine: Engine) -> object:
+    with engine.connect() as connection:
+        return connection.execute(sa.text("select next_at from ops.request_pace")).scalar()
