@@ -15,6 +15,13 @@ from killreport_assets_tests.support.postgres15 import ExternalPostgres
 from killreport_assets_tests.support.rabbitmq import RabbitNode
 
 COMMAND = Path(sys.executable).with_name("killreport")
+# In a small process of its own: a child's peak counts from the size that its parent had.
+MEASURE_PEAK = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[2:]).returncode
+open(sys.argv[1], "w").write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
 
 
 @dataclass
@@ -24,12 +31,23 @@ class Home:
     path: Path
     environment: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def peak_file(self) -> Path:
+        """Where the last command's largest process is noted, in KiB."""
+        return self.path.with_name(f"{self.path.name}.peak")
+
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run `killreport …`."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("KILLREPORT_", "DAGSTER_"))}
         environment = clean | {"KILLREPORT_HOME": str(self.path), "COLUMNS": "200"} | self.environment | more
+        measured = [sys.executable, "-S", "-c", MEASURE_PEAK, str(self.peak_file)]
         return subprocess.run(
-            [str(COMMAND), *arguments], capture_output=True, text=True, check=False, env=environment, timeout=400
+            [*measured, str(COMMAND), *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            timeout=400,
         )
 
     def sql(self, statement: str) -> list[dict[str, Any]]:
@@ -56,7 +74,9 @@ def home(tmp_path: Path) -> Iterator[Home]:
 def embedded_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, subprocess.CompletedProcess[str]]]:
     """`killreport run` with nothing configured, once."""
     made = Home(tmp_path_factory.mktemp("embedded") / "home")
-    yield made, made.run("run")
+    run = made.run("run")
+    made.peak_file.rename(made.peak_file.with_suffix(".run"))
+    yield made, run
     made.down()
 
 
