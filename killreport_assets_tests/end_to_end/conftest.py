@@ -40,14 +40,9 @@ class Home:
         """Run `killreport …`."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("KILLREPORT_", "DAGSTER_"))}
         environment = clean | {"KILLREPORT_HOME": str(self.path), "COLUMNS": "200"} | self.environment | more
-        measured = [sys.executable, "-S", "-c", MEASURE_PEAK, str(self.peak_file)]
+        measured = [sys.executable, "-S", "-c", MEASURE_PEAK, str(self.peak_file), str(COMMAND)]
         return subprocess.run(
-            [*measured, str(COMMAND), *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-            timeout=400,
+            [*measured, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=400
         )
 
     def sql(self, statement: str) -> list[dict[str, Any]]:
