@@ -103,6 +103,10 @@ class RequestBudget:
                 return Grant(bucket, slot.reserved_in)
             with self._lock:
                 self._give_back(bucket, slot.reserved_in, MOST_TOKENS)
+            if time.monotonic() > give_up:
+                # Over a connection slower than LATENESS no grant is ever in time.
+                reason = f"PostgreSQL answers too late to keep the pace of {self._service}"
+                raise Throttled(reason, datetime.now(UTC) + timedelta(seconds=self._patience))
 
     def settle(self, grant: Grant, tokens: int, *, is_error: bool) -> None:
         """Note what a granted request cost."""
