@@ -31,6 +31,7 @@ from killreport_assets.queues.broker import (
 )
 from killreport_assets.queues.envelope import UnreadableMessage, decode
 from killreport_assets.store import tables
+from killreport_assets.store.text import storable
 
 log = logging.getLogger(__name__)
 WAIT_SECONDS = 1.0
@@ -255,9 +256,9 @@ def _dead_letter(letter: Dead, now: datetime, run_id: str | None) -> dict[str, A
         "fingerprint": hashlib.sha256(identity).hexdigest(),
         "queue": delivery.queue,
         "message_id": delivery.message_id,
-        "body": delivery.body.decode(errors="backslashreplace").replace("\x00", "\\u0000"),
+        "body": storable(delivery.body.decode(errors="backslashreplace")),
         "reason": letter.reason,
-        "error": letter.error.encode(errors="backslashreplace").decode().replace("\x00", "")[:2_000],
+        "error": storable(letter.error)[:2_000],
         "attempts": delivery.attempts + 1,
         "first_failed_at": delivery.first_failed_at or now,
         "run_id": run_id,

@@ -3,13 +3,13 @@
 import asyncio
 import random
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-KINDS = ("500", "502", "503", "timeout", "hang", "truncated", "420", "429")
+Kind = Literal["500", "502", "503", "timeout", "hang", "truncated", "420", "429"]
 HANG_SECONDS = 3_600.0
 
 
@@ -17,7 +17,7 @@ class FaultRule(BaseModel):
     """Requests whose path starts with `path` fail in one of `kinds`, each with probability `rate`."""
 
     path: str = "/"
-    kinds: list[str] = ["500"]
+    kinds: list[Kind] = ["500"]
     rate: float = Field(1.0, ge=0, le=1)
     times: int | None = None
     """Only so often; None: until it is switched off."""

@@ -31,14 +31,9 @@ class Zkillboard:
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._url = settings.zkillboard_url
-        self._max_pages = settings.zkillboard_max_pages
+        self.max_pages = settings.zkillboard_max_pages
         self._session = HttpSession(settings)
         self._budget = RequestBudget(engine, "zkillboard", settings.zkillboard_max_rps)
-
-    @property
-    def max_pages(self) -> int:
-        """How many pages of one list are read at most."""
-        return self._max_pages
 
     def character_pages(self, character_id: int) -> Iterator[Page]:
         """The pages of a character's list until an empty one, at most `max_pages`; one is in memory at a time.
@@ -46,7 +41,7 @@ class Zkillboard:
         Raises:
             ServiceError: a page could not be read; those before it are good.
         """
-        for number in range(1, self._max_pages + 1):
+        for number in range(1, self.max_pages + 1):
             elements = self._page(f"characterID/{character_id}", number)
             if not elements:
                 return

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 from killreport_assets.store import lineage, tables
 from killreport_assets.store.killmail_body import ContainedItem, InvalidKillmail, Item, Killmail, KillmailBody, check
 from killreport_assets.store.partitions import ensure_months
+from killreport_assets.store.text import storable
 
 Source = Literal["r2z2", "zkillboard", "everef", "esi"]
 STAGED = {
@@ -103,13 +104,13 @@ def _check_all(
 
 
 def _reject(candidate: KillmailBody, source: Source, reason: str) -> dict[str, Any]:
-    body, recorded_hash = _storable(_as_text(candidate.body)), candidate.hash and _storable(candidate.hash)
+    body, recorded_hash = storable(_as_text(candidate.body)), candidate.hash and storable(candidate.hash)
     claimed = candidate.body.get("killmail_id") if isinstance(candidate.body, dict) else None
     readable = isinstance(claimed, int) and not isinstance(claimed, bool) and 0 < claimed < 2**63
     fingerprint = hashlib.sha256(f"{source}\n{recorded_hash}\n{body}".encode()).hexdigest()
     return {
         "fingerprint": fingerprint, "killmail_id": claimed if readable else None, "killmail_hash": recorded_hash,
-        "source": source, "reason": _storable(reason), "body": body,
+        "source": source, "reason": storable(reason), "body": body,
     }  # fmt: skip
 
 
@@ -120,11 +121,6 @@ def _as_text(body: Any) -> str:
         return json.dumps(body, sort_keys=True)
     except (TypeError, ValueError, RecursionError) as broken:
         return f"a {type(body).__name__} that cannot be written as JSON: {type(broken).__name__}"
-
-
-def _storable(text: str) -> str:
-    """The text as PostgreSQL can hold it: without NUL and lone surrogates, which are written out."""
-    return text.encode(errors="backslashreplace").decode().replace("\x00", "\\u0000")
 
 
 def _write(
