@@ -1,6 +1,6 @@
 """What every asset shows of itself in the UI: column schema, row count, a preview, what a drain did."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Engine
 
+from killreport_assets.ops.names import NamesReport
 from killreport_assets.ops.work import DrainReport
 from killreport_assets.store.previews import newest_rows, row_count
+from killreport_assets.store.trace import Cause
 
 POSTGRESQL: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 OWNERS = ["team:killreport"]
@@ -47,6 +49,7 @@ def table_metadata(engine: Engine, table: sa.Table) -> Metadata:
 def drain_metadata(report: DrainReport) -> Metadata:
     """What a drain did: counts by outcome, the killmails that it was about, a sample, the first errors."""
     metadata: Metadata = {"taken": report.taken, "published": report.published}
+    metadata |= {"unknown corporations": report.requested} if report.requested else {}
     metadata |= {name: count for name, count in report.outcomes.items() if count}
     metadata |= {f"rows written: {name}": count for name, count in report.rows.items() if count}
     if report.first_killmail is not None and report.last_killmail is not None:
@@ -58,6 +61,28 @@ def drain_metadata(report: DrainReport) -> Metadata:
     if report.errors:
         metadata["errors"] = dg.MetadataValue.md("\n".join(f"- {error}" for error in report.errors))
     return metadata
+
+
+def causes_table(causes: Sequence[Cause]) -> dg.TableMetadataValue:
+    """Which killmail caused which entity to be fetched, with links to zKillboard."""
+    return dg.MetadataValue.table([
+        dg.TableRecord({
+            "entity": f"{cause.kind} {cause.entity_id}", "name": cause.name or "", "roles": ", ".join(cause.roles),
+            "killmail": f"https://zkillboard.com/kill/{cause.killmail_id}/", "outcome": cause.outcome,
+            "requested": f"{cause.requested_at:%F %T}" if cause.requested_at else "", "queue": cause.queue or "",
+            "message": cause.message_id or "", "published by": cause.publishing_run or "",
+            "done": f"{cause.enriched_at:%F %T}" if cause.enriched_at else "",
+            "fetched by": cause.consuming_run or "", "attempts": cause.attempts or 0,
+        })
+        for cause in causes
+    ])  # fmt: skip
+
+
+def names_metadata(report: NamesReport) -> Metadata:
+    """What naming in bulk came to."""
+    metadata: Metadata = {"named": report.named} if report.named else {}
+    metadata |= {"unnameable": report.unnameable} if report.unnameable else {}
+    return metadata | ({"names stopped by": report.stopped_by} if report.stopped_by else {})
 
 
 def _markdown(rows: list[Mapping[str, object]] | list[dict[str, object]]) -> str:

@@ -9,10 +9,12 @@ from killreport_assets.assets.external import EXTERNAL_ASSETS
 from killreport_assets.assets.killmails import killmails
 from killreport_assets.assets.static_data import static_data
 from killreport_assets.checks.killmails import CHECKS
+from killreport_assets.checks.lineage import LINEAGE_CHECKS
 from killreport_assets.jobs import JOBS
 from killreport_assets.resources import build_resources
 from killreport_assets.schedules import build_schedules
 from killreport_assets.sensors.backlog import build_backlog_sensors
+from killreport_assets.sensors.dead_letters import build_dead_letters_sensor
 from killreport_assets.sensors.feed import build_feed_sensor
 from killreport_assets.settings import Settings, load_settings
 
@@ -28,10 +30,10 @@ def build_defs(
     settings = settings or load_settings()
     return dg.Definitions(
         assets=[killmails, *ENTITY_ASSETS, static_data, *EXTERNAL_ASSETS],
-        asset_checks=CHECKS,
+        asset_checks=[*CHECKS, *LINEAGE_CHECKS],
         jobs=JOBS,
         schedules=build_schedules(settings),
-        sensors=[build_feed_sensor(settings), *build_backlog_sensors(settings)],
+        sensors=[build_feed_sensor(settings), build_dead_letters_sensor(settings), *build_backlog_sensors(settings)],
         resources={**build_resources(), **(resource_overrides or {})},
         # A run's steps share their process: a drain is one step, and a second process would cost seconds for nothing.
         executor=dg.in_process_executor,

@@ -1,8 +1,8 @@
 """The command `killreport`: what an operator types. Each command is thin; heavy libraries are imported where needed."""
 
-import logging
 import os
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from killreport_assets import __version__
+from killreport_assets import __version__, work_cli
 from killreport_assets.errors import UserError
+from killreport_assets.logs import configure_logging, without_passwords
 from killreport_assets.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     help="EVE Online killmails as Dagster data assets: found, stored whole, enriched, and derived with dbt.",
     epilog="Settings are environment variables that start with KILLREPORT_; `killreport settings` lists them.",
 )  # fmt: skip
+app.add_typer(work_cli.app)
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
@@ -39,11 +41,10 @@ def main() -> None:
     from killreport_assets.esi.errors import ServiceError
     from killreport_assets.queues.broker import BrokerUnavailable
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()
     except (UserError, BrokerUnavailable, ServiceError) as error:
-        err.print(f"[bold red]error:[/] {escape(str(error))}")
+        err.print(f"[bold red]error:[/] {escape(without_passwords(str(error)))}")
         sys.exit(1)
     except sqlalchemy.exc.OperationalError as error:
         err.print(f"[bold red]error:[/] PostgreSQL: {escape(str(error.orig).strip().splitlines()[0])}")
@@ -58,9 +59,10 @@ def _show_version(value: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,  # noqa: ARG001
 ) -> None:
-    pass
+    with suppress(UserError):  # whichever command needs the settings says what is wrong with them
+        configure_logging(load_settings(), "WARNING")  # a command's output is for its user; runs log what they do
 
 
 @app.command()
@@ -127,12 +129,23 @@ def down() -> None:
 
 
 @app.command()
-def status() -> None:
-    """Say what runs and what is in the database. Exits with 1 when the database is down."""
+def status(as_json: Annotated[bool, typer.Option("--json", help="print an object; unknown is null")] = False) -> None:
+    """Say how the platform is: contents, coverage, queues, feeds, request budget, jobs. Exits with 1 if not healthy."""
     from killreport_assets.status import show_status
 
-    if not show_status(out, load_settings()):
+    if not show_status(out, load_settings(), as_json=as_json):
         raise typer.Exit(1)
+
+
+@app.command()
+def metrics(port: Annotated[int | None, typer.Option(help="default: KILLREPORT_METRICS_PORT")] = None) -> None:
+    """Serve /metrics for Prometheus and /health on loopback. Ctrl-C ends it."""
+    from killreport_assets.metrics import serve
+
+    settings = load_settings()
+    chosen = port or settings.metrics_port
+    out.print(f"http://127.0.0.1:{chosen}/metrics and http://127.0.0.1:{chosen}/health")
+    serve(settings, chosen)
 
 
 @app.command()

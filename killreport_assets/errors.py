@@ -6,3 +6,7 @@ Errors of a service or of a record live with what raises them (esi/errors.py, st
 
 class UserError(Exception):
     """Something that the operator can mend; shown without a traceback."""
+
+
+class ServerUnreachable(UserError):
+    """PostgreSQL cannot be reached: it may be there in a moment."""

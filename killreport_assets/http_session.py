@@ -3,6 +3,8 @@
 What to ask and how often is for esi/ and sources/; nothing here waits or retries.
 """
 
+from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from typing import Any
 from urllib.parse import urljoin
@@ -25,6 +27,13 @@ def user_agent(settings: Settings) -> str:
     return f"KillReport/{__version__} ({settings.contact or 'sandbox'}) requests/{requests_version}"
 
 
+Send = Callable[[], requests.Response]
+
+
+def _at_once(send: Send) -> requests.Response:
+    return send()
+
+
 class HttpSession:
     """A pooled session that talks to real services only when it can say who it is."""
 
@@ -37,8 +46,10 @@ class HttpSession:
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
-    def request(self, method: str, url: str, **arguments: Any) -> requests.Response:
-        """Send one request; any status is an answer.
+    def request(
+        self, method: str, url: str, *, within: Callable[[Send], requests.Response] = _at_once, **arguments: Any
+    ) -> requests.Response:
+        """Send one request; any status is an answer. `within` sends each hop: a redirect is a request of its own.
 
         Raises:
             Unavailable: no answer in time, or the connection broke.
@@ -46,7 +57,7 @@ class HttpSession:
         """
         for _ in range(MOST_REDIRECTS + 1):
             self._guard(url)
-            response = self._send(method, url, **arguments)
+            response = within(partial(self._send, method, url, **arguments))
             if not response.is_redirect:
                 return response
             response.close()

@@ -4,7 +4,16 @@ import dagster as dg
 
 from killreport_assets.asset_metadata import asset_key
 from killreport_assets.checks.killmails import CHECKS
-from killreport_assets.ops.consume import CONSUMING_OPS, publish_pending_entities
+from killreport_assets.checks.lineage import LINEAGE_CHECKS
+from killreport_assets.ops.consume import CONSUMING_OPS
+from killreport_assets.ops.produce import (
+    PRODUCING_OPS,
+    look_up_affiliations,
+    publish_dead_letters,
+    publish_pending_entities,
+)
+from killreport_assets.ops.producers import PRODUCERS, Producer
+from killreport_assets.ops.trace import delete_transient_events, observe_entity, observe_killmail
 from killreport_assets.queues.catalogue import WORK_QUEUES, WorkQueue
 from killreport_assets.store import tables
 
@@ -35,12 +44,56 @@ def _drain_job(queue: WorkQueue):  # type: ignore[no-untyped-def]
     return drain
 
 
-@dg.job(tags={"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)})
+def _producing_job(producer: Producer) -> dg.JobDefinition:
+    tags = {"killreport/producer": producer.name, "dagster/max_runtime": str(MAX_RUNTIME_SECONDS)}
+
+    @dg.job(name=f"queue_{producer.name}", tags=tags, description=f"Publish {producer.description}")
+    def publish() -> None:
+        PRODUCING_OPS[producer.name]()
+
+    return publish
+
+
+BOUNDED = {"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)}
+
+
+@dg.job(tags=BOUNDED)
 def scan_killmail_entities() -> None:
-    """Publish the entities that killmails mention, that are unknown, and that nobody has published."""
+    """Publish the entities that killmails mention, that are unknown, and that nobody has published; name them."""
     publish_pending_entities()
 
 
+@dg.job(tags=BOUNDED)
+def refresh_affiliations() -> None:
+    """Look up in bulk where known characters belong, and keep what has changed as history."""
+    look_up_affiliations()
+
+
+@dg.job(tags=BOUNDED | {"killreport/trigger": "replay"})
+def replay_dead_letters() -> None:
+    """Publish dead letters anew: those of the configuration, or all."""
+    publish_dead_letters()
+
+
+@dg.job(tags=BOUNDED)
+def trace_killmail() -> None:
+    """Show what one killmail caused (config: killmail_id), as an observation of raw/killmails."""
+    observe_killmail()
+
+
+@dg.job(tags=BOUNDED)
+def trace_entity() -> None:
+    """Show which killmails caused one entity to be fetched (config: kind, id), as an observation of its table."""
+    observe_entity()
+
+
+@dg.job(tags=BOUNDED)
+def purge_event_log() -> None:
+    """Keep Dagster's event log small: log lines and transient events go, materializations stay."""
+    delete_transient_events()
+
+
+PRODUCING_JOBS = {name: _producing_job(producer) for name, producer in PRODUCERS.items()}
 DRAIN_JOBS = [_drain_job(queue) for queue in WORK_QUEUES]
 ingest_killmails = dg.define_asset_job(
     "ingest_killmails",
@@ -55,4 +108,13 @@ load_static_data = dg.define_asset_job(
 check_raw_tables = dg.define_asset_job(
     "check_raw_tables", dg.AssetSelection.checks(*CHECKS), description="Run the checks of the raw tables and queues"
 )
-JOBS = [ingest_killmails, load_static_data, scan_killmail_entities, check_raw_tables, *DRAIN_JOBS]
+check_lineage = dg.define_asset_job(
+    "check_lineage",
+    dg.AssetSelection.checks(*LINEAGE_CHECKS),
+    description="Prove from the tables alone that nothing that killmails mention was forgotten; reads everything",
+)
+JOBS = [
+    ingest_killmails, load_static_data, scan_killmail_entities, refresh_affiliations, replay_dead_letters,
+    trace_killmail, trace_entity, purge_event_log, check_raw_tables, check_lineage,
+    *PRODUCING_JOBS.values(), *DRAIN_JOBS,
+]  # fmt: skip

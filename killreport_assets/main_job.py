@@ -105,7 +105,7 @@ class MainJob:
                 if step.error and failures[queue.name] == MOST_FAILURES:
                     self._outcome.left_behind.append(f"{queue.name}: {step.error}")
                 progress = progress if step.error else time.monotonic()
-            waiting = self._broker.delayed() or any(depth.in_flight for depth in ready.values())
+            waiting = any(self._broker.delayed().values()) or any(depth.in_flight for depth in ready.values())
             if not tried and (not waiting or time.monotonic() - progress > PATIENCE):
                 return
             if not tried:
@@ -153,7 +153,7 @@ class MainJob:
             depth = self._broker.depth(queue.name)
             if left := depth.ready + (depth.in_flight or 0):
                 self._outcome.left_behind.append(f"{queue.name}: {left} messages")
-        if delayed := self._broker.delayed():
+        if delayed := sum(self._broker.delayed().values()):
             self._outcome.left_behind.append(f"{delayed} messages were put off and will be tried again")
         summary = summarize(self._engine)
         if dead := summary.dead_letters - self._dead_before:

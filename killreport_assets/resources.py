@@ -10,9 +10,10 @@ import dagster as dg
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.client import EsiClient
+from killreport_assets.patience import patiently
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.connect import connect_broker
-from killreport_assets.settings import load_settings
+from killreport_assets.settings import Settings, load_settings
 from killreport_assets.sources.everef import EveRef
 from killreport_assets.sources.r2z2 import R2z2Feed
 from killreport_assets.sources.sde import StaticData
@@ -20,12 +21,18 @@ from killreport_assets.sources.zkillboard import Zkillboard
 from killreport_assets.store.database import open_database
 
 
+def _patience(context: dg.InitResourceContext, settings: Settings) -> float:
+    """A run waits for a server that is away; a sensor's tick says so at once."""
+    return settings.reconnect_seconds if context.run is not None else 0.0
+
+
 class DatabaseResource(dg.ConfigurableResource[Engine]):
     """PostgreSQL: the embedded one, or `KILLREPORT_DATABASE_URL`; migrated and of the right origin."""
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Engine]:
-        engine = open_database(load_settings())
+        settings = load_settings()
+        engine = patiently(lambda: open_database(settings), _patience(context, settings))
         yield engine
         engine.dispose()
 
@@ -37,7 +44,8 @@ class BrokerResource(dg.ConfigurableResource[WorkBroker]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[WorkBroker]:
-        broker = connect_broker(load_settings(), self.database)
+        settings = load_settings()
+        broker = patiently(lambda: connect_broker(settings, self.database), _patience(context, settings))
         yield broker
         broker.close()
 

@@ -1,24 +1,40 @@
 """Dagster's schedules: cron's times are settings, spread so that they do not start together."""
 
+from typing import Any
+
 import dagster as dg
 
-from killreport_assets.jobs import check_raw_tables, load_static_data, scan_killmail_entities
+from killreport_assets.jobs import (
+    PRODUCING_JOBS,
+    check_lineage,
+    check_raw_tables,
+    load_static_data,
+    purge_event_log,
+    refresh_affiliations,
+    scan_killmail_entities,
+)
 from killreport_assets.settings import Settings
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     """The schedules, on from the start against the sandbox, off against real services."""
     status = default_status(settings, dg.DefaultScheduleStatus)
+    jobs: list[tuple[Any, str]] = [
+        (scan_killmail_entities, settings.scan_schedule),
+        (load_static_data, settings.static_data_schedule),
+        (refresh_affiliations, settings.affiliations_schedule),
+        (check_raw_tables, settings.checks_schedule),
+        (check_lineage, settings.lineage_schedule),
+        (purge_event_log, settings.purge_schedule),
+        *((job, getattr(settings, f"{name}_schedule")) for name, job in PRODUCING_JOBS.items()),
+    ]
     return [
         dg.ScheduleDefinition(
-            name=f"{job.name}_schedule", job=job, cron_schedule=cron, default_status=status, execution_timezone="UTC"
+            name=f"{job.name}_schedule", job=job, cron_schedule=cron, default_status=status, execution_timezone="UTC",
+            tags={"killreport/trigger": "schedule"},
         )
-        for job, cron in (
-            (scan_killmail_entities, settings.scan_schedule),
-            (load_static_data, settings.static_data_schedule),
-            (check_raw_tables, settings.checks_schedule),
-        )
-    ]
+        for job, cron in jobs
+    ]  # fmt: skip
 
 
 def default_status(settings: Settings, statuses):  # type: ignore[no-untyped-def]

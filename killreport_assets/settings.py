@@ -4,14 +4,26 @@ Nothing else in the package reads the environment for its own settings. No conne
 """
 
 import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from killreport_assets.errors import UserError
+from killreport_assets.queues.catalogue import WORK_QUEUES
 
 Origin = Literal["sandbox", "live"]
 SERVICES = ("esi_url", "sso_url", "zkillboard_url", "r2z2_url", "everef_url", "sde_url")
@@ -35,7 +47,74 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+@dataclass(frozen=True)
+class DailyWindow:
+    """A part of every day, in UTC; does not go over midnight."""
+
+    begin: time
+    end: time
+
+    def __str__(self) -> str:
+        return f"{self.begin:%H:%M}-{self.end:%H:%M}"
+
+    def seconds_left(self, now: time) -> float:
+        """Seconds until the window ends; 0 outside of it."""
+        if not self.begin <= now < self.end:
+            return 0.0
+        day = datetime(2026, 1, 1)  # noqa: DTZ001 - any day will do for a difference of two times
+        left: timedelta = datetime.combine(day, self.end) - datetime.combine(day, now)
+        return left.total_seconds()
+
+
+def _daily_window(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value:
+        return None
+    try:
+        begin, end = (time.fromisoformat(part.strip()) for part in value.split("-"))
+    except ValueError:
+        raise ValueError("must be a part of the day like 11:00-11:15, or empty") from None
+    if begin >= end:
+        raise ValueError("must begin before it ends")
+    return DailyWindow(begin, end)
+
+
+def _seconds(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        seconds = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        raise ValueError("must be seconds, separated by commas, like 5,30,120,600") from None
+    return seconds
+
+
+def _ascending(value: tuple[float, ...]) -> tuple[float, ...]:
+    if not value or any(seconds <= 0 for seconds in value) or list(value) != sorted(set(value)):
+        raise ValueError("must be ascending seconds above 0")
+    return value
+
+
+def _by_queue(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    if any(not number.strip().isdigit() or int(number) < 1 for _, _, number in pairs):
+        raise ValueError(f"must be like {WORK_QUEUES[0].name}=2,{WORK_QUEUES[1].name}=20")
+    return {name.strip(): int(number) for name, _, number in pairs}
+
+
+def _known_queues(value: Mapping[str, int]) -> Mapping[str, int]:
+    names = [queue.name for queue in WORK_QUEUES]
+    if unknown := set(value) - set(names):
+        raise ValueError(f"there is no queue {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    return value
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+DelayTiers = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_seconds), AfterValidator(_ascending)]
+ByQueue = Annotated[dict[str, int], NoDecode, BeforeValidator(_by_queue), AfterValidator(_known_queues)]
 
 
 class Settings(BaseSettings):
@@ -47,6 +126,9 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, description="a PostgreSQL; unset: the embedded one in HOME")
     dagster_database_url: SecretStr | None = Field(None, description="unset: database dagster beside DATABASE_URL's")
     amqp_url: SecretStr | None = Field(None, description="a RabbitMQ; unset: PGMQ in the same database")
+    amqp_management_url: SecretStr | None = Field(
+        None, description="its management API, http://user:password@host:15672; tells what is in flight"
+    )
 
     esi_url: HttpUrl = Field("https://esi.evetech.net", description="EVE's API")
     sso_url: HttpUrl = Field("https://login.eveonline.com", description="EVE's sign-in")
@@ -63,18 +145,46 @@ class Settings(BaseSettings):
     zkillboard_max_rps: int = Field(1, ge=1, le=1000, description="requests to zKillboard's lists a second")
     r2z2_max_rps: int = Field(10, ge=1, le=1000, description="requests to R2Z2 a second; it bans above 15 to 20")
     zkillboard_max_pages: int = Field(100, ge=1, le=100, description="pages of one zKillboard list; it has no more")
-    http_timeout: float = Field(30.0, gt=0, description="seconds that a service may take to answer")
+    http_timeout: float = Field(30.0, gt=0, le=60, description="seconds that a service may take to answer")
+    esi_downtime: Annotated[DailyWindow | None, NoDecode, BeforeValidator(_daily_window)] = Field(
+        DailyWindow(time(11, 0), time(11, 15)), description="ESI's daily downtime, UTC: failures then cost no attempt"
+    )
+    esi_outage_seconds: float = Field(60.0, gt=0, description="pause when ESI does not answer at all")
     entity_ttl_days: int = Field(7, ge=1, description="days after which a character, corporation or alliance is stale")
+    affiliation_ttl_hours: int = Field(24, ge=1, description="hours after which affiliations are looked up again")
+
+    delay_tiers: DelayTiers = Field(
+        (5.0, 30.0, 120.0, 600.0), description="seconds before the first, second, ... retry of a message"
+    )
+    parallel_fetches: ByQueue = Field({}, description="requests at once of one drain, queue=number,...")
+    drain_runs: ByQueue = Field({}, description="most drain runs at once, queue=number,...; default 3 each")
+    reconnect_seconds: float = Field(
+        120.0, ge=0, description="how long a drain tries to reach a lost broker or database again"
+    )
 
     sandbox_port: int = Field(8650, ge=1024, le=65535, description="where the sandbox listens under make dev")
     webserver_port: int = Field(3000, ge=1024, le=65535, description="where Dagster's UI listens under make dev")
 
     feed_interval: int = Field(30, ge=10, description="seconds between two looks of the feed sensor")
     backlog_interval: int = Field(20, ge=10, description="seconds between two looks of the backlog sensors")
+    # The first four are the original KillReport's times.
+    alliances_schedule: str = Field("0 22 * * *", description="cron: queue alliances, missing or stale")
+    alliance_corporations_schedule: str = Field("5 22 * * *", description="cron: queue alliances' corporation lists")
+    corporations_schedule: str = Field("0 4 * * *", description="cron: queue corporations, missing or stale")
+    characters_schedule: str = Field("0 0 1 * *", description="cron: queue characters, missing or stale")
+    types_schedule: str = Field("35 11 * * *", description="cron: queue types, missing or stale")
+    character_killmails_schedule: str = Field("22 * * * *", description="cron: queue followed characters' lists")
+    affiliations_schedule: str = Field("10 2 * * *", description="cron: look up who belongs where")
     scan_schedule: str = Field("7 * * * *", description="cron: publish entities that are still pending")
     static_data_schedule: str = Field("25 11 * * *", description="cron: look for a new static data export")
     checks_schedule: str = Field("41 3 * * *", description="cron: check the raw tables and the queues")
-    transforms_schedule: str = Field("*/15 * * * *", description="cron: rebuild the dbt tables")
+    lineage_schedule: str = Field("50 5 * * 0", description="cron: check that lineage and pending are complete")
+    purge_schedule: str = Field("30 1 * * *", description="cron: purge Dagster's event log")
+    transforms_schedule: str = Field("3-59/15 * * * *", description="cron: rebuild the dbt tables")
+    event_log_days: int = Field(14, ge=1, description="days that log lines and transient events are kept")
+    metrics_port: int = Field(9464, ge=1024, le=65535, description="where `killreport metrics` listens")
+    log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: JSON when not on a terminal")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="of the log lines")
 
     @field_validator("contact")
     @classmethod
@@ -88,6 +198,13 @@ class Settings(BaseSettings):
     def _amqp(cls, value: SecretStr | None) -> SecretStr | None:
         if value and urlsplit(value.get_secret_value()).scheme not in {"amqp", "amqps"}:
             raise ValueError("must start with amqp:// or amqps://")
+        return value
+
+    @field_validator("amqp_management_url")
+    @classmethod
+    def _http(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            _http_url(value.get_secret_value())
         return value
 
     @field_validator("database_url", "dagster_database_url")
@@ -125,7 +242,7 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as invalid:
         lines = []
         for error in invalid.errors():
-            name = "_".join(str(part) for part in error["loc"]).upper()
+            name = str(error["loc"][0]).upper() if error["loc"] else ""
             message = error["msg"].removeprefix("Value error, ")
             given = error["input"]
             shown = f", got {given!r}" if isinstance(given, str | int | float) and not name.endswith("_URL") else ""

@@ -97,6 +97,9 @@ def settings(sandbox: Sandbox, engine: Engine, monkeypatch: pytest.MonkeyPatch, 
         "KILLREPORT_ZKILLBOARD_MAX_RPS": "100",
         "KILLREPORT_R2Z2_MAX_RPS": "200",
         "KILLREPORT_HTTP_TIMEOUT": "2",
+        "KILLREPORT_ESI_DOWNTIME": "",
+        "KILLREPORT_ESI_OUTAGE_SECONDS": "2",
+        "KILLREPORT_LOG_LEVEL": "WARNING",
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

@@ -11,8 +11,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.asset_metadata import asset_key, drain_metadata, table_metadata, table_spec
 from killreport_assets.assets.external import ESI, queue_key
 from killreport_assets.esi.client import EsiClient
-from killreport_assets.ops.consume import DrainConfig, fail_when_all_failed
-from killreport_assets.ops.drain import run_drain
+from killreport_assets.ops.consume import DrainConfig, drain, fail_when_a_batch_failed
 from killreport_assets.ops.entity_work import EntityWork
 from killreport_assets.ops.publish import publish_ids, publish_pending
 from killreport_assets.queues.broker import WorkBroker
@@ -33,12 +32,9 @@ def _entity_asset(queue: WorkQueue) -> dg.AssetsDefinition:
         publish_pending(database, broker, run_id=context.run_id)
         publish_ids(broker, queue, config.ids, run_id=context.run_id, urgent=True)
         work = EntityWork(queue.kind, esi, load_settings().entity_ttl_days)
-        report = run_drain(
-            work, broker, database, config.budget(queue),
-            parallel_fetches=config.parallel_fetches, run_id=context.run_id,
-        )  # fmt: skip
+        report = drain(context, config, database, broker, work)
         metadata = drain_metadata(report)
-        fail_when_all_failed(report, metadata)
+        fail_when_a_batch_failed(report, metadata)
         yield dg.MaterializeResult(asset_key(table), metadata=metadata | table_metadata(database, table))
 
     return consume

@@ -2,8 +2,16 @@
 
 import dagster as dg
 
-from killreport_assets.asset_metadata import OWNERS, asset_key
-from killreport_assets.queues.catalogue import ENTITY_QUEUES, KILLMAILS, WORK_QUEUES, ZKILLBOARD_CHARACTERS, WorkQueue
+from killreport_assets.asset_metadata import OWNERS, asset_key, table_spec
+from killreport_assets.queues.catalogue import (
+    ALLIANCE_CORPORATIONS,
+    CORPORATIONS,
+    ENTITY_QUEUES,
+    KILLMAILS,
+    WORK_QUEUES,
+    ZKILLBOARD_CHARACTERS,
+    WorkQueue,
+)
 from killreport_assets.store import tables
 
 R2Z2 = dg.AssetKey(["zkillboard", "r2z2"])
@@ -19,11 +27,15 @@ def queue_key(queue: WorkQueue) -> dg.AssetKey:
 
 
 def _fed_by(queue: WorkQueue) -> list[dg.AssetKey]:
+    if queue == CORPORATIONS:
+        return [asset_key(tables.killmails), queue_key(ALLIANCE_CORPORATIONS)]
     if queue in ENTITY_QUEUES:
         return [asset_key(tables.killmails)]
-    return {KILLMAILS.name: [queue_key(ZKILLBOARD_CHARACTERS)], ZKILLBOARD_CHARACTERS.name: [ZKILLBOARD_LISTS]}[
-        queue.name
-    ]
+    return {
+        KILLMAILS: [queue_key(ZKILLBOARD_CHARACTERS)],
+        ZKILLBOARD_CHARACTERS: [ZKILLBOARD_LISTS],
+        ALLIANCE_CORPORATIONS: [asset_key(tables.alliances)],
+    }[queue]
 
 
 SOURCES = [
@@ -47,6 +59,18 @@ LINEAGE = [
     dg.AssetSpec(
         asset_key(tables.enrichments), description=tables.enrichments.comment, group_name="lineage", owners=OWNERS,
         kinds={"postgres"}, deps=[asset_key(tables.killmails), *(asset_key(t) for t in tables.DIMENSIONS.values())],
-    )
+    ),
+    dg.AssetSpec(
+        asset_key(tables.dead_letters), description=tables.dead_letters.comment, group_name="lineage", owners=OWNERS,
+        kinds={"postgres"}, deps=[queue_key(queue) for queue in WORK_QUEUES],
+    ),
 ]  # fmt: skip
-EXTERNAL_ASSETS = [*SOURCES, *QUEUES, *LINEAGE]
+BULK = [
+    table_spec(table, "entities", deps)
+    for table, deps in (
+        (tables.entity_names, [asset_key(tables.killmails), ESI]),
+        (tables.alliance_corporations, [queue_key(ALLIANCE_CORPORATIONS), ESI]),
+        (tables.character_affiliations, [asset_key(tables.characters), ESI]),
+    )
+]
+EXTERNAL_ASSETS = [*SOURCES, *QUEUES, *BULK, *LINEAGE]

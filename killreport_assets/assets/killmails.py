@@ -10,12 +10,20 @@ import dagster as dg
 from pydantic import Field
 from sqlalchemy.engine import Engine
 
-from killreport_assets.asset_metadata import Metadata, asset_key, drain_metadata, table_metadata, table_spec
+from killreport_assets.asset_metadata import (
+    Metadata,
+    asset_key,
+    drain_metadata,
+    names_metadata,
+    table_metadata,
+    table_spec,
+)
 from killreport_assets.assets.external import EVEREF_KILLMAILS, R2Z2, queue_key
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.esi.errors import Gone, ServiceError
 from killreport_assets.ops.drain import run_drain
 from killreport_assets.ops.killmail_work import KillmailWork
+from killreport_assets.ops.names import resolve_names
 from killreport_assets.ops.publish import killmail_messages, publish_ids, publish_pending
 from killreport_assets.ops.work import DrainReport
 from killreport_assets.ops.zkillboard_work import ZkillboardCharacterWork
@@ -116,6 +124,7 @@ def killmails(
     finally:
         # Whatever was written before an error has its entities pending: they are published all the same.
         metadata["published"] = publish_pending(database, broker, run_id=run_id)
+        metadata |= names_metadata(resolve_names(database, esi))
     if problem := metadata.get("stopped by"):
         raise dg.Failure(f"{source.kind} stopped early: {problem}", metadata=metadata)
     for table in tables.KILLMAIL_TABLES:

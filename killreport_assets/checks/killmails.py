@@ -34,11 +34,14 @@ def no_killmail_was_rejected(database: dg.ResourceParam[Engine]) -> dg.AssetChec
     )
 
 
-@dg.asset_check(asset=asset_key(tables.enrichments))
+@dg.asset_check(asset=asset_key(tables.dead_letters))
 def no_message_is_dead(database: dg.ResourceParam[Engine]) -> dg.AssetCheckResult:
-    """Nothing is kept in ops.dead_letters."""
-    dead = _count(database, "select count(*) from ops.dead_letters")
-    return dg.AssetCheckResult(passed=dead == 0, metadata={"dead letters": dead})
+    """Nothing is in ops.dead_letters that was not replayed."""
+    dead = _count(database, "select count(*) from ops.dead_letters where replayed_at is null")
+    return dg.AssetCheckResult(
+        passed=dead == 0,
+        metadata={"dead letters": dead, "what to do": "killreport dead-letters list, then replay or drop"},
+    )
 
 
 CHECKS = [every_killmail_has_one_final_blow, no_killmail_was_rejected, no_message_is_dead]

@@ -1,23 +1,22 @@
-"""The budget: how often all processes together may ask a service. Kept in PostgreSQL, shared by everybody.
+"""The budget: how often all processes together may ask a service. Here is one process's share; the books are ledger.py.
 
-Two limits, both taken in one short transaction: the pace (requests in any second) and, where the route has one, the
-token bucket of its group (tokens in any 15 minutes). What a service answers can only narrow them (`pause`).
-PostgreSQL's clock is the only clock: see `_ServerClock` for how a process reads it.
+Two limits: the pace (requests in any second) and, where the route has one, a token bucket (tokens in any window; the
+error limit is one too). What a service answers can only narrow them.
 """
 
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-import sqlalchemy as sa
+import requests
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.esi.errors import Throttled
-from killreport_assets.esi.routes import MOST_TOKENS, TokenBucket
+from killreport_assets.esi.ledger import Booking, Ledger, Observation, Refund, Totals
+from killreport_assets.esi.routes import TokenBucket
 
 LATENESS = 0.02
 """Seconds that a request may start after its granted time. Grants are spread over this much more than a second for
@@ -32,24 +31,34 @@ CLOCK_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
+class Clock:
+    """This process's clock; simulations have their own."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    sql: str = "clock_timestamp()"
+    """The SQL expression for PostgreSQL's present."""
+
+
+@dataclass(frozen=True)
 class Grant:
-    """Leave to send one request now; to be settled with what it cost."""
+    """Leave to send one request now; to be settled with what came of it."""
 
     bucket: TokenBucket | None
-    reserved_in: datetime | None
+    booking: Booking | None
 
 
 @dataclass(frozen=True)
 class _Slot:
-    """Leave for one request: not before `earliest`, not after `latest` (both time.monotonic())."""
+    """Leave for one request: not before `earliest`, not after `latest` (both of the process's clock)."""
 
     earliest: float
     latest: float
-    reserved_in: datetime | None  # the second in which its tokens are booked
+    booking: Booking | None
 
 
 class _ServerClock:
-    """What this process knows of PostgreSQL's clock: how far it is ahead of time.monotonic(), within two bounds.
+    """What this process knows of PostgreSQL's clock: how far it is ahead of its own, within two bounds.
 
     An answer that says `now` was written between sending the question and receiving it. Every answer narrows the
     bounds, so one that came late, over a slow network or on a busy machine, does no harm.
@@ -64,29 +73,44 @@ class _ServerClock:
         while self._readings[0][0] < received - CLOCK_SECONDS:
             self._readings.popleft()
 
+    @property
+    def _ahead(self) -> tuple[float, float]:
+        return max(low for _, low, _ in self._readings), min(high for _, _, high in self._readings)
+
     def window(self, at: float) -> tuple[float, float]:
         """When PostgreSQL's time `at` is here: surely not before the first, surely not after the second."""
-        ahead_at_least = max(low for _, low, _ in self._readings)
-        ahead_at_most = min(high for _, _, high in self._readings)
-        return at - ahead_at_most, at - ahead_at_least
+        at_least, at_most = self._ahead
+        return at - at_most, at - at_least
+
+    def latest(self, at: float) -> float:
+        """PostgreSQL's time at our time `at`, at the latest."""
+        return at + self._ahead[1]
 
 
 class RequestBudget:
     """One service's budget as one process sees it; threads share one object."""
 
-    def __init__(self, engine: Engine, service: str, max_rps: int, patience: float = 20.0) -> None:
-        self._engine = engine
+    def __init__(
+        self, engine: Engine, service: str, max_rps: int, *,
+        patience: float = 20.0, expected: frozenset[int] = frozenset(), clock: Clock | None = None,
+    ) -> None:  # fmt: skip
+        """`expected` are statuses of 400 and above that are no errors; `patience` is in seconds."""
+        self._clock = clock or Clock()
+        self._ledger = Ledger(engine, service, self._clock.sql)
         self._service = service
         self._gap = (1.0 + LATENESS) / max_rps
         self._block = max(1, int(BLOCK_SECONDS / self._gap))
         self._patience = patience
+        self._expected = expected
         self._lock = threading.Lock()
         self._slots: dict[TokenBucket | None, deque[_Slot]] = defaultdict(deque)
-        self._given_back: dict[tuple[TokenBucket, datetime], int] = defaultdict(int)
-        self._totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-        self._flushed = time.monotonic()
-        self._clock = _ServerClock()
+        self._refunds: dict[Booking, Refund] = defaultdict(Refund)
+        self._used: dict[TokenBucket, tuple[int, float]] = {}
+        self._totals: dict[str, Totals] = defaultdict(Totals)
+        self._flushed = self._clock.monotonic()
+        self._server_clock = _ServerClock()
         self._pauses = 0
+        self._ask_again: dict[TokenBucket | None, float] = defaultdict(float)
 
     def acquire(self, bucket: TokenBucket | None = None) -> Grant:
         """Wait until a request may be sent.
@@ -94,29 +118,58 @@ class RequestBudget:
         Raises:
             Throttled: that would be longer than this budget's patience; says until when.
         """
-        give_up = time.monotonic() + self._patience
+        clock = self._clock
+        give_up = clock.monotonic() + self._patience
         while True:
             with self._lock:
-                slot, pauses = self._next_slot(bucket, give_up), self._pauses
-            time.sleep(max(0.0, slot.earliest - time.monotonic()))
-            if time.monotonic() <= slot.latest and pauses == self._pauses:
-                return Grant(bucket, slot.reserved_in)
+                slot, pauses = self._next_slot(bucket), self._pauses
+                wait = self._ask_again[bucket] - clock.monotonic()
+            if slot is None:
+                if clock.monotonic() + wait > give_up:
+                    raise Throttled(f"{self._service} is asked by many", self._until(wait))
+                clock.sleep(max(0.0, wait))
+                continue
+            clock.sleep(max(0.0, slot.earliest - clock.monotonic()))
+            if clock.monotonic() <= slot.latest and pauses == self._pauses:
+                return Grant(bucket, slot.booking)
             with self._lock:
-                self._give_back(bucket, slot.reserved_in, MOST_TOKENS)
-            if time.monotonic() > give_up:
-                # Over a connection slower than LATENESS no grant is ever in time.
-                reason = f"PostgreSQL answers too late to keep the pace of {self._service}"
-                raise Throttled(reason, datetime.now(UTC) + timedelta(seconds=self._patience))
+                self._give_back(slot.booking)
+                if clock.monotonic() > give_up:
+                    # Over a connection slower than LATENESS no grant is ever in time.
+                    reason = f"PostgreSQL answers too late to keep the pace of {self._service}"
+                    raise Throttled(reason, self._until(self._patience))
 
-    def settle(self, grant: Grant, tokens: int, *, is_error: bool) -> None:
-        """Note what a granted request cost."""
+    def spend(self, send: Callable[[], requests.Response], bucket: TokenBucket | None = None) -> requests.Response:
+        """Send one request within the budget and note what it cost.
+
+        Raises:
+            Throttled: see `acquire`; nothing was sent.
+        """
+        grant = self.acquire(bucket)
+        try:
+            response = send()
+        except BaseException:
+            self.settle(grant, None)
+            raise
+        remaining = response.headers.get("X-Ratelimit-Remaining", "") if bucket is not None else ""
+        self.settle(grant, response.status_code, remaining=int(remaining) if remaining.isdigit() else None)
+        return response
+
+    def settle(self, grant: Grant, status: int | None, *, remaining: int | None = None) -> None:
+        """Note the status of a granted request's answer, None when there was none, and what the server has left."""
         with self._lock:
-            self._give_back(grant.bucket, grant.reserved_in, MOST_TOKENS - tokens)
-            totals = self._totals[grant.bucket.group if grant.bucket else ""]
-            totals[0] += 1
-            totals[1] += tokens if grant.bucket else 0
-            totals[2] += is_error
-            if time.monotonic() - self._flushed >= FLUSH_SECONDS:
+            bucket = grant.bucket
+            cost = bucket.cost_of(status) if bucket else 0
+            if bucket is not None and grant.booking is not None:
+                self._note_refund(grant.booking, bucket.most - cost)
+                if remaining is not None:
+                    self._used[bucket] = bucket.max_tokens - remaining, self._clock.monotonic()
+            has_tokens = bucket is not None and bucket.success > 0
+            totals = self._totals[bucket.group if bucket and has_tokens else ""]
+            totals.requests += 1
+            totals.tokens += cost if has_tokens else 0
+            totals.errors += status is None or (status >= 400 and status not in self._expected)
+            if self._clock.monotonic() - self._flushed >= FLUSH_SECONDS:
                 self._flush()
 
     def pause(self, seconds: float, reason: str, bucket: TokenBucket | None = None) -> datetime:
@@ -125,19 +178,7 @@ class RequestBudget:
             self._pauses += 1
             for group in list(self._slots) if bucket is None else [bucket]:
                 self._drop_slots(group)
-        with self._transaction() as connection:
-            until: datetime = connection.execute(
-                sa.text("""
-                insert into ops.request_pace as pace (service, next_at, paused_until, pause_reason)
-                values (:name, clock_timestamp(), clock_timestamp() + make_interval(secs => :seconds), :reason)
-                on conflict (service) do update set
-                    paused_until = greatest(coalesce(pace.paused_until, excluded.paused_until), excluded.paused_until),
-                    pause_reason = excluded.pause_reason
-                returning paused_until
-                """),
-                {"name": self._pace_row(bucket), "seconds": seconds, "reason": reason},
-            ).scalar_one()
-        return until
+        return self._ledger.pause(seconds, reason, bucket)
 
     def flush(self) -> None:
         """Write what this process still holds in memory: unspent tokens and its totals."""
@@ -146,158 +187,75 @@ class RequestBudget:
                 self._drop_slots(bucket)
             self._flush()
 
+    def _until(self, seconds: float) -> datetime:
+        return datetime.fromtimestamp(self._server_clock.latest(self._clock.monotonic()), UTC) + timedelta(
+            seconds=seconds
+        )
+
     def _drop_slots(self, bucket: TokenBucket | None) -> None:
         slots = self._slots[bucket]
         while slots:
-            self._give_back(bucket, slots.popleft().reserved_in, MOST_TOKENS)
+            self._give_back(slots.popleft().booking)
 
-    def _pace_row(self, bucket: TokenBucket | None) -> str:
-        return f"{self._service}:{bucket.group}" if bucket else self._service
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        """A transaction that does not wait for the disk.
-
-        Were PostgreSQL to crash, the last half second of bookings could be missing; it needs longer to come back.
-        """
-        with self._engine.begin() as connection:
-            connection.exec_driver_sql("set local synchronous_commit = off")
-            yield connection
-
-    def _next_slot(self, bucket: TokenBucket | None, give_up: float) -> _Slot:
+    def _next_slot(self, bucket: TokenBucket | None) -> _Slot | None:
+        """The next slot; None when there is none before `_ask_again`."""
         slots = self._slots[bucket]
-        while slots and slots[0].latest < time.monotonic():
-            self._give_back(bucket, slots.popleft().reserved_in, MOST_TOKENS)
-        while not slots:
+        while slots and slots[0].latest < self._clock.monotonic():
+            self._give_back(slots.popleft().booking)
+        if not slots and self._clock.monotonic() >= self._ask_again[bucket]:
             wait = self._reserve(bucket)
-            if wait and time.monotonic() + wait > give_up:
-                until = datetime.now(UTC) + timedelta(seconds=wait)
-                raise Throttled(f"{self._service} is asked by many", until)
-            time.sleep(wait)
-        return slots.popleft()
+            self._ask_again[bucket] = self._clock.monotonic() + wait
+        return slots.popleft() if slots else None
 
     def _reserve(self, bucket: TokenBucket | None) -> float:
         """Book a block of requests; or, when it could only be later than `MOST_AHEAD`, nothing: seconds to wait."""
-        refunds: dict[tuple[TokenBucket, datetime], int] = {}
-        with self._transaction() as connection:
-            self._raise_when_paused(connection, bucket)
-            wanted = self._block
+        refunds: dict[Booking, Refund] = {}
+        with self._ledger.transaction() as connection:
             if bucket is not None:
-                self._take_turns(connection, bucket)
-                refunds = self._book_refunds(connection)
-                wanted = self._affordable(connection, bucket)
-            sent = time.monotonic()
-            begin, now = connection.execute(
-                sa.text("""
-                insert into ops.request_pace as pace (service, next_at)
-                values (:service, clock_timestamp() + make_interval(secs => :length))
-                on conflict (service) do update
-                set next_at = greatest(pace.next_at, clock_timestamp()) + make_interval(secs => :length)
-                returning extract(epoch from next_at)::float8 - :length, extract(epoch from clock_timestamp())::float8
-                """),
-                {"service": self._service, "length": wanted * self._gap},
-            ).one()
-            self._clock.read(sent, time.monotonic(), now)
-            if begin - now > MOST_AHEAD:
-                connection.rollback()
-                return float(begin - now - MOST_AHEAD / 2)
-            booked_in = None
-            if bucket is not None:
-                # The second after the last of them: never earlier than they are spent.
-                last = datetime.fromtimestamp(begin + wanted * self._gap, UTC)
-                booked_in = last.replace(microsecond=0) + timedelta(seconds=1)
-                self._book(connection, bucket, booked_in, wanted * MOST_TOKENS)
+                refunds = self._write_bucket(connection, bucket)
+            sent = self._clock.monotonic()
+            reserved = self._ledger.reserve(connection, bucket, self._block, self._gap, MOST_AHEAD)
+            self._server_clock.read(sent, self._clock.monotonic(), reserved.now)
         self._forget(refunds)
-        for i in range(wanted):
-            first, surely = self._clock.window(begin + i * self._gap)
-            self._slots[bucket].append(_Slot(surely, first + LATENESS, booked_in))
-        return 0.0
+        for i in range(reserved.count):
+            first, surely = self._server_clock.window(reserved.begin + i * self._gap)
+            self._slots[bucket].append(_Slot(surely, first + LATENESS, reserved.booking))
+        return reserved.wait
 
-    def _raise_when_paused(self, connection: Connection, bucket: TokenBucket | None) -> None:
-        paused = connection.execute(
-            sa.text("""
-            select paused_until, pause_reason from ops.request_pace
-            where service = any(:names) and paused_until > clock_timestamp()
-            order by paused_until desc limit 1
-            """),
-            {"names": [self._service, self._pace_row(bucket)]},
-        ).one_or_none()
-        if paused is not None:
-            raise Throttled(str(paused.pause_reason), paused.paused_until)
-
-    def _take_turns(self, connection: Connection, bucket: TokenBucket) -> None:
-        """Lock the bucket until the commit: what is summed up after this cannot be outdated.
-
-        Always the first lock of a transaction that takes several, so that no two wait for each other.
-        """
-        connection.execute(
-            sa.text(
-                "insert into ops.request_pace (service, next_at) values (:name, clock_timestamp()) "
-                "on conflict (service) do update set next_at = excluded.next_at"
-            ),
-            {"name": self._pace_row(bucket)},
-        )
-
-    def _affordable(self, connection: Connection, bucket: TokenBucket) -> int:
-        """How many requests of the worst cost the bucket still has, at most a block."""
-        name, window = self._pace_row(bucket), bucket.window
-        connection.execute(
-            sa.text("delete from ops.request_tokens where bucket = :name and spent_in < clock_timestamp() - :window"),
-            {"name": name, "window": window},
-        )
-        spent, oldest, now = connection.execute(
-            sa.text(
-                "select coalesce(sum(tokens), 0), min(spent_in) filter (where tokens > 0), clock_timestamp() "
-                "from ops.request_tokens where bucket = :name"
-            ),
-            {"name": name},
-        ).one()
-        requests = int((bucket.max_tokens - spent) // MOST_TOKENS)
-        if requests < 1:
-            raise Throttled(f"the tokens of ESI's group {bucket.group} are spent", (oldest or now) + window)
-        return min(requests, self._block)
-
-    def _book(self, connection: Connection, bucket: TokenBucket, spent_in: datetime, tokens: int) -> None:
-        connection.execute(
-            sa.text("""
-            insert into ops.request_tokens as booked (bucket, spent_in, tokens) values (:name, :spent_in, :tokens)
-            on conflict (bucket, spent_in) do update set tokens = booked.tokens + excluded.tokens
-            """),
-            {"name": self._pace_row(bucket), "spent_in": spent_in, "tokens": tokens},
-        )
-
-    def _give_back(self, bucket: TokenBucket | None, reserved_in: datetime | None, tokens: int) -> None:
-        if bucket is not None and reserved_in is not None:
-            self._given_back[bucket, reserved_in] += tokens
-
-    def _book_refunds(self, connection: Connection) -> dict[tuple[TokenBucket, datetime], int]:
-        """Book the tokens that are given back; to be forgotten (`_forget`) when the transaction is committed."""
-        refunds = dict(self._given_back)
-        for (bucket, reserved_in), tokens in sorted(refunds.items(), key=lambda item: (item[0][0].group, item[0][1])):
-            self._book(connection, bucket, reserved_in, -tokens)
+    def _write_bucket(self, connection: Connection, bucket: TokenBucket) -> dict[Booking, Refund]:
+        """Lock a bucket and bring its books up to date; returns the refunds to forget after the commit."""
+        self._ledger.take_turns(connection, bucket)
+        refunds = {b: replace(refund) for b, refund in self._refunds.items() if b.bucket == bucket}
+        self._ledger.refund(connection, refunds)
+        if bucket in self._used:
+            used, answered_at = self._used.pop(bucket)
+            at = datetime.fromtimestamp(self._server_clock.latest(answered_at), UTC)
+            self._ledger.believe(connection, bucket, Observation(used, at))
         return refunds
 
-    def _forget(self, refunds: dict[tuple[TokenBucket, datetime], int]) -> None:
-        for key, tokens in refunds.items():
-            self._given_back[key] -= tokens
-            if not self._given_back[key]:
-                del self._given_back[key]
+    def _give_back(self, booking: Booking | None) -> None:
+        if booking is not None:
+            self._note_refund(booking, booking.bucket.most)
+
+    def _note_refund(self, booking: Booking, tokens: int) -> None:
+        refund = self._refunds[booking]
+        refund.answers += 1
+        refund.tokens += tokens
+
+    def _forget(self, written: dict[Booking, Refund]) -> None:
+        for booking, refund in written.items():
+            known = self._refunds[booking]
+            known.answers -= refund.answers
+            known.tokens -= refund.tokens
+            if not known.answers:
+                del self._refunds[booking]
 
     def _flush(self) -> None:
-        self._flushed = time.monotonic()
-        with self._transaction() as connection:
-            refunds = self._book_refunds(connection)
-            for group, (requests, tokens, errors) in sorted(self._totals.items()):
-                connection.execute(
-                    sa.text("""
-                    insert into ops.request_totals as total (service, bucket, day, requests, tokens, errors)
-                    values (:service, :bucket, (now() at time zone 'utc')::date, :requests, :tokens, :errors)
-                    on conflict (service, bucket, day) do update set
-                        requests = total.requests + excluded.requests, tokens = total.tokens + excluded.tokens,
-                        errors = total.errors + excluded.errors
-                    """),
-                    {"service": self._service, "bucket": group, "requests": requests, "tokens": tokens,
-                     "errors": errors},
-                )  # fmt: skip
-        self._forget(refunds)
+        self._flushed = self._clock.monotonic()
+        for bucket in sorted({booking.bucket for booking in self._refunds}, key=lambda bucket: bucket.group):
+            with self._ledger.transaction() as connection:
+                refunds = self._write_bucket(connection, bucket)
+            self._forget(refunds)
+        with self._ledger.transaction() as connection:
+            self._ledger.add_totals(connection, self._totals)
         self._totals.clear()

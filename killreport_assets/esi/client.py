@@ -3,25 +3,32 @@
 It never retries: what to do after an error is for the drains to decide.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic
 
 import requests
 from sqlalchemy.engine import Engine
 
-from killreport_assets.esi import routes
+from killreport_assets.esi import models, routes
 from killreport_assets.esi.budget import RequestBudget
 from killreport_assets.esi.errors import Forbidden, Gone, InvalidHash, Refused, Throttled, Unavailable
-from killreport_assets.esi.models import Body, parse
-from killreport_assets.esi.routes import Route, tokens_of
+from killreport_assets.esi.models import Body, parse, parse_list
+from killreport_assets.esi.outage import Outage
+from killreport_assets.esi.routes import ERROR_LIMIT_HEADROOM, Route
 from killreport_assets.http_session import HttpSession, json_body
 from killreport_assets.settings import Settings
 
-ERROR_LIMIT_HEADROOM = 20
-"""Errors of the legacy limit (100 a minute, for the whole address) that we leave unused."""
 DEFAULT_PAUSE_SECONDS = 60.0
 INVALID_PAIR = {400, 404, 422}
 """What ESI has been seen to answer to a killmail_id with a wrong hash."""
+IDS_AT_ONCE = 1_000
+"""The most ids that ESI's bulk routes take."""
+
+
+Path = Mapping[str, int | str]
+"""The values of a route's path parameters."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,12 @@ class Fetched(Generic[Body]):
 class EsiClient:
     """Asks ESI; one object serves all threads of a process."""
 
-    def __init__(self, settings: Settings, engine: Engine, pool_size: int = 20) -> None:
+    def __init__(self, settings: Settings, engine: Engine, pool_size: int = 50) -> None:
         self._url = settings.esi_url
         self._session = HttpSession(settings, pool_size)
         self._budget = RequestBudget(engine, "esi", settings.esi_max_rps)
         self._headers = {"X-Compatibility-Date": settings.esi_compatibility_date, "Accept": "application/json"}
+        self._outage = Outage(settings.esi_downtime, settings.esi_outage_seconds, self._is_up, self._budget.pause)
 
     def killmail(self, killmail_id: int, killmail_hash: str) -> dict[str, Any]:
         """One killmail's body as ESI gives it; immutable, so never asked for twice.
@@ -49,7 +57,7 @@ class EsiClient:
             ServiceError: any other failure, by its kind.
         """
         try:
-            response = self._get(routes.KILLMAIL_DETAIL, killmail_id=killmail_id, killmail_hash=killmail_hash)
+            response = self._ask(routes.KILLMAIL_DETAIL, {"killmail_id": killmail_id, "killmail_hash": killmail_hash})
         except Refused as refused:
             if refused.status in INVALID_PAIR:
                 raise InvalidHash(str(refused), refused.status) from None
@@ -67,33 +75,79 @@ class EsiClient:
             ServiceError: any other failure, by its kind.
         """
         parameter = route.template.split("{")[1].rstrip("}")
-        response = self._get(route, etag=etag, **{parameter: id_})
+        response = self._ask(route, {parameter: id_}, etag=etag)
         if response.status_code == requests.codes.not_modified:
             return Fetched(None, etag)
         return Fetched(parse(model, json_body(response), route.template), response.headers.get("ETag"))
+
+    def ids(self, route: Route, path: Path | None = None) -> list[int]:
+        """A route that lists ids, not paged: all alliances, the NPC corporations, an alliance's corporations.
+
+        Raises:
+            Gone: there is no such record.
+            ServiceError: any other failure, by its kind.
+        """
+        body = json_body(self._ask(route, path))
+        if not isinstance(body, list) or not all(isinstance(id_, int) and 0 < id_ < 2**63 for id_ in body):
+            raise Unavailable(f"{route.template}: unexpected shape, not a list of ids")
+        return body
+
+    def names(self, ids: Sequence[int]) -> list[models.Name]:
+        """Names of up to 1,000 ids of any kind: `POST /universe/names`.
+
+        Raises:
+            Refused: ESI cannot name one of them, and so names none.
+            ServiceError: any other failure, by its kind.
+        """
+        response = self._ask(routes.NAMES, json=list(ids))
+        return parse_list(models.Name, json_body(response), routes.NAMES.template)
+
+    def affiliations(self, ids: Sequence[int]) -> list[models.Affiliation]:
+        """Corporation, alliance and faction of up to 1,000 characters: `POST /characters/affiliation`.
+
+        Raises:
+            Refused: one of them is no character, and so ESI tells none.
+            ServiceError: any other failure, by its kind.
+        """
+        response = self._ask(routes.AFFILIATIONS, json=list(ids))
+        return parse_list(models.Affiliation, json_body(response), routes.AFFILIATIONS.template)
 
     def close(self) -> None:
         """Write what the budget still holds in memory and close the connections."""
         self._budget.flush()
         self._session.close()
 
-    def _get(self, route: Route, etag: str | None = None, **parameters: int | str) -> requests.Response:
-        grant = self._budget.acquire(route.bucket)
-        headers = self._headers | ({"If-None-Match": etag} if etag else {})
-        url = self._url + route.template.format(**parameters)
+    def _ask(
+        self, route: Route, path: Path | None = None, *, etag: str | None = None, json: list[int] | None = None
+    ) -> requests.Response:
+        """GET, or POST with a body; only an answer that is worth something comes back."""
         try:
-            response = self._session.request("GET", url, headers=headers)
-        except BaseException:
-            # Nobody knows whether it was counted: assume that it was.
-            self._budget.settle(grant, routes.TOKENS_2XX, is_error=True)
+            response = self._send(route, path, etag=etag, json=json)
+        except Unavailable:
+            self._outage.failed()
             raise
-        self._budget.settle(grant, tokens_of(response.status_code), is_error=response.status_code >= 400)
         self._heed(response, route)
         return response
+
+    def _send(
+        self, route: Route, path: Path | None = None, *, etag: str | None = None, json: list[int] | None = None
+    ) -> requests.Response:
+        headers = self._headers | ({"If-None-Match": etag} if etag else {})
+        url = self._url + route.template.format(**(path or {}))
+        within = partial(self._budget.spend, bucket=route.bucket)
+        return self._session.request("GET" if json is None else "POST", url, within=within, headers=headers, json=json)
+
+    def _is_up(self) -> bool:
+        try:
+            return self._send(routes.SERVER_STATUS).status_code < 500
+        except Unavailable:
+            return False
 
     def _heed(self, response: requests.Response, route: Route) -> None:
         """Turn headers into pauses and statuses into errors."""
         status, headers = response.status_code, response.headers
+        if status < 500:
+            self._outage.answered()
         remain = _number(headers.get("X-ESI-Error-Limit-Remain"))
         if status == 420 or (remain is not None and remain <= ERROR_LIMIT_HEADROOM):
             seconds = _number(headers.get("X-ESI-Error-Limit-Reset")) or DEFAULT_PAUSE_SECONDS
@@ -102,11 +156,10 @@ class EsiClient:
                 raise Throttled("ESI's error limit is reached", until)
         if status == 429:
             seconds = _number(headers.get("Retry-After")) or DEFAULT_PAUSE_SECONDS
-            group = f"group {route.bucket.group}" if route.bucket else route.template
-            raise Throttled(
-                f"ESI throttles {group}", self._budget.pause(seconds, f"ESI throttles {group}", route.bucket)
-            )
+            reason = f"ESI throttles {route.template if route.bucket == routes.ERROR_LIMIT else route.bucket.group}"
+            raise Throttled(reason, self._budget.pause(seconds, reason, route.bucket))
         if status >= 500:
+            self._outage.failed()
             raise Unavailable(f"{response.url}: {status} {_error_text(response)}")
         if status == 404:
             raise Gone(f"{response.url}: 404 {_error_text(response)}", status)

@@ -136,6 +136,23 @@ class Region(EsiBody):
     name: str
 
 
+class Name(EsiBody):
+    """An element of `POST /universe/names`."""
+
+    id: int
+    name: str
+    category: str
+
+
+class Affiliation(EsiBody):
+    """An element of `POST /characters/affiliation`."""
+
+    character_id: int
+    corporation_id: int
+    alliance_id: int | None = None
+    faction_id: int | None = None
+
+
 Body = TypeVar("Body", bound=EsiBody)
 
 
@@ -151,3 +168,14 @@ def parse(model: type[Body], body: Any, what: str) -> Body:
         first = invalid.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the body"
         raise Unavailable(f"{what}: unexpected shape, {where}: {first['msg']}") from None
+
+
+def parse_list(model: type[Body], body: Any, what: str) -> list[Body]:
+    """Read a list of bodies.
+
+    Raises:
+        Unavailable: it is not a list of the model's shape; says where.
+    """
+    if not isinstance(body, list):
+        raise Unavailable(f"{what}: unexpected shape, not a list")
+    return [parse(model, element, what) for element in body]

@@ -6,11 +6,12 @@ idempotent. The next batch is fetched while the last one is written; the order w
 
 import hashlib
 import logging
-from collections import Counter
+import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from killreport_assets.errors import UserError
 from killreport_assets.esi.errors import Gone, InvalidHash, Refused, Throttled
 from killreport_assets.ops.publish import publish_pending
 from killreport_assets.ops.work import FRESH, Dead, DrainReport, FollowUp, Task, Work
+from killreport_assets.patience import is_lost_connection, patiently, say_lost
 from killreport_assets.queues.broker import (
     DELIVERY_LIMIT,
     Delivery,
@@ -36,6 +38,8 @@ from killreport_assets.store.text import storable
 log = logging.getLogger(__name__)
 WAIT_SECONDS = 1.0
 KEEP_SECONDS = 0.5
+MOST_LOSSES = 5
+"""Connections lost in a row without a single message settled in between: something else is wrong."""
 DEAD_BUDGET = DrainBudget(messages=1_000, seconds=30, idle_seconds=0.2, batch_size=100)
 
 
@@ -43,6 +47,7 @@ DEAD_BUDGET = DrainBudget(messages=1_000, seconds=30, idle_seconds=0.2, batch_si
 class _Batch:
     fetching: list[tuple[Task, Future[Any]]]
     dead: list[Dead]
+    began: float = field(default_factory=time.monotonic)
 
 
 class _Outcome:
@@ -57,20 +62,45 @@ class _Outcome:
 
 def run_drain(
     work: Work, broker: WorkBroker, engine: Engine, budget: DrainBudget,
-    *, parallel_fetches: int | None = None, run_id: str | None = None,
+    *, parallel_fetches: int | None = None, run_id: str | None = None, reconnect_seconds: float = 0.0,
 ) -> DrainReport:  # fmt: skip
     """Drain the work's queue until the budget is spent; what was taken is settled, each message exactly once.
 
+    A broker or database that is lost is tried again for `reconnect_seconds`; unsettled messages come again.
+
     Raises:
-        BrokerUnavailable, sqlalchemy.exc.OperationalError: a server went away; unsettled messages come again.
+        BrokerUnavailable, sqlalchemy.exc.DBAPIError: a server is gone for longer than that.
     """
     report = DrainReport()
-    move_given_up(work, broker, engine, run_id)
     runner = _Runner(work, broker, engine, report, run_id)
     fetchers = parallel_fetches or work.queue.parallel_fetches
+    end = time.monotonic() + budget.seconds
+    losses, taken = 0, 0
+    while True:
+        left = replace(budget, messages=budget.messages - report.taken, seconds=end - time.monotonic())
+        if left.messages <= 0 or left.seconds <= 0:
+            return report
+        try:
+            _drain(runner, left, fetchers)
+        except Exception as lost:
+            if not is_lost_connection(lost):
+                raise
+            log.warning("%s: %s; what is not settled comes again", work.queue.name, say_lost(lost))
+            report.note_error(say_lost(lost))
+            losses, taken = (losses + 1, taken) if report.taken == taken else (1, report.taken)
+            if losses > MOST_LOSSES:
+                raise
+            patiently(runner.reconnect, reconnect_seconds)
+        else:
+            return report
+
+
+def _drain(runner: "_Runner", budget: DrainBudget, fetchers: int) -> None:
+    move_given_up(runner.work, runner.broker, runner.engine, runner.run_id)
+    queue = runner.work.queue
     with (
-        _fetching(fetchers, work.queue.kind) as pool,
-        broker.drain(work.queue.name, budget) as drain,
+        _fetching(fetchers, queue.kind) as pool,
+        runner.broker.drain(queue.name, budget) as drain,
     ):
         fetched: _Batch | None = None
         while True:
@@ -81,7 +111,6 @@ def run_drain(
             fetched = fetching
             if fetched is None and drain.finished:
                 break
-    return report
 
 
 @contextmanager
@@ -95,17 +124,31 @@ def _fetching(fetchers: int, kind: str) -> Iterator[ThreadPoolExecutor]:
 
 
 class _Runner:
+    """Takes batches through their steps."""
+
     def __init__(self, work: Work, broker: WorkBroker, engine: Engine, report: DrainReport, run_id: str | None) -> None:
-        self._work, self._broker, self._engine = work, broker, engine
-        self._report, self._run_id = report, run_id
-        self._retry = work.queue.retry
+        self.work, self.broker, self.engine, self.run_id = work, broker, engine, run_id
+        self._report = report
+
+    def reconnect(self) -> None:
+        """Connect anew to both servers."""
+        self.engine.dispose()
+        with self.engine.connect():
+            self.broker.reconnect()
 
     def start(self, drain: Drain, deliveries: Sequence[Delivery], pool: ThreadPoolExecutor) -> _Batch:
         """Read the messages and begin to fetch what is not known already."""
         tasks, dead = self._read(drain, deliveries)
-        with self._engine.connect() as connection:
-            known = self._work.plan(connection, tasks) if tasks else {}
-        return _Batch([(task, pool.submit(self._fetch, task, known)) for task in tasks], dead)
+        with self.engine.connect() as connection:
+            known = self.work.plan(connection, tasks) if tasks else {}
+        fetches: dict[tuple[int, str | None], Future[Any]] = {}
+        fetching = []
+        for task in tasks:
+            work = (task.message.id, task.message.hash)
+            if work not in fetches:  # copies of a message are fetched once
+                fetches[work] = pool.submit(self._fetch, task, known)
+            fetching.append((task, fetches[work]))
+        return _Batch(fetching, dead)
 
     def settle(self, drain: Drain, batch: _Batch) -> None:
         """Write a batch, publish what follows from it, and only then settle its messages."""
@@ -115,21 +158,30 @@ class _Runner:
             drain.keep()
         outcome = self._sort(batch)
         for queue, messages in self._write(outcome):
-            self._broker.publish(queue.name, messages)
+            self.broker.publish(queue.name, messages)
             self._report.published += len(messages)
-        self._report.published += publish_pending(self._engine, self._broker, run_id=self._run_id)
+        self._report.published += publish_pending(self.engine, self.broker, run_id=self.run_id)
         done = [task.delivery for task, _ in outcome.results] + [dead.delivery for dead in outcome.dead]
         drain.acknowledge(done)
-        for task in outcome.retries:
-            drain.retry_later([task.delivery], self._retry.delay_after(task.delivery.attempts + 1))
+        self._retry(drain, [task.delivery for task in outcome.retries])
         if outcome.parked and self._report.throttled_until is not None:
             drain.stop()
             pause = max(self._report.throttled_until - datetime.now(UTC), timedelta())
             drain.retry_later([task.delivery for task in outcome.parked], pause, failed=False)
-        self._report.outcomes += Counter(
-            retried=len(outcome.retries), parked=len(outcome.parked), dead=len(outcome.dead)
-        )
-        log.info("%s: %s", self._work.queue.name, dict(self._report.outcomes))
+        self._report.count_batch(done=len(outcome.results), retried=len(outcome.retries), parked=len(outcome.parked),
+                                 dead=len(outcome.dead))  # fmt: skip
+        log.info("batch settled", extra={
+            "queue": self.work.queue.name, "run": self.run_id, "done": len(outcome.results),
+            "retried": len(outcome.retries), "parked": len(outcome.parked), "dead": len(outcome.dead),
+            "seconds": round(time.monotonic() - batch.began, 3),
+        })  # fmt: skip
+
+    def _retry(self, drain: Drain, failed: Sequence[Delivery]) -> None:
+        by_delay: dict[timedelta, list[Delivery]] = defaultdict(list)
+        for delivery in failed:
+            by_delay[self.broker.delays.after(delivery.attempts + 1)].append(delivery)
+        for delay, deliveries in by_delay.items():
+            drain.retry_later(deliveries, delay)
 
     def _read(self, drain: Drain, deliveries: Sequence[Delivery]) -> tuple[list[Task], list[Dead]]:
         tasks, dead, given_up = [], [], []
@@ -138,12 +190,12 @@ class _Runner:
                 given_up.append(delivery)
                 continue
             try:
-                tasks.append(Task(delivery, decode(delivery.body, self._work.queue.kind)))
+                tasks.append(Task(delivery, decode(delivery.body, self.work.queue.kind)))
             except UnreadableMessage as unreadable:
                 dead.append(Dead(delivery, None, "unreadable message", str(unreadable)))
         if given_up:
             drain.dead_letter(given_up)
-            move_given_up(self._work, self._broker, self._engine, self._run_id)
+            move_given_up(self.work, self.broker, self.engine, self.run_id)
             self._report.outcomes["dead"] += len(given_up)
         return tasks, dead
 
@@ -153,7 +205,7 @@ class _Runner:
             return mine
         if self._report.throttled_until is not None and self._report.throttled_until > datetime.now(UTC):
             raise Throttled("this drain was told to wait", self._report.throttled_until)
-        return self._work.fetch(task, mine)
+        return self.work.fetch(task, mine)
 
     def _sort(self, batch: _Batch) -> _Outcome:
         outcome = _Outcome()
@@ -174,7 +226,7 @@ class _Runner:
                 self._report.note_error(_said(error))
             elif isinstance(error, Refused):
                 outcome.dead.append(Dead(task.delivery, task.message, "refused", str(error)))
-            elif self._retry.is_spent(task.delivery.attempts + 1):
+            elif task.delivery.attempts + 1 >= self.work.queue.max_attempts:
                 outcome.dead.append(Dead(task.delivery, task.message, "attempts spent", _said(error)))
             else:
                 outcome.retries.append(task)
@@ -202,11 +254,11 @@ class _Runner:
 
     def _write_together(self, results: list[tuple[Task, Any]], dead: list[Dead]) -> list[FollowUp]:
         counted, follow_ups = DrainReport(), []
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             if results:
-                follow_ups = self._work.store(connection, results, counted, self._run_id)
+                follow_ups = self.work.store(connection, results, counted, self.run_id)
             if dead:
-                _write_dead_letters(connection, dead, self._run_id)
+                _write_dead_letters(connection, dead, self.run_id)
                 self._bury(connection, dead)
         self._report.add(counted)
         for letter in dead:
@@ -215,7 +267,7 @@ class _Runner:
 
     def _bury(self, connection: Connection, dead: list[Dead]) -> None:
         if tasks := [Task(letter.delivery, letter.message) for letter in dead if letter.message]:
-            self._work.bury(connection, tasks, self._run_id)
+            self.work.bury(connection, tasks, self.run_id)
 
 
 def move_given_up(work: Work, broker: WorkBroker, engine: Engine, run_id: str | None) -> int:
@@ -245,8 +297,12 @@ def move_given_up(work: Work, broker: WorkBroker, engine: Engine, run_id: str | 
 
 def _write_dead_letters(connection: Connection, dead: Sequence[Dead], run_id: str | None) -> None:
     now = datetime.now(UTC)
-    insert = sa.dialects.postgresql.insert(tables.dead_letters).on_conflict_do_nothing()
-    connection.execute(insert, [_dead_letter(letter, now, run_id) for letter in dead])
+    insert = sa.dialects.postgresql.insert(tables.dead_letters)
+    again = {name: insert.excluded[name] for name in ("reason", "error", "first_failed_at", "died_at", "run_id")}
+    # The same death written twice is one; a death after a replay takes the replay back.
+    insert = insert.on_conflict_do_update(index_elements=["fingerprint"], set_=again | {"replayed_at": None})
+    letters = {row["fingerprint"]: row for row in (_dead_letter(letter, now, run_id) for letter in dead)}
+    connection.execute(insert, [letters[fingerprint] for fingerprint in sorted(letters)])
 
 
 def _dead_letter(letter: Dead, now: datetime, run_id: str | None) -> dict[str, Any]:
@@ -261,6 +317,7 @@ def _dead_letter(letter: Dead, now: datetime, run_id: str | None) -> dict[str, A
         "error": storable(letter.error)[:2_000],
         "attempts": delivery.attempts + 1,
         "first_failed_at": delivery.first_failed_at or now,
+        "died_at": now,
         "run_id": run_id,
     }
 

@@ -17,6 +17,7 @@ from killreport_assets.queues import catalogue
 from killreport_assets.queues.catalogue import WorkQueue
 from killreport_assets.sources.sde import DOGMA
 from killreport_assets.store import lineage, tables
+from killreport_assets.store.affiliations import Affiliation, record_affiliations
 from killreport_assets.store.entities import fresh_after, known_entities, mark_gone, touch, upsert
 from killreport_assets.store.lineage import Settled
 
@@ -113,6 +114,8 @@ class EntityWork:
             report.outcomes["gone" if isinstance(result, Gone) else "fresh" if result is FRESH else "stored"] += 1
             self._sample(task, rows.get(id_), outcome, report)
         upsert(connection, self._kind.table, list(rows.values()))
+        if self._kind.table is tables.characters:
+            record_affiliations(connection, [_affiliation(row) for row in rows.values()], now)
         touch(connection, self.queue.kind, current)
         mark_gone(connection, self.queue.kind, gone)
         report.rows[self._kind.table.name] += len(rows)
@@ -132,6 +135,10 @@ class EntityWork:
                 "because_of_killmail": killmail_id,
                 "zkillboard": f"https://zkillboard.com/kill/{killmail_id}/" if killmail_id else None,
             })  # fmt: skip
+
+
+def _affiliation(row: dict[str, Any]) -> Affiliation:
+    return Affiliation(row["character_id"], row["corporation_id"], row["alliance_id"], row["faction_id"])
 
 
 def _settled(task: Task, outcome: lineage.Outcome) -> Settled:

@@ -1,4 +1,4 @@
-"""Publishing: pending entities to their info queues, and work that somebody asked for by id."""
+"""Publishing: pending work to its queues, and work that somebody asked for by id."""
 
 import logging
 from collections import defaultdict
@@ -16,7 +16,7 @@ CLAIM_AT_ONCE = 5_000
 
 
 def publish_pending(engine: Engine, broker: WorkBroker, *, run_id: str | None = None) -> int:
-    """Publish every pending entity that nobody else has claimed; returns how many.
+    """Publish all pending work that nobody else has claimed, urgent first; returns how much.
 
     The claim is committed before anything is published, so two that do this at once never publish the same; a claim
     whose taker dies expires.
@@ -30,12 +30,13 @@ def publish_pending(engine: Engine, broker: WorkBroker, *, run_id: str | None = 
             claimed = claim_pending(connection, CLAIM_AT_ONCE)
         if not claimed:
             return published
-        by_kind: dict[str, list[PendingEntity]] = defaultdict(list)
+        by_lane: dict[tuple[str, bool], list[PendingEntity]] = defaultdict(list)
         for entity in claimed:
-            by_kind[entity.kind].append(entity)
+            by_lane[entity.kind, entity.urgent].append(entity)
         try:
-            for kind, entities in by_kind.items():
-                broker.publish(BY_KIND[kind].name, [_message(entity, run_id) for entity in entities])
+            for (kind, urgent), entities in sorted(by_lane.items(), key=lambda lane: not lane[0][1]):
+                messages = [_message(entity, run_id) for entity in entities]
+                broker.publish(BY_KIND[kind].name, messages, urgent=urgent)
         except BrokerUnavailable:
             with engine.begin() as connection:
                 release_claims(connection, claimed)

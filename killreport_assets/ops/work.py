@@ -1,6 +1,6 @@
 """What a drain must be told about a queue's work: the `Work` protocol and the words for its outcomes.
 
-The works themselves are in killmail_work.py, entity_work.py and zkillboard_work.py.
+The works themselves are in killmail_work.py, entity_work.py and zkillboard_work.py and alliance_corporations_work.py.
 """
 
 from collections import Counter
@@ -48,6 +48,10 @@ class DrainReport:
     """Rows written by table."""
     published: int = 0
     """Pending entities published for the next queues."""
+    requested: int = 0
+    """Further entities that were found to be unknown."""
+    failed: bool = False
+    """Whether every message of some batch failed: a service that refuses everything, a worker that is set up wrong."""
     throttled_until: datetime | None = None
     first_killmail: int | None = None
     last_killmail: int | None = None
@@ -61,10 +65,10 @@ class DrainReport:
         """Messages taken from the queue."""
         return self.outcomes.total()
 
-    @property
-    def failed(self) -> bool:
-        """Whether messages were taken and every one of them failed."""
-        return self.taken > 0 and self.outcomes["retried"] + self.outcomes["dead"] == self.taken
+    def count_batch(self, *, done: int, retried: int, parked: int, dead: int) -> None:
+        """Count what a batch's messages came to, those done apart: their work counts them by outcome."""
+        self.outcomes += Counter(retried=retried, parked=parked, dead=dead)
+        self.failed = self.failed or (retried + dead > 0 and done + parked == 0)
 
     def saw_killmail(self, killmail_id: int | None) -> None:
         """Widen the range of killmails that this drain was about."""
@@ -81,6 +85,7 @@ class DrainReport:
         """Take in what was counted apart until its transaction was committed."""
         self.outcomes += other.outcomes
         self.rows += other.rows
+        self.requested += other.requested
         self.saw_killmail(other.first_killmail)
         self.saw_killmail(other.last_killmail)
         self.sample += other.sample[: SAMPLE_ROWS - len(self.sample)]

@@ -6,19 +6,23 @@ Whole bodies are in hand: each page is written at once. Ids with hashes that we 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.esi.errors import Gone
 from killreport_assets.ops.publish import killmail_messages
-from killreport_assets.ops.work import DrainReport, FollowUp, Task
+from killreport_assets.ops.work import FRESH, DrainReport, FollowUp, Task
 from killreport_assets.queues.catalogue import KILLMAILS, ZKILLBOARD_CHARACTERS, WorkQueue
 from killreport_assets.sources.zkillboard import Page, Zkillboard
 from killreport_assets.store import tables
-from killreport_assets.store.entities import known_killmails, write_zkillboard_values
+from killreport_assets.store.entities import known_killmails, recently_synced, write_zkillboard_values
 from killreport_assets.store.killmails import WriteReport, write_killmails
+from killreport_assets.store.lineage import end_pending
+
+CACHE = timedelta(hours=1)
+"""zKillboard's lists are cached that long: asking sooner tells nothing new."""
 
 
 @dataclass
@@ -47,7 +51,8 @@ class ZkillboardCharacterWork:
         return ZKILLBOARD_CHARACTERS
 
     def plan(self, connection: Connection, tasks: Sequence[Task]) -> dict[str, Any]:
-        return {}
+        fresh = recently_synced(connection, "zkillboard", [_subject(task)["subject"] for task in tasks], CACHE)
+        return {task.message.message_id: FRESH for task in tasks if _subject(task)["subject"] in fresh}
 
     def fetch(self, task: Task, known: Any) -> Any:
         clock, sync = time.monotonic(), Sync(datetime.now(UTC))
@@ -61,17 +66,19 @@ class ZkillboardCharacterWork:
     ) -> list[FollowUp]:
         follow_ups: list[FollowUp] = []
         for task, sync in results:
-            if isinstance(sync, Gone):
-                report.outcomes["gone"] += 1
+            if sync is FRESH or isinstance(sync, Gone):
+                report.outcomes["fresh" if sync is FRESH else "gone"] += 1
                 continue
             report.outcomes["stored"] += 1
             self._count(task, sync, report)
             connection.execute(tables.syncs.insert().values(self._row(task, sync, run_id)))
             if sync.unknown:
                 follow_ups.append((KILLMAILS, killmail_messages(sync.unknown, run_id)))
+        end_pending(connection, self.queue.kind, [task.message.id for task, _ in results])
         return follow_ups
 
     def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
+        end_pending(connection, self.queue.kind, [task.message.id for task in dead])  # the next schedule asks again
         connection.execute(
             tables.syncs.insert(),
             [{**_subject(task), "started_at": datetime.now(UTC), "outcome": "dead", "run_id": run_id} for task in dead],

@@ -5,13 +5,14 @@ acknowledging it, by putting it off, or by dead-lettering it, and comes again wh
 no healthy message back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from killreport_assets.queues.envelope import Message
+from killreport_assets.queues.retry import DelayTiers
 
 DELIVERY_LIMIT = 10
 """A message that was handed out so often without being settled kills its drains: it is dead-lettered unread."""
@@ -55,6 +56,8 @@ class Depth:
     ready: int
     dead: int
     in_flight: int | None
+    oldest_seconds: float | None = None
+    """How long the oldest ready message has waited."""
 
 
 class Drain(Protocol):
@@ -89,6 +92,10 @@ class Drain(Protocol):
 class WorkBroker(Protocol):
     """A broker with all queues of the catalogue declared."""
 
+    @property
+    def delays(self) -> DelayTiers:
+        """The delay tiers that it keeps."""
+
     def publish(self, queue: str, messages: Sequence[Message], *, urgent: bool = False) -> None:
         """Publish; returns when the broker has confirmed every message.
 
@@ -102,8 +109,15 @@ class WorkBroker(Protocol):
     def depth(self, queue: str) -> Depth:
         """How many messages are in the queue, both lanes."""
 
-    def delayed(self) -> int:
-        """How many messages of all queues wait in the delay tiers."""
+    def delayed(self) -> Mapping[float, int]:
+        """How many messages of all queues wait in each delay tier, by the tier's seconds."""
+
+    def reconnect(self) -> None:
+        """Drop what is broken and connect anew; drains that were open are lost, their messages come again.
+
+        Raises:
+            BrokerUnavailable: it still cannot be reached.
+        """
 
     def close(self) -> None:
         """Let go of connections."""

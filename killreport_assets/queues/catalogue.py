@@ -1,8 +1,6 @@
 """The catalogue of work queues: data only. What the work is, is in ops/."""
 
-from dataclasses import dataclass, field
-
-from killreport_assets.queues.retry import RetryPolicy
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -11,25 +9,34 @@ class WorkQueue:
 
     name: str
     kind: str
-    """What a message names: killmail, alliance, corporation, character, type or zkillboard_character."""
+    """What a message names; each queue has its own."""
     parallel_fetches: int
     """Requests under way at once in one drain; what a service allows in all is the budget's to say."""
     description: str
     batch_size: int = 50
     """Messages of one transaction; few where one message is a lot of work."""
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    paces: tuple[str, ...] = ("esi", "esi:errors")
+    """Whose pauses hold it up: rows of ops.request_pace."""
+    max_attempts: int = 5
+    """Failed tries of a message before it is dead."""
 
 
 ZKILLBOARD_CHARACTERS = WorkQueue(
-    "zkillboard_character_queue", "zkillboard_character", 1, "list a character's killmails on zKillboard", batch_size=1
+    "zkillboard_character_queue", "zkillboard_character", 1, "list a character's killmails on zKillboard",
+    batch_size=1, paces=("zkillboard",),
+)  # fmt: skip
+KILLMAILS = WorkQueue(
+    "esi_killmail_queue", "killmail", 10, "fetch one killmail by id and hash", paces=("esi", "esi:killmail")
 )
-KILLMAILS = WorkQueue("esi_killmail_queue", "killmail", 10, "fetch one killmail by id and hash")
 ALLIANCES = WorkQueue("esi_alliance_info_queue", "alliance", 3, "fetch one alliance")
+ALLIANCE_CORPORATIONS = WorkQueue(
+    "esi_alliance_corporations_queue", "alliance_corporations", 5, "list an alliance's corporations"
+)
 CORPORATIONS = WorkQueue("esi_corporation_info_queue", "corporation", 5, "fetch one corporation")
 CHARACTERS = WorkQueue("esi_character_info_queue", "character", 10, "fetch one character")
 TYPES = WorkQueue("esi_type_info_queue", "type", 10, "fetch one type")
 
-WORK_QUEUES = (ZKILLBOARD_CHARACTERS, KILLMAILS, ALLIANCES, CORPORATIONS, CHARACTERS, TYPES)
+WORK_QUEUES = (ZKILLBOARD_CHARACTERS, KILLMAILS, ALLIANCES, ALLIANCE_CORPORATIONS, CORPORATIONS, CHARACTERS, TYPES)
 """In the order in which they feed each other."""
 BY_KIND = {queue.kind: queue for queue in WORK_QUEUES}
 ENTITY_QUEUES = (ALLIANCES, CORPORATIONS, CHARACTERS, TYPES)

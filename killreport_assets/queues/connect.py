@@ -3,6 +3,7 @@
 from sqlalchemy.engine import Engine
 
 from killreport_assets.queues.broker import WorkBroker
+from killreport_assets.queues.retry import DelayTiers
 from killreport_assets.settings import Settings
 
 
@@ -13,10 +14,14 @@ def connect_broker(settings: Settings, engine: Engine) -> WorkBroker:
         BrokerUnavailable: RabbitMQ cannot be reached.
         UserError: PGMQ is to be used and the `embedded` extra is missing.
     """
+    delays = DelayTiers(settings.delay_tiers)
     if settings.amqp_url is not None:
+        from killreport_assets.queues.management import Management
         from killreport_assets.queues.rabbitmq import RabbitBroker
 
-        return RabbitBroker(settings.amqp_url.get_secret_value())
+        management = settings.amqp_management_url
+        url = settings.amqp_url.get_secret_value()
+        return RabbitBroker(url, delays, Management(management.get_secret_value(), url) if management else None)
     from killreport_assets.queues.pgmq import PgmqBroker
 
-    return PgmqBroker(engine)
+    return PgmqBroker(engine, delays)

@@ -5,7 +5,8 @@ PGMQ's own Python class is not used: it cannot dial a unix socket. Only its SQL 
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -25,7 +26,7 @@ from killreport_assets.queues.broker import (
 )
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.envelope import Message
-from killreport_assets.queues.retry import DELAY_TIERS, tier_for
+from killreport_assets.queues.retry import DelayTiers
 
 INSTALL_LOCK = 7_304_114_503
 VISIBILITY = timedelta(seconds=120)
@@ -40,13 +41,15 @@ def _table(queue: str) -> str:
 class PgmqBroker:
     """Work queues in the database of `engine`."""
 
-    def __init__(
-        self, engine: Engine, delay_tiers: Sequence[timedelta] = DELAY_TIERS, visibility: timedelta = VISIBILITY
-    ) -> None:
+    def __init__(self, engine: Engine, delays: DelayTiers | None = None, visibility: timedelta = VISIBILITY) -> None:
         self._engine = engine
-        self._tiers = tuple(delay_tiers)
+        self._delays = delays or DelayTiers()
         self._visibility = visibility
         self._install()
+
+    @property
+    def delays(self) -> DelayTiers:
+        return self._delays
 
     def publish(self, queue: str, messages: Sequence[Message], *, urgent: bool = False) -> None:
         if not messages:
@@ -61,27 +64,40 @@ class PgmqBroker:
 
     def depth(self, queue: str) -> Depth:
         with self._transaction() as connection:
-            counts = [
+            lanes = [
                 connection.execute(
                     sa.text(
                         "select count(*) filter (where vt <= clock_timestamp()), "
-                        f"count(*) filter (where vt > clock_timestamp() and read_ct > 0) from pgmq.q_{_table(lane)}"
+                        "count(*) filter (where vt > clock_timestamp() and read_ct > 0), "
+                        "max(extract(epoch from clock_timestamp() - enqueued_at)::float8) "
+                        f"filter (where vt <= clock_timestamp()) from pgmq.q_{_table(lane)}"
                     )
                 ).one()
                 for lane in (queue, urgent_lane(queue))
             ]
             dead = connection.execute(sa.text(f"select count(*) from pgmq.q_{_table(dead_letter_queue(queue))}"))
-            return Depth(sum(c[0] for c in counts), dead.scalar_one(), sum(c[1] for c in counts))
+            oldest = max((age for _, _, age in lanes if age is not None), default=None)
+            return Depth(sum(lane[0] for lane in lanes), dead.scalar_one(), sum(lane[1] for lane in lanes), oldest)
 
-    def delayed(self) -> int:
+    def delayed(self) -> Mapping[float, int]:
         lanes = [lane for queue in WORK_QUEUES for lane in (queue.name, urgent_lane(queue.name))]
+        counted: Counter[float] = Counter(dict.fromkeys(self._delays.seconds, 0))
         with self._transaction() as connection:
-            return sum(
-                connection.execute(
-                    sa.text(f"select count(*) from pgmq.q_{_table(lane)} where vt > clock_timestamp() and read_ct = 0")
-                ).scalar_one()
-                for lane in lanes
-            )
+            for lane in lanes:
+                rows = connection.execute(
+                    sa.text(
+                        "select round(extract(epoch from vt - enqueued_at), 2)::float8, count(*) "
+                        f"from pgmq.q_{_table(lane)} where vt > clock_timestamp() and read_ct = 0 group by 1"
+                    )
+                )
+                for seconds, count in rows:
+                    counted[self._delays.tier_of(timedelta(seconds=seconds))] += count
+        return counted
+
+    def reconnect(self) -> None:
+        self._engine.dispose()
+        with self._transaction() as connection:
+            connection.execute(sa.text("select 1"))
 
     def close(self) -> None:
         """Nothing to let go of: the engine is the caller's."""
@@ -191,7 +207,7 @@ class PgmqDrain:
             self._delete(connection, deliveries)
 
     def retry_later(self, deliveries: Sequence[Delivery], delay: timedelta, *, failed: bool = True) -> None:
-        delay = self._broker._tiers[tier_for(delay, self._broker._tiers)]
+        delay = self._broker._delays.fitting(delay)
         with self._broker._transaction() as connection:
             for delivery in deliveries:
                 headers: dict[str, object] = {

@@ -5,8 +5,8 @@ The connection and its I/O thread are in amqp_connection.py.
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,8 @@ from killreport_assets.queues.broker import (
 )
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.envelope import Message
-from killreport_assets.queues.retry import DELAY_TIERS, tier_for
+from killreport_assets.queues.management import Management
+from killreport_assets.queues.retry import DelayTiers
 
 EXCHANGE = "killreport"
 DEAD_LETTER_EXCHANGE = "killreport.dead"
@@ -42,18 +43,32 @@ BROKER_DELIVERY_LIMIT = 20
 class RabbitBroker:
     """Work queues on the RabbitMQ that `url` names."""
 
-    def __init__(self, url: str, delay_tiers: Sequence[timedelta] = DELAY_TIERS) -> None:
-        self._tiers = tuple(delay_tiers)
-        self._connection = AmqpConnection(url)
-        self._channel = self._connection.open_channel()
+    def __init__(self, url: str, delays: DelayTiers | None = None, management: Management | None = None) -> None:
+        self._url = url
+        self._delays = delays or DelayTiers()
+        self._management = management
+        self._publishing = threading.Lock()
+        self._open()
+
+    def _open(self) -> None:
         self._unconfirmed: set[int] = set()
         self._refused: list[str] = []
         self._published = 0
         self._all_confirmed: Future[Any] | None = None
-        self._publishing = threading.Lock()
+        self._connection = AmqpConnection(self._url)
+        self._channel = self._connection.open_channel()
         self._connection.rpc(self._channel.confirm_delivery, ack_nack_callback=self._on_confirm)
         self._connection.do(lambda: self._channel.add_on_return_callback(self._on_return))
         self._declare()
+
+    @property
+    def delays(self) -> DelayTiers:
+        return self._delays
+
+    def reconnect(self) -> None:
+        with self._publishing:
+            self._connection.close()
+            self._open()
 
     def publish(self, queue: str, messages: Sequence[Message], *, urgent: bool = False) -> None:
         lane = urgent_lane(queue) if urgent else queue
@@ -71,11 +86,21 @@ class RabbitBroker:
             drain.close()
 
     def depth(self, queue: str) -> Depth:
-        ready = self._count(queue) + self._count(urgent_lane(queue))
-        return Depth(ready, self._count(dead_letter_queue(queue)), None)
+        lanes = (queue, urgent_lane(queue))
+        ready = sum(self._count(lane) for lane in lanes)
+        in_flight = oldest = None
+        if self._management is not None:
+            held = [self._management.in_flight(lane) for lane in lanes]
+            in_flight = None if None in held else sum(count for count in held if count is not None)
+            ages = [self._management.oldest_seconds(lane) for lane in lanes]
+            oldest = max((age for age in ages if age is not None), default=None)
+        return Depth(ready, self._count(dead_letter_queue(queue)), in_flight, oldest)
 
-    def delayed(self) -> int:
-        return sum(self._count(self._delay_queue(tier)) for tier in range(len(self._tiers)))
+    def delayed(self) -> Mapping[float, int]:
+        counted: Counter[float] = Counter(dict.fromkeys(self._delays.seconds, 0))
+        for delay in self._delays.delays:
+            counted[self._delays.tier_of(delay)] += self._count(_delay_queue(delay))
+        return counted
 
     def close(self) -> None:
         self._connection.close()
@@ -85,16 +110,13 @@ class RabbitBroker:
         count: int = answer.method.message_count
         return count
 
-    def _delay_queue(self, tier: int) -> str:
-        return f"{EXCHANGE}.delay.{self._tiers[tier].total_seconds():g}s"
-
     def _declare(self) -> None:
         """Declare the whole topology; declaring what is there already changes nothing."""
         rpc, channel = self._connection.rpc, self._channel
         for exchange in (EXCHANGE, DEAD_LETTER_EXCHANGE):
             rpc(channel.exchange_declare, exchange=exchange, exchange_type="direct", durable=True)
-        for tier, delay in enumerate(self._tiers):
-            name = self._delay_queue(tier)
+        for delay in self._delays.delays:
+            name = _delay_queue(delay)
             rpc(channel.exchange_declare, exchange=name, exchange_type="fanout", durable=True)
             arguments = {
                 "x-queue-type": "quorum",
@@ -154,9 +176,17 @@ class RabbitBroker:
         self._refused.append(f"{method.reply_text} ({method.routing_key})")
 
 
+def _delay_queue(delay: timedelta) -> str:
+    return f"{EXCHANGE}.delay.{delay.total_seconds():g}s"
+
+
 def _properties(message_id: str | None, headers: dict[str, Any]) -> pika.BasicProperties:
     return pika.BasicProperties(
-        message_id=message_id, headers=headers, content_type="application/json", delivery_mode=2
+        message_id=message_id,
+        headers=headers,
+        content_type="application/json",
+        delivery_mode=2,
+        timestamp=int(time.time()),
     )
 
 
@@ -243,7 +273,7 @@ class RabbitDrain:
         self._settle(deliveries, lambda tag: self._channel.basic_ack(tag))
 
     def retry_later(self, deliveries: Sequence[Delivery], delay: timedelta, *, failed: bool = True) -> None:
-        exchange = self._broker._delay_queue(tier_for(delay, self._broker._tiers))
+        exchange = _delay_queue(self._broker._delays.fitting(delay))
         outgoing = []
         for delivery in deliveries:
             first = delivery.first_failed_at or datetime.now(UTC)

@@ -1,28 +1,38 @@
-"""How often and after how long a failed message is tried again."""
+"""After how long a failed message is tried again: a delay tier for each attempt, with jitter."""
 
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
-DELAY_TIERS = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
-"""The delays that the brokers keep, shared by all queues, so that no message waits behind one with a longer delay."""
+SPREAD = (1.0, 1.25, 1.5)
+"""Each tier is kept in these lengths, and a retry takes one by chance: what failed together does not come back at once.
+
+A queue for each length, rather than a time for each message, so that no message waits behind one with a longer delay.
+"""
 
 
 @dataclass(frozen=True)
-class RetryPolicy:
-    """At most `max_attempts` tries; the wait grows with each."""
+class DelayTiers:
+    """The delays that a broker keeps, shared by all queues; `seconds` are those before the first, second, ... retry."""
 
-    max_attempts: int = 5
+    seconds: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0)
+    dice: random.Random = field(default_factory=random.Random, compare=False)
 
-    def is_spent(self, attempts: int) -> bool:
-        """Whether `attempts` failed tries are all that there will be."""
-        return attempts >= self.max_attempts
+    @property
+    def delays(self) -> Sequence[timedelta]:
+        """Every length that there is, ascending."""
+        return sorted({timedelta(seconds=second * factor) for second in self.seconds for factor in SPREAD})
 
-    def delay_after(self, attempts: int) -> timedelta:
-        """How long to wait after so many failed tries (at least one)."""
-        return DELAY_TIERS[min(attempts, len(DELAY_TIERS)) - 1]
+    def after(self, attempts: int) -> timedelta:
+        """How long to wait after so many failed tries (at least one): exponentially longer, with jitter."""
+        second = self.seconds[min(attempts, len(self.seconds)) - 1]
+        return timedelta(seconds=second * self.dice.choice(SPREAD))
 
+    def fitting(self, delay: timedelta) -> timedelta:
+        """The shortest length that is as long as `delay`, else the longest."""
+        return next((length for length in self.delays if length >= delay), self.delays[-1])
 
-def tier_for(delay: timedelta, tiers: Sequence[timedelta]) -> int:
-    """The index of the shortest tier that is as long as `delay`, else of the longest; `tiers` are ascending."""
-    return next((index for index, tier in enumerate(tiers) if tier >= delay), len(tiers) - 1)
+    def tier_of(self, delay: timedelta) -> float:
+        """The tier, in seconds, that a delay belongs to: the longest that is not longer, else the first."""
+        return max((second for second in self.seconds if second <= delay.total_seconds()), default=self.seconds[0])

@@ -63,6 +63,11 @@ def build_app(
     async def release(request: Request) -> Response:
         return JSONResponse({"head": feed.release(int(request.query_params.get("count", "1")))})
 
+    async def move(request: Request) -> Response:
+        body = await request.json()
+        esi.move(body["character_id"], body["corporation_id"], body.get("alliance_id"))
+        return JSONResponse({})
+
     @contextlib.asynccontextmanager
     async def living(_app: Starlette) -> AsyncIterator[None]:
         async def release_for_ever(every: float) -> None:
@@ -80,6 +85,7 @@ def build_app(
         Route("/sandbox/faults", set_faults, methods=["PUT"]),
         Route("/sandbox/reset", reset, methods=["POST"]),
         Route("/sandbox/release", release, methods=["POST"]),
+        Route("/sandbox/move", move, methods=["POST"]),
     ]
     services = [*esi.routes(), *SandboxFeeds(world, feed, serving).routes()]
     return Starlette(routes=[*control, *services], lifespan=living)

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import lru_cache
@@ -13,6 +12,7 @@ from starlette.routing import Route
 
 from killreport_assets.esi.routes import KILLMAIL
 from killreport_assets.sandbox import made
+from killreport_assets.sandbox.bulk import Maker, affiliations, names
 from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.limits import Bucket, ErrorLimit
 from killreport_assets.sandbox.serving import Handler, Serving, json_response
@@ -35,12 +35,15 @@ class SandboxEsi:
         self._serving = serving
         self._errors = ErrorLimit()
         self._killmail_bucket = Bucket(KILLMAIL)
+        self._moved: dict[int, tuple[int, int | None]] = {}
         self.entity = lru_cache(maxsize=50_000)(self._entity)
 
     def reset(self) -> None:
         """Forget what was spent."""
         self._errors = ErrorLimit()
         self._killmail_bucket = Bucket(KILLMAIL)
+        self._moved.clear()
+        self.entity.cache_clear()
 
     def routes(self) -> list[Route]:
         """Its routes, without trailing slashes as in the specification."""
@@ -60,6 +63,11 @@ class SandboxEsi:
         for kind in ("types", "groups", "categories", "systems", "constellations", "regions"):
             simple[f"/universe/{kind}/{{id:int}}"] = self._by_id(kind)
         legacy = [self._serving.route("esi", path, handler, around=self._legacy) for path, handler in simple.items()]
+        for path, bulk in (
+            ("/universe/names", lambda request: names(request, self._makers)),
+            ("/characters/affiliation", lambda request: affiliations(request, self._character)),
+        ):
+            legacy.insert(0, self._serving.route("esi", path, bulk, methods=("POST",), around=self._legacy))
         killmail = "/killmails/{id:int}/{hash}"
         return [*legacy, self._serving.route("esi", killmail, self._killmail, around=self._bucketed)]
 
@@ -102,7 +110,7 @@ class SandboxEsi:
         if not re.match(r"^\w+/[\d.]+ \(.+\)", request.headers.get("user-agent", "")):
             self._serving.statistics.violations["user agent"] += 1
         response = handler(request)
-        if response.status_code != 200:
+        if response.status_code != 200 or request.method == "POST":
             return response
         etag = f'"{hashlib.sha1(response.body, usedforsecurity=False).hexdigest()}"'
         headers = {
@@ -127,12 +135,20 @@ class SandboxEsi:
         return answer
 
     def _entity(self, kind: str, id_: int) -> bytes | None:
-        makers: dict[str, Callable[[int], Record | None]] = {
+        body = self._makers[kind](id_) if kind in self._makers else self._static(kind, id_)
+        return None if body is None else bytes(json_response(body).body)
+
+    @property
+    def _makers(self) -> dict[str, Maker]:
+        return {
             "alliances": self._alliance, "corporations": self._corporation, "characters": self._character,
             "types": self._type,
         }  # fmt: skip
-        body = makers[kind](id_) if kind in makers else self._static(kind, id_)
-        return None if body is None else bytes(json_response(body).body)
+
+    def move(self, character_id: int, corporation_id: int, alliance_id: int | None) -> None:
+        """Let a character change its corporation."""
+        self._moved[character_id] = (corporation_id, alliance_id)
+        self.entity.cache_clear()
 
     def _alliance(self, id_: int) -> Record | None:
         if id_ not in self._world.alliances and not made.is_made_alliance(id_):
@@ -159,7 +175,9 @@ class SandboxEsi:
         }  # fmt: skip
 
     def _character(self, id_: int) -> Record | None:
-        if made.is_made_character(id_):
+        if id_ in self._moved:
+            corporation_id, alliance_id = self._moved[id_]
+        elif made.is_made_character(id_):
             corporation_id = made.corporation_of(id_)
             alliance_id = made.alliance_of(corporation_id)
         elif id_ in self._world.affiliations and not is_npc_character(id_):

@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-from killreport_assets.esi.routes import TokenBucket, tokens_of
+from killreport_assets.esi.routes import TokenBucket
 
 ERRORS_PER_WINDOW = 100
 ERROR_WINDOW = 60.0
@@ -72,7 +72,7 @@ class Bucket:
 
     def spend(self, status: int) -> None:
         """Charge an answer."""
-        if tokens := tokens_of(status):
+        if tokens := self.rules.cost_of(status):
             self.spent.append((time.monotonic(), tokens))
 
 

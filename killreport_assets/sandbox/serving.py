@@ -31,6 +31,7 @@ class Serving:
 
         async def endpoint(request: Request) -> Response:
             self.statistics.arrived(service)
+            request.state.body = await request.body()
             kind, failed = await self.faults.before(request)
             response = failed or (around(request, handler) if around else handler(request))
             if kind not in LATE:

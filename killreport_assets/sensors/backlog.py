@@ -4,8 +4,10 @@ import json
 import math
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from sqlalchemy.engine import Engine
 
 from killreport_assets.assets.external import queue_key
 from killreport_assets.jobs import MAX_RUNTIME_SECONDS, QUEUE_TAG, drain_job_name
@@ -13,6 +15,7 @@ from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import WORK_QUEUES, WorkQueue
 from killreport_assets.schedules import default_status
 from killreport_assets.settings import Settings
+from killreport_assets.store.pace import paused_until
 
 MESSAGES_PER_RUN = 2_500
 MOST_RUNS = 3
@@ -20,14 +23,12 @@ OBSERVE_SECONDS = 60
 UNFINISHED = [status for status in dg.DagsterRunStatus if status.name not in {"SUCCESS", "FAILURE", "CANCELED"}]
 
 
-def runs_to_start(ready: int, under_way: int) -> int:
+def runs_to_start(ready: int, under_way: int, most_runs: int = MOST_RUNS) -> int:
     """How many drain runs a backlog deserves beyond those that are under way."""
-    return max(0, min(MOST_RUNS, math.ceil(ready / MESSAGES_PER_RUN)) - under_way)
+    return max(0, min(most_runs, math.ceil(ready / MESSAGES_PER_RUN)) - under_way)
 
 
 def _runs_under_way(instance: dg.DagsterInstance, queue: WorkQueue) -> int:
-    from datetime import UTC, datetime, timedelta
-
     # A run that is older is lost, whatever its status says: it must not keep the queue from being drained.
     oldest = datetime.now(UTC) - timedelta(seconds=MAX_RUNTIME_SECONDS)
     filters = dg.RunsFilter(statuses=UNFINISHED, tags={QUEUE_TAG: queue.name}, created_after=oldest)
@@ -42,15 +43,22 @@ def _backlog_sensor(queue: WorkQueue, settings: Settings) -> dg.SensorDefinition
         default_status=default_status(settings, dg.DefaultSensorStatus),
         description=f"Starts drain runs while {queue.name} has messages",
     )
-    def backlog(context: dg.SensorEvaluationContext, broker: dg.ResourceParam[WorkBroker]) -> dg.SensorResult:
+    def backlog(
+        context: dg.SensorEvaluationContext, broker: dg.ResourceParam[WorkBroker], database: dg.ResourceParam[Engine]
+    ) -> dg.SensorResult:
         depth = broker.depth(queue.name)
         under_way = _runs_under_way(context.instance, queue)
         cursor = json.loads(context.cursor or "{}")
-        starting = runs_to_start(depth.ready, under_way)
+        with database.connect() as connection:
+            paused = paused_until(connection, queue.paces)
+        starting = (
+            0 if paused else runs_to_start(depth.ready, under_way, settings.drain_runs.get(queue.name, MOST_RUNS))
+        )
         # No run keys: what is under way is counted, and a key would be refused for ever after a reset of the cursor.
         requests = [dg.RunRequest(tags={"killreport/trigger": "backlog"}) for _ in range(starting)]
         events = list(_observation(queue, depth.ready, depth.dead, under_way, cursor))
         skip = None if requests else f"{depth.ready} messages, {under_way} runs under way"
+        skip = f"{paused}; {depth.ready} messages wait" if paused and depth.ready else skip
         return dg.SensorResult(
             run_requests=requests, skip_reason=skip, asset_events=events,
             cursor=json.dumps(cursor),

@@ -17,7 +17,7 @@ from killreport_assets.http_session import HttpSession, json_body
 from killreport_assets.settings import Settings
 from killreport_assets.sources.zkb_block import is_killmail_id, zkillboard_values
 from killreport_assets.store import tables
-from killreport_assets.store.entities import move_cursor, read_cursor, write_zkillboard_values
+from killreport_assets.store.entities import move_cursor, note_head, read_cursor, write_zkillboard_values
 from killreport_assets.store.killmail_body import KillmailBody
 from killreport_assets.store.killmails import WriteReport, write_killmails_in
 
@@ -47,6 +47,8 @@ class FeedReport:
     next_sequence: int
     entries: int = 0
     """Entries that were read, in order."""
+    head: int | None = None
+    """The newest entry that the feed was seen to have."""
     caught_up: bool = False
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """First and last number of entries that the feed has no more."""
@@ -60,7 +62,7 @@ class R2z2Feed:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._url = settings.r2z2_url
         self._session = HttpSession(settings)
-        self._budget = RequestBudget(engine, "r2z2", settings.r2z2_max_rps)
+        self._budget = RequestBudget(engine, "r2z2", settings.r2z2_max_rps, expected=frozenset({404}))
 
     def head(self) -> int:
         """The newest entry's number, as of up to 51 entries ago.
@@ -101,14 +103,8 @@ class R2z2Feed:
         self._session.close()
 
     def _get(self, name: str) -> Any:
-        grant = self._budget.acquire()
-        try:
-            response = self._session.request("GET", f"{self._url}/ephemeral/{name}.json")
-        except Unavailable:
-            self._budget.settle(grant, 0, is_error=True)
-            raise
+        response = self._session.request("GET", f"{self._url}/ephemeral/{name}.json", within=self._budget.spend)
         status = response.status_code
-        self._budget.settle(grant, 0, is_error=status >= 400 and status != 404)
         if status == 404:
             return None
         if status in PAUSE_SECONDS:
@@ -163,6 +159,8 @@ def follow(feed: R2z2Feed, engine: Engine, *, start: int | None = None, most: in
             report.written.add(write_killmails_in(connection, [entry.body for entry in batch], "r2z2"))
             write_zkillboard_values(connection, [entry.values for entry in batch if entry.values])
             move_cursor(connection, FEED, report.next_sequence)
+            if report.head is not None:
+                note_head(connection, FEED, report.head)
     return report
 
 
@@ -173,6 +171,7 @@ def _read_batch(feed: R2z2Feed, report: FeedReport, most: int) -> list[FeedEntry
             entry = feed.entry(report.next_sequence)
             if entry is None:
                 head = feed.head()
+                report.head = max(head, report.next_sequence - 1)
                 if head < report.next_sequence:
                     report.caught_up = True
                     break

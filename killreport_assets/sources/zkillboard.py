@@ -56,15 +56,9 @@ class Zkillboard:
         self._session.close()
 
     def _page(self, filters: str, page: int) -> list[Any]:
-        grant = self._budget.acquire()
         url = f"{self._url}/api/{filters}/page/{page}/"  # the trailing slash is needed, a query string is refused
-        try:
-            response = self._session.request("GET", url)
-        except Unavailable:
-            self._budget.settle(grant, 0, is_error=True)
-            raise
+        response = self._session.request("GET", url, within=self._budget.spend)
         status = response.status_code
-        self._budget.settle(grant, 0, is_error=status >= 400)
         if status in PAUSE_SECONDS:
             reason = f"zKillboard answers {status}"
             raise Throttled(reason, self._budget.pause(PAUSE_SECONDS[status], reason))

@@ -9,13 +9,14 @@ from urllib.parse import quote, urlencode
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine, make_url
 
-from killreport_assets.errors import UserError
+from killreport_assets.errors import ServerUnreachable, UserError
 from killreport_assets.settings import Origin, Settings
 from killreport_assets.store import tables
 from killreport_assets.store.embedded import EmbeddedPostgres
 
 DATABASE = "killreport"
 DAGSTER_DATABASE = "dagster"
+CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ def database_urls(settings: Settings) -> DatabaseUrls:
     return DatabaseUrls(own, beside)
 
 
+def reachable_urls(settings: Settings) -> DatabaseUrls | None:
+    """The URLs as `database_urls` gives them, but nothing is started: None when the embedded server is down."""
+    if settings.database_url is None and not EmbeddedPostgres(settings.absolute_home).is_running():
+        return None
+    return database_urls(settings)
+
+
 def libpq_url(url: URL) -> str:
     """The URL as libpq, psql and BI tools read it, with its password; SQLAlchemy quotes blanks otherwise."""
     who = quote(url.username or "", safe="")
@@ -54,7 +62,11 @@ def libpq_url(url: URL) -> str:
 def make_engine(url: URL, pool_size: int = 4) -> Engine:
     """An engine whose sessions work in UTC and whose idle connections are checked before they are used."""
     return sa.create_engine(
-        url, pool_size=pool_size, max_overflow=4, pool_pre_ping=True, connect_args={"options": "-c timezone=UTC"}
+        url,
+        pool_size=pool_size,
+        max_overflow=4,
+        pool_pre_ping=True,
+        connect_args={"options": "-c timezone=UTC", "connect_timeout": CONNECT_SECONDS},
     )
 
 
@@ -71,7 +83,7 @@ def create_missing_databases(urls: DatabaseUrls) -> None:
                 continue
         except sa.exc.OperationalError as unreachable:
             if "does not exist" not in str(unreachable.orig):
-                raise UserError(f"cannot reach PostgreSQL at {url}: {_first_line(unreachable)}") from None
+                raise ServerUnreachable(f"cannot reach PostgreSQL at {url}: {_first_line(unreachable)}") from None
         server = sa.create_engine(
             url.set(drivername="postgresql+psycopg", database="postgres"),
             poolclass=sa.NullPool,

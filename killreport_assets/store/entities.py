@@ -74,6 +74,19 @@ def known_killmails(connection: Connection, killmail_ids: Sequence[int]) -> set[
     return set(connection.execute(sa.select(column).where(tables.among(column, killmail_ids))).scalars())
 
 
+def recently_synced(connection: Connection, source: str, subjects: Sequence[str], within: timedelta) -> set[str]:
+    """Which of the subjects were listed completely within this time."""
+    rows = connection.execute(
+        sa.text("""
+        select distinct subject from ops.syncs
+        where source = :source and subject = any(:subjects) and outcome <> 'dead'
+            and started_at > now() - cast(:within as interval)
+        """),
+        {"source": source, "subjects": list(subjects), "within": within},
+    )
+    return set(rows.scalars())
+
+
 def fresh_after(now: datetime, ttl_days: int) -> datetime:
     """An entity last current before this is stale."""
     return now - timedelta(days=ttl_days)
@@ -103,6 +116,17 @@ def read_cursor(connection: Connection, feed: str) -> int | None:
     """The first entry of the feed that has not been handled; None before the first look."""
     table = tables.feed_cursors
     return connection.execute(sa.select(table.c.next_sequence).where(table.c.feed == feed)).scalar()
+
+
+def note_head(connection: Connection, feed: str, head_sequence: int) -> None:
+    """Note the newest entry that the feed was seen to have; nothing before the first move of the cursor."""
+    connection.execute(
+        sa.text("""
+        update ops.feed_cursors
+        set head_sequence = greatest(head_sequence, :head), head_seen_at = now() where feed = :feed
+        """),
+        {"feed": feed, "head": head_sequence},
+    )
 
 
 def move_cursor(connection: Connection, feed: str, next_sequence: int) -> None:

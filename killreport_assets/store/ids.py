@@ -5,6 +5,7 @@ Source: CCP's id-ranges guide (docs/guides/id-ranges.md, 2026-06-23).
 
 FIRST_NPC_CHARACTER = 3_000_000
 LAST_NPC_CHARACTER = 3_999_999
+FIRST_NPC_CORPORATION, LAST_NPC_CORPORATION = 1_000_000, 1_999_999
 PLACEHOLDERS_BELOW = 1_000_000
 """Ids below are never a character: 0, 1 for "nobody", faction ids."""
 
@@ -12,9 +13,15 @@ PLACEHOLDERS_BELOW = 1_000_000
 def is_npc_character(character_id: int) -> bool:
     """Whether the id is an NPC's or a placeholder: below 1 million, or from 3 million up to 4 million.
 
-    NPC characters occur in killmails with a character_id; ESI has no body worth keeping for them.
+    The original KillReport's rule. Its second half is CCP's range; its first half is no range of characters, it only
+    catches placeholders. NPC characters occur in killmails with a character_id; there is no body worth fetching.
     """
     return character_id < PLACEHOLDERS_BELOW or FIRST_NPC_CHARACTER <= character_id <= LAST_NPC_CHARACTER
+
+
+def is_npc_corporation(corporation_id: int) -> bool:
+    """Whether the id is in CCP's range of NPC corporations; they are dimensions like any other."""
+    return FIRST_NPC_CORPORATION <= corporation_id <= LAST_NPC_CORPORATION
 
 
 def is_fetchable(kind: str, column: str) -> str:

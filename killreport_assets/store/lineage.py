@@ -1,7 +1,7 @@
-"""Which entities are still to be fetched, and which killmails caused it.
+"""Which work is still to be done, and which killmails caused it.
 
-`ops.entity_pending` has one row for each entity, `ops.enrichments` one for each entity and killmail. The writer
-records, whoever publishes claims, the drain settles. Nothing here publishes or fetches.
+`ops.entity_pending` has one row for each piece of work, `ops.enrichments` one for each entity and killmail. The writer
+records, producers request, whoever publishes claims, the drain settles. Nothing here publishes or fetches.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,15 @@ CLAIM_LASTS = timedelta(minutes=10)
 """A claim without a confirmed message: after this its taker counts as dead."""
 MESSAGE_LASTS = timedelta(days=1)
 """A confirmed message that has not been settled: after this it counts as lost."""
+YOUNG = timedelta(hours=1)
+"""What a killmail of this age mentions goes first."""
+_IS_NO_MORE_URGENT = "entity_pending.urgent or not excluded.urgent"
+_MAKE_URGENT = f"""
+    urgent = entity_pending.urgent or excluded.urgent,
+    claimed_at = case when {_IS_NO_MORE_URGENT} then entity_pending.claimed_at end,
+    published_at = case when {_IS_NO_MORE_URGENT} then entity_pending.published_at end
+"""
+"""What becomes urgent while its message waits in the normal lane is published again, in the urgent one."""
 
 _MENTIONS = {
     kind: [
@@ -40,10 +49,11 @@ _MENTIONS = {
 
 @dataclass(frozen=True)
 class PendingEntity:
-    """An entity to fetch, and one of the killmails that mention it (None: nothing recorded a killmail)."""
+    """Work to publish, and one of the killmails that mention the entity (None: no killmail caused it)."""
 
     kind: str
     entity_id: int
+    urgent: bool
     killmail_id: int | None
 
 
@@ -55,7 +65,9 @@ def _record_mentions_of(kind: str) -> str:
         "where killmail_id in (select killmail_id from pg_temp.new_killmails) "
         + (f"and {condition} " if condition else "")
         + f"and {column} is not null and {is_fetchable(kind, column)} "
-        f"and not exists (select from {dimension.fullname} d where d.{key} = m.{column})"
+        # What became known after this transaction began counts as unknown: so that afterwards anybody can tell, by
+        # stored_at and known_since alone, whether there has to be a row.
+        f"and not exists (select from {dimension.fullname} d where d.{key} = m.{column} and d.known_since <= now())"
         for table, column, role, condition in _MENTIONS[kind]
     )
     return f"""
@@ -64,13 +76,14 @@ def _record_mentions_of(kind: str) -> str:
             select '{kind}', id, killmail_id, array_agg(distinct role order by role), 'pending'
             from ({branches}) mentioned group by id, killmail_id order by id, killmail_id
             on conflict do nothing
-            returning entity_id
+            returning entity_id, killmail_id
         )
-        insert into ops.entity_pending (entity_kind, entity_id)
-        select distinct '{kind}', entity_id from caused order by 2
+        insert into ops.entity_pending (entity_kind, entity_id, urgent)
+        select '{kind}', entity_id, bool_or(killmail_time > now() - interval '{YOUNG.total_seconds()} seconds')
+        from caused join pg_temp.new_killmails using (killmail_id) group by entity_id order by entity_id
         -- Not "do nothing": the row must be locked, so that whoever settles the entity waits for this commit and
         -- then sees these enrichments too.
-        on conflict (entity_kind, entity_id) do update set first_seen = entity_pending.first_seen
+        on conflict (entity_kind, entity_id) do update set {_MAKE_URGENT}
     """
 
 
@@ -80,8 +93,23 @@ def record_mentions(connection: Connection) -> None:
         connection.exec_driver_sql(_record_mentions_of(kind))
 
 
+def request(connection: Connection, kind: str, ids: Sequence[int], *, urgent: bool = False) -> int:
+    """Ask for work of a queue's kind that is not pending already; returns how much of it was not."""
+    requested = connection.execute(
+        sa.text(f"""
+        insert into ops.entity_pending (entity_kind, entity_id, urgent)
+        select distinct :kind, id, cast(:urgent as boolean)
+        from unnest(cast(:ids as bigint[])) as given (id) order by id
+        on conflict (entity_kind, entity_id) do update set {_MAKE_URGENT}
+        where not ({_IS_NO_MORE_URGENT})
+        """),
+        {"kind": kind, "ids": list(ids), "urgent": urgent},
+    )
+    return requested.rowcount
+
+
 def claim_pending(connection: Connection, limit: int) -> list[PendingEntity]:
-    """Take up to `limit` pending entities that nobody has claimed, oldest first; only their taker publishes them."""
+    """Take up to `limit` pending ones that nobody has claimed, urgent and oldest first; only their taker publishes."""
     claimed = connection.execute(
         sa.text("""
         with free as (
@@ -89,13 +117,13 @@ def claim_pending(connection: Connection, limit: int) -> list[PendingEntity]:
             where dead_at is null
                 and (claimed_at is null or claimed_at < now() - cast(:claim_lasts as interval))
                 and (published_at is null or published_at < now() - cast(:message_lasts as interval))
-            order by first_seen limit :limit for update skip locked
+            order by urgent desc, first_seen limit :limit for update skip locked
         ), taken as (
             update ops.entity_pending p set claimed_at = now() from free
             where p.entity_kind = free.entity_kind and p.entity_id = free.entity_id
-            returning p.entity_kind, p.entity_id
+            returning p.entity_kind, p.entity_id, p.urgent
         )
-        select taken.entity_kind, taken.entity_id,
+        select taken.entity_kind, taken.entity_id, taken.urgent,
                (select min(e.killmail_id) from ops.enrichments e
                 where e.entity_kind = taken.entity_kind and e.entity_id = taken.entity_id and e.enriched_at is null)
         from taken
@@ -148,7 +176,7 @@ def settle(connection: Connection, kind: str, queue: str, settled: Sequence[Sett
         return 0
     dead = [s.entity_id for s in settled if s.outcome == "dead"]
     done = [s.entity_id for s in settled if s.outcome != "dead"]
-    _end_pending(connection, kind, done)
+    end_pending(connection, kind, done)
     # A dead one stays pending, for there is no body, but nothing publishes it any more.
     connection.execute(
         sa.text("""
@@ -177,8 +205,8 @@ def settle(connection: Connection, kind: str, queue: str, settled: Sequence[Sett
     ).rowcount  # fmt: skip
 
 
-def _end_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:
-    """Take entities off the pending ones: before their enrichments are completed.
+def end_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:
+    """Take work off the pending; of entities before their enrichments are completed.
 
     It waits for writers that are about to commit a further cause of the same entity, in one order for all; what they
     have added is seen by the statements that follow.
@@ -204,7 +232,7 @@ def settle_known(connection: Connection, kind: str, run_id: str | None) -> int:
         "where p.entity_kind = :kind"
     )
     ids = sorted(connection.execute(query, {"kind": kind}).scalars())
-    _end_pending(connection, kind, ids)
+    end_pending(connection, kind, ids)
     connection.execute(
         sa.text("""
         update ops.enrichments set
@@ -215,3 +243,23 @@ def settle_known(connection: Connection, kind: str, run_id: str | None) -> int:
         {"kind": kind, "ids": ids, "run": run_id},
     )
     return len(ids)
+
+
+def revive(connection: Connection, kind: str, ids: Sequence[int]) -> None:
+    """Make dead work pending again, published at this moment: its message is replayed."""
+    connection.execute(
+        sa.text("""
+        insert into ops.entity_pending (entity_kind, entity_id, claimed_at, published_at)
+        select distinct :kind, id, now(), now() from unnest(cast(:ids as bigint[])) as given (id) order by id
+        on conflict (entity_kind, entity_id) do update set
+            dead_at = null, claimed_at = excluded.claimed_at, published_at = excluded.published_at
+        """),
+        {"kind": kind, "ids": list(ids)},
+    )
+    connection.execute(
+        sa.text("""
+        update ops.enrichments set outcome = 'pending'
+        where entity_kind = :kind and entity_id = any(cast(:ids as bigint[])) and outcome = 'dead'
+        """),
+        {"kind": kind, "ids": list(ids)},
+    )

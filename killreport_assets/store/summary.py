@@ -72,7 +72,7 @@ def summarize(engine: Engine) -> Summary:
             items=_one(connection, "select count(*) from raw.killmail_items"),
             nested_items=_one(connection, "select count(*) from raw.killmail_items where parent_index is not null"),
             rejected=_one(connection, "select count(*) from ops.rejected_killmails"),
-            dead_letters=_one(connection, "select count(*) from ops.dead_letters"),
+            dead_letters=_one(connection, "select count(*) from ops.dead_letters where replayed_at is null"),
             pending=_one(connection, "select count(*) from ops.entity_pending where dead_at is null"),
             entities=[EntityCount(*row) for row in entities],
         )

@@ -129,13 +129,16 @@ def _fetched() -> tuple[sa.Column[Any], ...]:
         _text("etag", "ESI's, for If-None-Match"),
         _time("fetched_at", "when this body was last known to be current", required=True, now=True),
         _time("gone_at", "when ESI said that there is no such record any more"),
-    )
+        _time("known_since", "when this row was first stored; killmails stored later need not ask for it",
+              required=True, now=True),
+    )  # fmt: skip
 
 
 alliances = _dimension(
     "alliances", "alliance_id", _text("name"), _text("ticker"),
     _id("creator_id"), _id("creator_corporation_id"), _id("executor_corporation_id"), _id("faction_id"),
-    _time("date_founded"), *_fetched(), comment="Alliances as ESI tells them today",
+    _time("date_founded"), _time("closed_at", "when it was first seen without any corporation"),
+    *_fetched(), comment="Alliances as ESI tells them today",
 )  # fmt: skip
 corporations = _dimension(
     "corporations", "corporation_id", _text("name"), _text("ticker"),
@@ -156,6 +159,34 @@ types = _dimension(
     _real("mass", "kg"), _real("capacity", "m3"), _id("portion_size"),
     _real("meta_level", "dogma 633"), _real("rig_size", "dogma 1547"), _real("heat_damage", "dogma 1211"),
     _real("tech_level", "dogma 422"), *_fetched(), comment="Item types from the static data; the newest from ESI",
+)  # fmt: skip
+entity_names = sa.Table(
+    "entity_names", metadata,
+    _text("entity_kind", "alliance, corporation, character or type", required=True),
+    _id("entity_id", required=True),
+    _text("name", "absent: ESI cannot name it (yet)"),
+    _time("asked_at", required=True, now=True),
+    sa.PrimaryKeyConstraint("entity_kind", "entity_id"),
+    schema="raw", comment="Names that came in bulk, before the bodies; where there is a body, its name counts",
+)  # fmt: skip
+alliance_corporations = sa.Table(
+    "alliance_corporations", metadata,
+    _id("alliance_id", required=True), _id("corporation_id", required=True),
+    _time("listed_at", "when ESI last listed it", required=True, now=True),
+    sa.PrimaryKeyConstraint("alliance_id", "corporation_id"),
+    schema="raw", comment="The corporations of each alliance, as ESI lists them today",
+)  # fmt: skip
+character_affiliations = sa.Table(
+    "character_affiliations", metadata,
+    _id("character_id", required=True),
+    _time("valid_from", "when it was first seen so; it may have begun earlier", required=True),
+    _time("valid_to", "when another was first seen; absent: today's"),
+    _id("corporation_id", required=True), _id("alliance_id"), _id("faction_id"),
+    _time("confirmed_at", "when it was last seen so", required=True),
+    _time("learnt_at", "when this row was written", required=True, now=True),
+    sa.PrimaryKeyConstraint("character_id", "valid_from"),
+    sa.Index("character_affiliations_today", "character_id", unique=True, postgresql_where=sa.text("valid_to is null")),
+    schema="raw", comment="Who belonged to which corporation and alliance, as far as we have looked",
 )  # fmt: skip
 groups = _dimension(
     "groups", "group_id", _text("name"), _id("category_id"), _flag("published"), comment="Item groups",
@@ -203,14 +234,15 @@ rejected_killmails = sa.Table(
 
 entity_pending = sa.Table(
     "entity_pending", metadata,
-    _text("entity_kind", "alliance, corporation, character or type", required=True),
+    _text("entity_kind", "the kind of a work queue's messages: character, alliance_corporations, ...", required=True),
     _id("entity_id", required=True),
     _time("first_seen", required=True, now=True),
     _time("claimed_at", "when somebody took it to publish it; expires in minutes"),
     _time("published_at", "when its message was confirmed; expires in a day"),
-    _time("dead_at", "when its message died; it is not published again"),
+    _time("dead_at", "when its message died; it is not published again until somebody replays it"),
+    sa.Column("urgent", sa.Boolean, nullable=False, server_default=sa.text("false"), comment="goes to the urgent lane"),
     sa.PrimaryKeyConstraint("entity_kind", "entity_id"),
-    schema="ops", comment="Entities that killmails mention and the dimension tables lack",
+    schema="ops", comment="Work that a queue is still to do, by its message's kind: each is published once",
 )  # fmt: skip
 
 enrichments = sa.Table(
@@ -243,8 +275,9 @@ dead_letters = sa.Table(
     _text("error", required=True),
     sa.Column("attempts", sa.Integer, nullable=False),
     _time("first_failed_at", required=True),
-    _time("died_at", required=True, now=True),
+    _time("died_at", "when it failed for the last time", required=True, now=True),
     _text("run_id"),
+    _time("replayed_at", "when it was published again; a death after that takes this back"),
     sa.UniqueConstraint("fingerprint", name="dead_letters_once"),
     schema="ops", comment="Messages that nothing more is tried with",
 )  # fmt: skip
@@ -254,6 +287,8 @@ feed_cursors = sa.Table(
     sa.Column("feed", sa.Text, primary_key=True),
     _id("next_sequence", "the first entry that has not been handled", required=True),
     _time("moved_at", required=True, now=True),
+    _id("head_sequence", "the newest entry that the feed was seen to have"),
+    _time("head_seen_at"),
     schema="ops", comment="How far each feed has been followed",
 )  # fmt: skip
 
@@ -291,6 +326,15 @@ syncs = sa.Table(
     schema="ops", comment="One row a look at somebody's killmail list",
 )  # fmt: skip
 
+followed = sa.Table(
+    "followed", metadata,
+    _text("entity_kind", "character, corporation or alliance", required=True),
+    _id("entity_id", required=True),
+    _time("followed_at", required=True, now=True),
+    sa.PrimaryKeyConstraint("entity_kind", "entity_id"),
+    schema="ops", comment="Whose killmails the operator wants listed on zKillboard regularly",
+)  # fmt: skip
+
 request_pace = sa.Table(
     "request_pace", metadata,
     sa.Column("service", sa.Text, primary_key=True, comment="esi, zkillboard, r2z2; esi:group for a bucket"),
@@ -305,6 +349,8 @@ request_tokens = sa.Table(
     _text("bucket", "rate limit group, and whose", required=True),
     _time("spent_in", "the second in which they were spent", required=True),
     _id("tokens", "the most they can cost until their answers are known", required=True),
+    sa.Column("unsettled", sa.BigInteger, nullable=False, server_default=sa.text("0"),
+              comment="requests whose answers are not known"),
     sa.PrimaryKeyConstraint("bucket", "spent_in"),
     schema="ops", comment="Tokens spent in the floating window of each bucket",
 )  # fmt: skip

@@ -146,7 +146,7 @@ def test_static_data_settles_the_types_that_were_pending(
 def test_a_drain_in_which_everything_fails_is_red(
     settings: Settings, instance: dg.DagsterInstance, sandbox: Sandbox
 ) -> None:
-    sandbox.faults({"path": "/esi", "kinds": ["503"]})
+    sandbox.faults({"path": "/esi/characters", "kinds": ["503"]})
     op = {"consume_esi_character_info_queue": {"config": QUICK | {"ids": [BODIES_CHARACTER]}}}
     result = _run(settings, instance, "drain_esi_character_info_queue", {"ops": op}, check=False)
     assert not result.success
@@ -188,7 +188,9 @@ def test_runs_to_start(ready: int, under_way: int, expected: int) -> None:
 
 def _backlog(settings: Settings, instance: dg.DagsterInstance, broker: PgmqBroker, cursor: str | None) -> Any:
     sensor = next(s for s in build_backlog_sensors(settings) if s.name == f"{CHARACTERS.name}_backlog")
-    context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"broker": broker})
+    context = dg.build_sensor_context(
+        instance=instance, cursor=cursor, resources={"broker": broker, "database": broker._engine}
+    )
     return sensor.evaluate_tick(context)
 
 

@@ -16,10 +16,11 @@ from killreport_assets.queues.catalogue import CHARACTERS, KILLMAILS, TYPES
 from killreport_assets.queues.envelope import Message, decode
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.rabbitmq import RabbitBroker
+from killreport_assets.queues.retry import DelayTiers
 from killreport_assets_tests.support.rabbitmq import RabbitNode, free_port
 
 QUICK = DrainBudget(idle_seconds=0.4, batch_size=10)
-TIERS = (timedelta(seconds=1), timedelta(seconds=3))
+TIERS = DelayTiers((1.0, 3.0))
 Connect = Callable[[], WorkBroker]
 
 
@@ -52,8 +53,8 @@ def _delete_all(url: str) -> None:
     for queue in (KILLMAILS.name, CHARACTERS.name, TYPES.name):
         for name in (queue, f"{queue}.urgent", f"{queue}.dead"):
             channel.queue_delete(name)
-    for tier in ("1s", "3s", "5s", "30s", "120s", "600s"):
-        channel.queue_delete(f"killreport.delay.{tier}")
+    for delay in (*TIERS.delays, *DelayTiers().delays):
+        channel.queue_delete(f"killreport.delay.{delay.total_seconds():g}s")
     connection.close()
 
 
@@ -172,12 +173,12 @@ def test_a_failed_try_comes_back_after_its_delay_with_the_count(connect: Connect
         drain.retry_later(batch, timedelta(seconds=1))
     started = time.monotonic()
     assert broker.depth(CHARACTERS.name).ready == 0
-    assert broker.delayed() == 1
+    assert broker.delayed() == {1.0: 1, 3.0: 0}
     again = _drain_all(broker, CHARACTERS.name, DrainBudget(idle_seconds=3, batch_size=10))
     assert time.monotonic() - started > 0.8
     assert [(d.attempts, d.message_id) for d in again] == [(1, "character:1")]
     assert again[0].first_failed_at is not None
-    assert broker.delayed() == 0
+    assert broker.delayed() == {1.0: 0, 3.0: 0}
 
 
 def test_a_parked_message_has_not_failed(connect: Connect) -> None:

@@ -71,14 +71,14 @@ def test_a_record_that_is_not_there_is_gone(client: EsiClient) -> None:
 
 @pytest.mark.parametrize("kind", ["500", "502", "503", "truncated"])
 def test_a_broken_answer_is_unavailable(client: EsiClient, sandbox: Sandbox, kind: str) -> None:
-    sandbox.faults({"path": "/esi", "kinds": [kind]})
+    sandbox.faults({"path": "/esi/alliances", "kinds": [kind]})
     with pytest.raises(Unavailable):
         client.fetch(routes.ALLIANCE, models.Alliance, min(WORLD.alliances))
 
 
 @pytest.mark.parametrize("kind", ["hang", "timeout"])
 def test_a_hanging_server_is_given_up_on(client: EsiClient, sandbox: Sandbox, kind: str) -> None:
-    sandbox.faults({"path": "/esi", "kinds": [kind]}, timeout_seconds=60)
+    sandbox.faults({"path": "/esi/alliances", "kinds": [kind]}, timeout_seconds=60)
     started = time.monotonic()
     with pytest.raises(Unavailable, match="no answer in 2 s"):
         client.fetch(routes.ALLIANCE, models.Alliance, min(WORLD.alliances))

@@ -21,6 +21,7 @@ from killreport_assets.queues.broker import DELIVERY_LIMIT, BrokerUnavailable, D
 from killreport_assets.queues.catalogue import ALLIANCES, CHARACTERS, KILLMAILS, TYPES, ZKILLBOARD_CHARACTERS, WorkQueue
 from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.pgmq import PgmqBroker
+from killreport_assets.queues.retry import DelayTiers
 from killreport_assets.sandbox.world import BODIES_CHARACTER, IDS_CHARACTER, World
 from killreport_assets.settings import Settings
 from killreport_assets.sources.zkillboard import Zkillboard
@@ -42,7 +43,7 @@ class Platform:
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.settings, self.engine = settings, engine
-        self.broker = PgmqBroker(engine, (timedelta(seconds=0.2), timedelta(seconds=0.4)), timedelta(seconds=2))
+        self.broker = PgmqBroker(engine, DelayTiers((0.2, 0.4)), timedelta(seconds=2))
         self.esi = EsiClient(settings, engine)
 
     def entities(self, kind: str, budget: DrainBudget = QUICK) -> DrainReport:
@@ -216,7 +217,7 @@ def _message_ids(platform: Platform, queue: WorkQueue) -> set[str]:
 
 
 def test_a_run_in_which_everything_failed_says_so(platform: Platform, sandbox: Sandbox) -> None:
-    sandbox.faults({"path": "/esi", "kinds": ["503"]})
+    sandbox.faults({"path": "/esi/characters", "kinds": ["503"]})
     publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER, IDS_CHARACTER])
     report = platform.entities("character", DrainBudget(idle_seconds=0.1))
     assert report.failed

@@ -29,6 +29,11 @@ class Sandbox:
         head: int = requests.post(f"{self._url}/release", params={"count": count}, timeout=5).json()["head"]
         return head
 
+    def move(self, character_id: int, corporation_id: int, alliance_id: int | None = None) -> None:
+        """Let a character change its corporation."""
+        body = {"character_id": character_id, "corporation_id": corporation_id, "alliance_id": alliance_id}
+        requests.post(f"{self._url}/move", json=body, timeout=5).raise_for_status()
+
     def statistics(self) -> dict[str, dict[str, int]]:
         """What it saw since the last reset."""
         statistics: dict[str, dict[str, int]] = requests.get(f"{self._url}/statistics", timeout=5).json()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from killreport_assets.queues.catalogue import BY_KIND, WORK_QUEUES
 from killreport_assets.queues.envelope import Cause, Message, UnreadableMessage, decode
-from killreport_assets.queues.retry import DELAY_TIERS, RetryPolicy, tier_for
+from killreport_assets.queues.retry import DelayTiers
 
 
 @given(
@@ -63,15 +63,24 @@ def test_the_catalogue_is_that_of_the_design() -> None:
     }
 
 
-def test_delays_grow_and_attempts_end() -> None:
-    policy = RetryPolicy(max_attempts=5)
-    delays = [policy.delay_after(attempts) for attempts in range(1, 6)]
-    assert delays == sorted(delays)
-    assert [policy.is_spent(attempts) for attempts in (1, 4, 5)] == [False, False, True]
+def test_delays_grow_exponentially_with_jitter() -> None:
+    tiers = DelayTiers()
+    drawn = [{tiers.after(attempts).total_seconds() for _ in range(100)} for attempts in range(1, 6)]
+    assert drawn[:4] == [{5, 6.25, 7.5}, {30, 37.5, 45}, {120, 150, 180}, {600, 750, 900}]
+    assert drawn[4] == drawn[3]
+    assert {delay.total_seconds() for delay in tiers.delays} == set().union(*drawn)
 
 
 @given(st.timedeltas(timedelta(0), timedelta(hours=2)))
 def test_a_delay_waits_in_the_shortest_tier_that_is_long_enough(delay: timedelta) -> None:
-    tier = DELAY_TIERS[tier_for(delay, DELAY_TIERS)]
-    assert tier >= delay or tier == DELAY_TIERS[-1]
-    assert all(shorter < delay for shorter in DELAY_TIERS if shorter < tier)
+    delays = DelayTiers().delays
+    chosen = DelayTiers().fitting(delay)
+    assert chosen >= delay or chosen == delays[-1]
+    assert all(shorter < delay for shorter in delays if shorter < chosen)
+
+
+@given(st.lists(st.floats(0.1, 900), min_size=1, max_size=5, unique=True))
+def test_every_delay_belongs_to_its_tier(seconds: list[float]) -> None:
+    tiers = DelayTiers(tuple(sorted(seconds)))
+    assert {tiers.tier_of(delay) for delay in tiers.delays} <= set(tiers.seconds)
+    assert tiers.tier_of(timedelta(0)) == tiers.seconds[0]

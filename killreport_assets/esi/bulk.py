@@ -1,0 +1,51 @@
+"""ESI's bulk routes take a thousand ids and refuse them all for the sake of one: asking them by halving."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from killreport_assets.esi.client import IDS_AT_ONCE
+from killreport_assets.esi.errors import Forbidden, Refused
+
+Element = TypeVar("Element")
+MOST_REFUSALS = 30
+"""Each costs a part of the error limit: what is left then is asked for another time."""
+
+
+@dataclass
+class BulkAnswer(Generic[Element]):
+    """What came of a batch of ids."""
+
+    elements: list[Element] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+    """Ids that ESI refused by themselves."""
+    left: list[int] = field(default_factory=list)
+    """Ids that were not asked for any more: too many refusals."""
+
+
+def ask_in_bulk(ask: Callable[[Sequence[int]], list[Element]], ids: Sequence[int]) -> BulkAnswer[Element]:
+    """Ask for up to 1,000 distinct ids; a batch that is refused is asked again in halves.
+
+    Raises:
+        ServiceError: any failure but a refusal.
+    """
+    answer: BulkAnswer[Element] = BulkAnswer()
+    batches = [ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE)]
+    refusals = 0
+    while batches:
+        batch = batches.pop()
+        if refusals >= MOST_REFUSALS:
+            answer.left += batch
+            continue
+        try:
+            answer.elements += ask(batch)
+        except Forbidden:
+            raise
+        except Refused:
+            refusals += 1
+            middle = len(batch) // 2
+            if middle:
+                batches += [batch[:middle], batch[middle:]]
+            else:
+                answer.refused += batch
+    return answer

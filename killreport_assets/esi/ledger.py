@@ -1,0 +1,262 @@
+"""The books of the budget, kept in PostgreSQL for all processes: paces, token buckets, pauses. SQL only.
+
+Everything is dated by PostgreSQL's clock, so that the clocks of machines do not matter. When a process may send is
+budget.py's business.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from killreport_assets.esi.errors import Throttled
+from killreport_assets.esi.routes import TokenBucket
+
+UNANSWERED_SECONDS = 120.0
+"""No request takes so long: whoever booked it and has not said what it cost is dead."""
+ANSWERS_SECONDS = 0.02
+"""How long to wait for answers that may give tokens back."""
+KEEP_SECONDS = 120.0
+"""How long bookings outlive their window: what a server says of an earlier moment is compared with that moment."""
+
+
+@dataclass(frozen=True)
+class Booking:
+    """Requests booked in a bucket, by the second in which they are spent at the latest."""
+
+    bucket: TokenBucket
+    spent_in: datetime
+
+
+@dataclass
+class Refund:
+    """What has become known of a booking: so many answers, which cost so many tokens less than was booked."""
+
+    answers: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a server said of a bucket: tokens used in the window that ended at `at`."""
+
+    used: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Leave for `count` requests from `begin` on (seconds of PostgreSQL's clock), or for none: ask again later."""
+
+    count: int
+    begin: float
+    now: float
+    booking: Booking | None
+    wait: float = 0.0
+
+
+@dataclass
+class Totals:
+    """Requests, tokens and errors of one bucket, for the statistics."""
+
+    requests: int = 0
+    tokens: int = 0
+    errors: int = 0
+
+
+class Ledger:
+    """One service's books. `sql_clock` is the SQL expression for the present; simulations have their own."""
+
+    def __init__(self, engine: Engine, service: str, sql_clock: str = "clock_timestamp()") -> None:
+        self._engine = engine
+        self._service = service
+        self._clock = sql_clock
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction that does not wait for the disk.
+
+        Were PostgreSQL to crash, the last half second of bookings could be missing; it needs longer to come back.
+        """
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql("set local synchronous_commit = off")
+            yield connection
+
+    def reserve(
+        self, connection: Connection, bucket: TokenBucket | None, wanted: int, gap: float, most_ahead: float
+    ) -> Reservation:
+        """Book up to `wanted` requests, `gap` seconds apart; none when they could only be later than `most_ahead`.
+
+        Raises:
+            Throttled: the service or the bucket is paused, or the bucket's tokens are spent; says until when.
+        """
+        self._raise_when_paused(connection, bucket)
+        if bucket is not None:
+            wanted = min(wanted, self._affordable(connection, bucket))
+            if wanted < 1:
+                return replace(self._later(connection, most_ahead), wait=max(gap, ANSWERS_SECONDS))
+        length = wanted * gap
+        granted = connection.execute(
+            sa.text(f"""
+            insert into ops.request_pace as pace (service, next_at)
+            values (:service, {self._clock} + make_interval(secs => :length))
+            on conflict (service) do update
+            set next_at = greatest(pace.next_at, {self._clock}) + make_interval(secs => :length)
+            where pace.next_at <= {self._clock} + make_interval(secs => :most_ahead)
+            returning extract(epoch from next_at)::float8 - :length, extract(epoch from {self._clock})::float8
+            """),
+            {"service": self._service, "length": length, "most_ahead": most_ahead},
+        ).one_or_none()
+        if granted is None:
+            return self._later(connection, most_ahead)
+        begin, now = granted
+        booking = None
+        if bucket is not None:
+            # The second after the last of them: never earlier than they are spent.
+            last = datetime.fromtimestamp(begin + length, UTC).replace(microsecond=0)
+            booking = Booking(bucket, last + timedelta(seconds=1))
+            self._book(connection, booking, wanted * bucket.most, wanted)
+        return Reservation(wanted, begin, now, booking)
+
+    def take_turns(self, connection: Connection, bucket: TokenBucket) -> None:
+        """Lock a bucket until the commit: what is summed up after this cannot be outdated.
+
+        Always the first lock of a transaction that takes several, so that no two wait for each other.
+        """
+        connection.execute(
+            sa.text(
+                f"insert into ops.request_pace (service, next_at) values (:name, {self._clock}) "
+                "on conflict (service) do update set next_at = excluded.next_at"
+            ),
+            {"name": self._name(bucket)},
+        )
+
+    def refund(self, connection: Connection, refunds: Mapping[Booking, Refund]) -> None:
+        """Take off the books what answers did not cost; not of bookings that were given up on meanwhile."""
+        for booking, refund in sorted(refunds.items(), key=lambda item: (item[0].bucket.group, item[0].spent_in)):
+            connection.execute(
+                sa.text("""
+                update ops.request_tokens set tokens = tokens - :tokens, unsettled = unsettled - :answers
+                where bucket = :name and spent_in = :spent_in and unsettled >= :answers
+                """),
+                {"name": self._name(booking.bucket), "spent_in": booking.spent_in, "tokens": refund.tokens,
+                 "answers": refund.answers},
+            )  # fmt: skip
+
+    def believe(self, connection: Connection, bucket: TokenBucket, observation: Observation) -> None:
+        """Book what the server has counted and we have not: somebody else on this address, or a lost booking."""
+        ours = connection.execute(
+            sa.text("""
+            select coalesce(sum(tokens), 0) from ops.request_tokens
+            where bucket = :name and spent_in > cast(:at as timestamptz) - cast(:window as interval)
+            """),
+            {"name": self._name(bucket), "at": observation.at, "window": bucket.window},
+        ).scalar_one()
+        if observation.used > ours:
+            spent_in = observation.at.replace(microsecond=0) + timedelta(seconds=1)
+            self._book(connection, Booking(bucket, spent_in), observation.used - int(ours), 0)
+
+    def pause(self, seconds: float, reason: str, bucket: TokenBucket | None) -> datetime:
+        """Let nobody ask for so long; a longer pause that is already known stays. Returns until when."""
+        with self.transaction() as connection:
+            until: datetime = connection.execute(
+                sa.text(f"""
+                insert into ops.request_pace as pace (service, next_at, paused_until, pause_reason)
+                values (:name, {self._clock}, {self._clock} + make_interval(secs => :seconds), :reason)
+                on conflict (service) do update set
+                    paused_until = greatest(coalesce(pace.paused_until, excluded.paused_until), excluded.paused_until),
+                    pause_reason = excluded.pause_reason
+                returning paused_until
+                """),
+                {"name": self._name(bucket), "seconds": seconds, "reason": reason},
+            ).scalar_one()
+        return until
+
+    def add_totals(self, connection: Connection, totals: Mapping[str, Totals]) -> None:
+        """Add to the statistics by day."""
+        for group, total in sorted(totals.items()):
+            connection.execute(
+                sa.text(f"""
+                insert into ops.request_totals as total (service, bucket, day, requests, tokens, errors)
+                values (:service, :bucket, ({self._clock} at time zone 'utc')::date, :requests, :tokens, :errors)
+                on conflict (service, bucket, day) do update set
+                    requests = total.requests + excluded.requests, tokens = total.tokens + excluded.tokens,
+                    errors = total.errors + excluded.errors
+                """),
+                {"service": self._service, "bucket": group, "requests": total.requests, "tokens": total.tokens,
+                 "errors": total.errors},
+            )  # fmt: skip
+
+    def _name(self, bucket: TokenBucket | None) -> str:
+        return f"{self._service}:{bucket.group}" if bucket else self._service
+
+    def _later(self, connection: Connection, most_ahead: float) -> Reservation:
+        """No request now: ask again when the next one could be granted within `most_ahead`."""
+        next_at, now = connection.execute(
+            sa.text(f"""
+            select extract(epoch from max(next_at))::float8, extract(epoch from {self._clock})::float8
+            from ops.request_pace where service = :service
+            """),
+            {"service": self._service},
+        ).one()
+        return Reservation(0, now, now, None, max(0.0, (next_at or now) - now - most_ahead / 2))
+
+    def _raise_when_paused(self, connection: Connection, bucket: TokenBucket | None) -> None:
+        paused = connection.execute(
+            sa.text(f"""
+            select paused_until, pause_reason from ops.request_pace
+            where service = any(:names) and paused_until > {self._clock}
+            order by paused_until desc limit 1
+            """),
+            {"names": [self._service, self._name(bucket)]},
+        ).one_or_none()
+        if paused is not None:
+            raise Throttled(str(paused.pause_reason), paused.paused_until)
+
+    def _affordable(self, connection: Connection, bucket: TokenBucket) -> int:
+        """How many requests of the worst cost the bucket still has; 0 while others' answers may give tokens back."""
+        name = self._name(bucket)
+        # What nobody will settle any more counts as a request without an answer.
+        connection.execute(
+            sa.text(f"""
+            update ops.request_tokens set tokens = tokens - unsettled * :surplus, unsettled = 0
+            where bucket = :name and unsettled > 0 and spent_in < {self._clock} - make_interval(secs => :unanswered)
+            """),
+            {"name": name, "surplus": bucket.most - bucket.cost_of(None), "unanswered": UNANSWERED_SECONDS},
+        )
+        connection.execute(
+            sa.text(
+                f"delete from ops.request_tokens where bucket = :name "
+                f"and spent_in < {self._clock} - cast(:window as interval) - make_interval(secs => :keep)"
+            ),
+            {"name": name, "window": bucket.window, "keep": KEEP_SECONDS},
+        )
+        spent, unsettled, oldest, now = connection.execute(
+            sa.text(f"""
+            select coalesce(sum(tokens), 0), coalesce(sum(unsettled), 0), min(spent_in) filter (where tokens > 0),
+                   {self._clock}
+            from ops.request_tokens
+            where bucket = :name and spent_in > {self._clock} - cast(:window as interval)
+            """),
+            {"name": name, "window": bucket.window},
+        ).one()
+        requests = int((bucket.max_tokens - spent) // bucket.most)
+        surely_spent = spent - unsettled * bucket.most
+        if requests < 1 and bucket.max_tokens - surely_spent < bucket.most:
+            limit = "error limit" if bucket.success == 0 else f"group {bucket.group}"
+            raise Throttled(f"the tokens of ESI's {limit} are spent", (oldest or now) + bucket.window)
+        return max(0, requests)
+
+    def _book(self, connection: Connection, booking: Booking, tokens: int, requests: int) -> None:
+        connection.execute(
+            sa.text("""
+            insert into ops.request_tokens as booked (bucket, spent_in, tokens, unsettled)
+            values (:name, :spent_in, :tokens, :requests)
+            on conflict (bucket, spent_in) do update set
+                tokens = booked.tokens + excluded.tokens, unsettled = booked.unsettled + excluded.unsettled
+            """),
+            {"name": self._name(booking.bucket), "spent_in": booking.spent_in, "tokens": tokens, "requests": requests},
+        )

@@ -1,0 +1,57 @@
+"""Log lines: JSON when not on a terminal, so that machines can read them; one a batch, never a secret."""
+
+import logging
+import re
+import sys
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+from killreport_assets.settings import Settings
+
+LOGGER = "killreport_assets"
+_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]+@")
+_OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def without_passwords(text: str) -> str:
+    """The text with the passwords of its URLs taken out."""
+    return _PASSWORD.sub(r"\1:***@", text)
+
+
+class _WithoutPasswords(logging.Filter):
+    """What reaches a log line by accident, in an error's text for example, does not stay in it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = without_passwords(record.getMessage()), None
+        return True
+
+
+class _Text(logging.Formatter):
+    """For people: the message, then its facts."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = " ".join(f"{name}={value}" for name, value in vars(record).items() if name not in _OWN and value)
+        return without_passwords(f"{super().format(record)} {facts}".rstrip())
+
+
+class _Json(JsonFormatter):
+    """For machines: one object a line; tracebacks too lose their passwords."""
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        return {name: without_passwords(value) if isinstance(value, str) else value for name, value in log_data.items()}
+
+
+def configure_logging(settings: Settings, level: str | None = None) -> None:
+    """Let the package's log lines go to stderr, formatted as the settings say; calling it again changes nothing."""
+    logger = logging.getLogger(LOGGER)
+    if not any(isinstance(handler.formatter, _Text | _Json) for handler in logger.handlers):
+        handler = logging.StreamHandler(sys.stderr)
+        is_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
+        fields = "%(asctime)s %(levelname)s %(name)s %(message)s"
+        rename = {"asctime": "time", "levelname": "level", "name": "logger"}
+        handler.setFormatter(_Json(fields, rename_fields=rename) if is_json else _Text(fields))
+        handler.addFilter(_WithoutPasswords())
+        logger.addHandler(handler)
+        logger.propagate = False
+    logger.setLevel(level or settings.log_level)

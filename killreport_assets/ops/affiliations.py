@@ -1,0 +1,59 @@
+"""Affiliations in bulk: where known characters belong today, kept as history."""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy.engine import Engine
+
+from killreport_assets.esi.bulk import ask_in_bulk
+from killreport_assets.esi.client import IDS_AT_ONCE, EsiClient
+from killreport_assets.esi.errors import ServiceError
+from killreport_assets.store.affiliations import (
+    Affiliation,
+    copy_to_characters,
+    outdated_characters,
+    record_affiliations,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class AffiliationsReport:
+    """What came of it."""
+
+    looked_up: int = 0
+    changed: int = 0
+    refused: int = 0
+    stopped_by: str | None = None
+
+
+def refresh_affiliations(engine: Engine, esi: EsiClient, ttl: timedelta) -> AffiliationsReport:
+    """Look up every known character that nobody has looked at for so long; one that ESI refuses costs only itself.
+
+    A service that fails ends it early (`stopped_by`); the next time goes on with the rest.
+    """
+    report, after = AffiliationsReport(), 0
+    while True:
+        with engine.connect() as connection:
+            ids = outdated_characters(connection, ttl, after, IDS_AT_ONCE)
+        if not ids:
+            return report
+        after = ids[-1]
+        asked_at = datetime.now(UTC)
+        try:
+            answer = ask_in_bulk(esi.affiliations, ids)
+        except ServiceError as error:
+            report.stopped_by = str(error)
+            log.warning("affiliations are not all looked up: %s", error)
+            return report
+        seen = [Affiliation(e.character_id, e.corporation_id, e.alliance_id, e.faction_id) for e in answer.elements]
+        with engine.begin() as connection:
+            report.changed += record_affiliations(connection, seen, asked_at)
+            copy_to_characters(connection, seen)
+        report.looked_up += len(seen)
+        report.refused += len(answer.refused)
+        if answer.left:
+            report.stopped_by = "ESI refused too many; the rest is left for later"
+            return report

@@ -1,0 +1,85 @@
+"""Names first: what is pending is named in bulk, so that people can read the tables before the bodies are fetched."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from killreport_assets.esi.bulk import BulkAnswer, ask_in_bulk
+from killreport_assets.esi.client import IDS_AT_ONCE, EsiClient
+from killreport_assets.esi.errors import ServiceError
+from killreport_assets.esi.models import Name
+from killreport_assets.store.names import EntityName, unnamed, write_names
+
+log = logging.getLogger(__name__)
+KINDS = {"alliance": "alliance", "corporation": "corporation", "character": "character", "inventory_type": "type"}
+"""What ESI's categories are called here."""
+CALLS_AT_ONCE = 4
+ONE_AT_A_TIME = 7_304_114_502  # an advisory lock's number
+
+
+@dataclass
+class NamesReport:
+    """What came of it."""
+
+    named: int = 0
+    unnameable: int = 0
+    stopped_by: str | None = None
+
+
+def resolve_names(engine: Engine, esi: EsiClient) -> NamesReport:
+    """Name every pending entity that has no name yet; nothing when another process is at it.
+
+    A service that fails ends it early (`stopped_by`): the bodies bring the names too, later.
+    """
+    report = NamesReport()
+    with engine.connect() as guard:
+        if not guard.execute(sa.text("select pg_try_advisory_lock(:lock)"), {"lock": ONE_AT_A_TIME}).scalar():
+            report.stopped_by = "another process is at it"
+            return report
+        guard.commit()
+        try:
+            while _resolve_some(engine, esi, report):
+                pass
+        except ServiceError as error:
+            report.stopped_by = str(error)
+            log.warning("names are not all resolved: %s", error)
+        finally:
+            guard.execute(sa.text("select pg_advisory_unlock(:lock)"), {"lock": ONE_AT_A_TIME})
+            guard.commit()
+    return report
+
+
+def _resolve_some(engine: Engine, esi: EsiClient, report: NamesReport) -> bool:
+    """Some thousands at once; False when there is nothing more to ask."""
+    with engine.connect() as connection:
+        wanted = unnamed(connection, CALLS_AT_ONCE * IDS_AT_ONCE)
+    by_id: dict[int, list[str]] = {}
+    for kind, id_ in wanted:
+        by_id.setdefault(id_, []).append(kind)
+    ids = list(by_id)
+    batches = [ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE)]
+    asked = 0
+    with ThreadPoolExecutor(CALLS_AT_ONCE, "names") as pool:
+        for batch, answer in zip(batches, pool.map(lambda b: ask_in_bulk(esi.names, b), batches), strict=True):
+            names = _names(batch, answer, by_id)
+            with engine.begin() as connection:
+                write_names(connection, names)
+            named = sum(name.name is not None for name in names)
+            report.named += named
+            report.unnameable += len(names) - named
+            asked += len(names)
+            if answer.left:
+                report.stopped_by = f"ESI refused too many; {len(answer.left)} ids are left for later"
+                return False
+    return asked > 0
+
+
+def _names(batch: Sequence[int], answer: BulkAnswer[Name], by_id: dict[int, list[str]]) -> list[EntityName]:
+    """Rows for every kind under which an id is pending; without a name where ESI says that it is something else."""
+    told = {(KINDS.get(element.category), element.id): element.name for element in answer.elements}
+    left = set(answer.left)
+    return [EntityName(kind, id_, told.get((kind, id_))) for id_ in batch if id_ not in left for kind in by_id[id_]]

@@ -1,0 +1,41 @@
+"""What only RabbitMQ's management API can tell: messages in flight, and how long the oldest has waited."""
+
+import logging
+import time
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import requests
+
+log = logging.getLogger(__name__)
+SECONDS = 5.0
+
+
+class Management:
+    """Asks the management API at `url` about the virtual host of `amqp_url`."""
+
+    def __init__(self, url: str, amqp_url: str) -> None:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+        self._base = f"{parts.scheme}://{parts.hostname}{port}{parts.path.rstrip('/')}"
+        self._auth = (unquote(parts.username or "guest"), unquote(parts.password or "guest"))
+        self._vhost = unquote(urlsplit(amqp_url).path.removeprefix("/")) or "/"
+
+    def in_flight(self, queue: str) -> int | None:
+        """Messages that consumers hold; None when the API cannot tell."""
+        unacknowledged = self._ask(queue).get("messages_unacknowledged")
+        return unacknowledged if isinstance(unacknowledged, int) else None
+
+    def oldest_seconds(self, queue: str) -> float | None:
+        """How long the first message has waited; None when the API cannot tell."""
+        published_at = self._ask(queue).get("head_message_timestamp")
+        return max(0.0, time.time() - published_at) if isinstance(published_at, int) else None
+
+    def _ask(self, queue: str) -> dict[str, Any]:
+        url = f"{self._base}/api/queues/{quote(self._vhost, safe='')}/{quote(queue, safe='')}"
+        try:
+            body = requests.get(url, auth=self._auth, timeout=SECONDS).json()
+        except (requests.RequestException, ValueError) as error:
+            log.warning("RabbitMQ's management API at %s cannot be asked: %s", self._base, type(error).__name__)
+            return {}
+        return body if isinstance(body, dict) else {}

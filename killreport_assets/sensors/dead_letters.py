@@ -1,0 +1,48 @@
+"""The sensor that says that messages have died: an observation of ops/dead_letters whenever their number changes."""
+
+from typing import Any
+
+import dagster as dg
+from sqlalchemy.engine import Engine
+
+from killreport_assets.asset_metadata import asset_key
+from killreport_assets.ops.dead_letters import list_dead_letters
+from killreport_assets.schedules import default_status
+from killreport_assets.settings import Settings
+from killreport_assets.store import tables
+
+SHOWN = 20
+INTERVAL_SECONDS = 60
+
+
+def build_dead_letters_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Starts nothing: what to do with a dead letter is a person's decision."""
+
+    @dg.sensor(
+        name="dead_letters", minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=default_status(settings, dg.DefaultSensorStatus),
+        description="Says in the log of ops/dead_letters when messages have died; replay_dead_letters replays them",
+    )  # fmt: skip
+    def dead_letters(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Engine]) -> dg.SensorResult:
+        letters = list_dead_letters(database)
+        newest = max((letter.died_at.isoformat() for letter in letters), default="")
+        state = f"{len(letters)} {newest}"
+        skip = f"{len(letters)} dead letters: killreport dead-letters list" if letters else "no dead letters"
+        events = []
+        if state != (context.cursor or "0 "):
+            if letters:
+                context.log.warning(skip)
+            rows = [
+                dg.TableRecord({
+                    "id": letter.id, "queue": letter.queue, "message": letter.message_id or "",
+                    "reason": letter.reason, "error": letter.error[:200], "died": f"{letter.died_at:%F %T}",
+                })
+                for letter in letters[:SHOWN]
+            ]  # fmt: skip
+            metadata: dict[str, dg.MetadataValue[Any] | int] = {"dead letters": len(letters)}
+            if rows:
+                metadata["latest"] = dg.MetadataValue.table(rows)
+            events.append(dg.AssetObservation(asset_key(tables.dead_letters), metadata=metadata))
+        return dg.SensorResult(skip_reason=skip, asset_events=events, cursor=state)
+
+    return dead_letters

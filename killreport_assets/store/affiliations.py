@@ -1,0 +1,116 @@
+"""Who belongs to which corporation and alliance, and since when we know: `raw.character_affiliations`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+_SEEN = """
+    unnest(cast(:characters as bigint[]), cast(:corporations as bigint[]), cast(:alliances as bigint[]),
+           cast(:factions as bigint[])) as seen (character_id, corporation_id, alliance_id, faction_id)
+"""
+_SAME = """
+    (known.corporation_id, known.alliance_id, known.faction_id)
+    is not distinct from (seen.corporation_id, seen.alliance_id, seen.faction_id)
+"""
+
+
+@dataclass(frozen=True)
+class Affiliation:
+    """Where a character belongs at the moment."""
+
+    character_id: int
+    corporation_id: int
+    alliance_id: int | None
+    faction_id: int | None
+
+
+def record_affiliations(connection: Connection, affiliations: Sequence[Affiliation], seen_at: datetime) -> int:
+    """Note what was seen: confirm what is still so, close what is not any more; returns how many have changed.
+
+    An observation that is older than the last one of its character changes nothing.
+    """
+    if not affiliations:
+        return 0
+    latest = {affiliation.character_id: affiliation for affiliation in affiliations}
+    values = {
+        "characters": list(latest),
+        "corporations": [a.corporation_id for a in latest.values()],
+        "alliances": [a.alliance_id for a in latest.values()],
+        "factions": [a.faction_id for a in latest.values()],
+        "at": seen_at,
+    }
+    connection.execute(  # in one order for all, so that no two wait for each other
+        sa.text("""
+        select from raw.character_affiliations
+        where valid_to is null and character_id = any(cast(:characters as bigint[])) order by character_id for update
+        """),
+        {"characters": values["characters"]},
+    )
+    connection.execute(
+        sa.text(f"""
+        update raw.character_affiliations known set confirmed_at = :at from {_SEEN}
+        where known.character_id = seen.character_id and known.valid_to is null and known.confirmed_at < :at and {_SAME}
+        """),
+        values,
+    )
+    changed = connection.execute(
+        sa.text(f"""
+        update raw.character_affiliations known set valid_to = :at from {_SEEN}
+        where known.character_id = seen.character_id and known.valid_to is null and known.confirmed_at < :at
+            and not ({_SAME})
+        """),
+        values,
+    ).rowcount
+    connection.execute(
+        sa.text(f"""
+        insert into raw.character_affiliations
+            (character_id, valid_from, corporation_id, alliance_id, faction_id, confirmed_at)
+        select seen.character_id, :at, seen.corporation_id, seen.alliance_id, seen.faction_id, :at from {_SEEN}
+        where not exists (
+            select from raw.character_affiliations known
+            where known.character_id = seen.character_id and (known.valid_to is null or known.valid_to > :at))
+        order by seen.character_id
+        on conflict do nothing
+        """),
+        values,
+    )
+    return changed
+
+
+def copy_to_characters(connection: Connection, affiliations: Sequence[Affiliation]) -> int:
+    """Bring today's affiliation of known characters into raw.characters; returns how many rows that changed."""
+    return connection.execute(
+        sa.text(f"""
+        with chosen as (
+            select known.character_id from raw.characters known join {_SEEN} using (character_id)
+            where not ({_SAME}) order by known.character_id for update of known
+        )
+        update raw.characters c
+        set corporation_id = seen.corporation_id, alliance_id = seen.alliance_id, faction_id = seen.faction_id
+        from chosen join {_SEEN} using (character_id) where c.character_id = chosen.character_id
+        """),
+        {
+            "characters": [a.character_id for a in affiliations],
+            "corporations": [a.corporation_id for a in affiliations],
+            "alliances": [a.alliance_id for a in affiliations],
+            "factions": [a.faction_id for a in affiliations],
+        },
+    ).rowcount
+
+
+def outdated_characters(connection: Connection, ttl: timedelta, after: int, limit: int) -> list[int]:
+    """Known characters, by id from `after` on, that nobody has looked at for so long."""
+    rows = connection.execute(
+        sa.text("""
+        select c.character_id from raw.characters c
+        left join raw.character_affiliations a on a.character_id = c.character_id and a.valid_to is null
+        where c.gone_at is null and c.character_id > :after
+            and (a.confirmed_at is null or a.confirmed_at < now() - cast(:ttl as interval))
+        order by c.character_id limit :limit
+        """),
+        {"ttl": ttl, "after": after, "limit": limit},
+    )
+    return list(rows.scalars())

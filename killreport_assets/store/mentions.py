@@ -1,0 +1,120 @@
+"""What stored killmails mention, whole history at once: the anti-joins that prove that nothing was forgotten.
+
+What a killmail mentions when it is stored is recorded by lineage.py; here that is checked, from the tables alone.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from killreport_assets.store.ids import is_fetchable
+from killreport_assets.store.tables import DIMENSIONS
+
+SAMPLE = 20
+PLAYER_KINDS = ("alliance", "corporation", "character")
+_PLACES = {
+    kind: (
+        ("raw.killmails", f"victim_{kind}_id", "'victim'"),
+        ("raw.killmail_attackers", f"{kind}_id", "case when final_blow then 'final_blow' else 'attacker' end"),
+    )
+    for kind in PLAYER_KINDS
+} | {
+    "type": (
+        ("raw.killmails", "victim_ship_type_id", "'ship'"),
+        ("raw.killmail_attackers", "ship_type_id", "'ship'"),
+        ("raw.killmail_attackers", "weapon_type_id", "'weapon'"),
+        ("raw.killmail_items", "item_type_id", "'item'"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """How many were forgotten, and some of them."""
+
+    count: int
+    sample: list[int]
+
+
+@dataclass(frozen=True)
+class Mention:
+    """An entity that a killmail mentions: in which roles, its name, and since when it is known, if it is."""
+
+    kind: str
+    entity_id: int
+    roles: list[str]
+    name: str | None
+    known_since: datetime | None
+
+
+def neither_known_nor_pending(connection: Connection, kind: str) -> Forgotten:
+    """Entities that killmails mention, that the dimension lacks, and that nothing will fetch: there must be none."""
+    ids = " union ".join(f"select distinct {column} as id from {table}" for table, column, _ in _PLACES[kind])
+    return _forgotten(
+        connection,
+        f"""
+        select id as forgotten from ({ids}) mentioned
+        where {is_fetchable(kind, "id")}
+            and not exists (select from {DIMENSIONS[kind].fullname} d where d.{kind}_id = mentioned.id)
+            and not exists (
+                select from ops.entity_pending p where p.entity_kind = '{kind}' and p.entity_id = mentioned.id)
+        """,
+    )
+
+
+def without_lineage(connection: Connection, kind: str) -> Forgotten:
+    """Killmails that mention an entity which was unknown when they were stored, without a row in ops.enrichments."""
+    mentions = " union all ".join(
+        f"select killmail_id, killmail_time, {column} as id from {table}" for table, column, _ in _PLACES[kind]
+    )
+    return _forgotten(
+        connection,
+        f"""
+        select k.killmail_id as forgotten
+        from ({mentions}) mentioned
+        join raw.killmails k
+            on k.killmail_id = mentioned.killmail_id and k.killmail_time = mentioned.killmail_time
+        left join {DIMENSIONS[kind].fullname} d on d.{kind}_id = mentioned.id
+        left join ops.enrichments e
+            on e.entity_kind = '{kind}' and e.entity_id = mentioned.id and e.killmail_id = mentioned.killmail_id
+        where {is_fetchable(kind, "mentioned.id")} and e.killmail_id is null
+            and (d.known_since is null or d.known_since > k.stored_at)
+        group by k.killmail_id
+        """,
+    )
+
+
+def mentions_of(connection: Connection, killmail_id: int) -> list[Mention]:
+    """Everything that one killmail mentions and that is worth a row of its own."""
+    mentioned: list[Mention] = []
+    for kind, places in _PLACES.items():
+        branches = " union all ".join(
+            f"select {column} as id, {role} as role from {table} where killmail_id = :killmail_id"
+            for table, column, role in places
+        )
+        rows = connection.execute(
+            sa.text(f"""
+            select '{kind}', m.id, array_agg(distinct m.role order by m.role),
+                   coalesce(max(d.name), max(n.name)), max(d.known_since)
+            from ({branches}) m
+            left join {DIMENSIONS[kind].fullname} d on d.{kind}_id = m.id
+            left join raw.entity_names n on n.entity_kind = '{kind}' and n.entity_id = m.id
+            where {is_fetchable(kind, "m.id")} group by m.id order by m.id
+            """),
+            {"killmail_id": killmail_id},
+        )
+        mentioned += [Mention(*row) for row in rows]
+    return mentioned
+
+
+def _forgotten(connection: Connection, query: str) -> Forgotten:
+    row = connection.execute(
+        sa.text(f"""
+        with forgotten as ({query})
+        select count(*), (select array_agg(forgotten) from (select * from forgotten order by 1 limit {SAMPLE}) some)
+        from forgotten
+        """)
+    ).one()
+    return Forgotten(row[0], list(row[1] or []))

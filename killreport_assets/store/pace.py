@@ -1,0 +1,54 @@
+"""What the books of the request budget say, for people and sensors. Reads only; esi/ledger.py writes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+
+@dataclass(frozen=True)
+class Pace:
+    """One service, or one of its token buckets."""
+
+    service: str
+    paused_until: datetime | None
+    pause_reason: str | None
+    tokens_used: int | None
+    """Tokens of the present window; None for a service as a whole."""
+
+
+def paused_until(connection: Connection, services: Sequence[str]) -> str | None:
+    """Why and until when the longest pause of these lasts; None when there is none."""
+    row = connection.execute(
+        sa.text("""
+        select pause_reason, paused_until from ops.request_pace
+        where service = any(:services) and paused_until > now() order by paused_until desc limit 1
+        """),
+        {"services": list(services)},
+    ).one_or_none()
+    return f"{row.pause_reason}; until {row.paused_until:%F %T} UTC" if row is not None else None
+
+
+def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:
+    """Every service and bucket that was ever asked; `windows` are the buckets' lengths in seconds, by name."""
+    rows = connection.execute(
+        sa.text("""
+        select p.service, case when p.paused_until > now() then p.paused_until end as paused_until, p.pause_reason,
+               w.seconds, coalesce((
+                   select sum(t.tokens) from ops.request_tokens t
+                   where t.bucket = p.service and t.spent_in > now() - make_interval(secs => w.seconds)), 0) as used
+        from ops.request_pace p
+        left join unnest(cast(:names as text[]), cast(:seconds as float8[])) as w (name, seconds) on w.name = p.service
+        order by p.service
+        """),
+        {"names": list(windows), "seconds": list(windows.values())},
+    )
+    return [
+        Pace(
+            row.service, row.paused_until, row.pause_reason if row.paused_until else None,
+            None if row.seconds is None else int(row.used),
+        )
+        for row in rows
+    ]  # fmt: skip

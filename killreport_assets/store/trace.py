@@ -1,0 +1,123 @@
+"""The lineage of one record: which killmail caused what to be fetched, by which runs, and what came of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from killreport_assets.errors import UserError
+from killreport_assets.store.mentions import mentions_of
+from killreport_assets.store.tables import DIMENSIONS
+
+MOST_ROWS = 500
+_COLUMNS = "roles, requested_at, queue, message_id, publishing_run, enriched_at, consuming_run, attempts, outcome"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One killmail that caused one entity to be fetched; `outcome` known: it had been known before."""
+
+    kind: str
+    entity_id: int
+    name: str | None
+    killmail_id: int
+    roles: list[str]
+    requested_at: datetime | None
+    queue: str | None
+    message_id: str | None
+    publishing_run: str | None
+    enriched_at: datetime | None
+    consuming_run: str | None
+    attempts: int | None
+    outcome: str
+
+
+@dataclass(frozen=True)
+class KillmailTrace:
+    """A stored killmail and what became of everybody and everything on it."""
+
+    killmail_id: int
+    killmail_time: datetime
+    killmail_hash: str
+    source: str
+    stored_at: datetime
+    causes: list[Cause]
+
+
+@dataclass(frozen=True)
+class EntityTrace:
+    """An entity and the killmails that caused it to be fetched, the earliest first, at most `MOST_ROWS`."""
+
+    kind: str
+    entity_id: int
+    name: str | None
+    known_since: datetime | None
+    fetched_at: datetime | None
+    gone_at: datetime | None
+    pending_since: datetime | None
+    caused_by: int
+    causes: list[Cause]
+
+
+def trace_killmail(connection: Connection, killmail_id: int) -> KillmailTrace:
+    """The whole tree of one killmail.
+
+    Raises:
+        UserError: it is not stored.
+    """
+    killmail = connection.execute(
+        sa.text("""
+        select killmail_id, killmail_time, killmail_hash, source, stored_at
+        from raw.killmails where killmail_id = :id
+        """),
+        {"id": killmail_id},
+    ).one_or_none()
+    if killmail is None:
+        raise UserError(f"killmail {killmail_id} is not stored")
+    rows = connection.execute(
+        sa.text(f"select entity_kind, entity_id, {_COLUMNS} from ops.enrichments where killmail_id = :id"),
+        {"id": killmail_id},
+    )
+    recorded = {(row.entity_kind, row.entity_id): row for row in rows}
+    causes = []
+    for mention in mentions_of(connection, killmail_id):
+        row = recorded.get((mention.kind, mention.entity_id))
+        who = (mention.kind, mention.entity_id, mention.name, killmail_id)
+        nothing = (mention.roles, None, None, None, None, None, None, None, "known")
+        causes.append(Cause(*who, *(row[2:] if row is not None else nothing)))
+    id_, time, hash_, source, stored_at = killmail
+    return KillmailTrace(id_, time, hash_, source, stored_at, causes)
+
+
+def trace_entity(connection: Connection, kind: str, entity_id: int) -> EntityTrace:
+    """One entity and its causes.
+
+    Raises:
+        UserError: the kind is none of ours, or nothing is known of the entity.
+    """
+    if kind not in DIMENSIONS:
+        raise UserError(f"a {kind!r} cannot be traced; {', '.join(DIMENSIONS)} can, and a killmail")
+    known = connection.execute(
+        sa.text(f"""
+        select coalesce(d.name, n.name), d.known_since, d.fetched_at, d.gone_at, p.first_seen,
+               (select count(*) from ops.enrichments e where e.entity_kind = :kind and e.entity_id = :id)
+        from (select cast(:id as bigint) as id) asked
+        left join {DIMENSIONS[kind].fullname} d on d.{kind}_id = asked.id
+        left join raw.entity_names n on n.entity_kind = :kind and n.entity_id = asked.id
+        left join ops.entity_pending p on p.entity_kind = :kind and p.entity_id = asked.id
+        """),
+        {"kind": kind, "id": entity_id},
+    ).one()
+    name, known_since, fetched_at, gone_at, pending_since, caused_by = known
+    if known_since is None and pending_since is None and not caused_by and name is None:
+        raise UserError(f"nothing is known of {kind} {entity_id}")
+    rows = connection.execute(
+        sa.text(f"""
+        select killmail_id, {_COLUMNS} from ops.enrichments
+        where entity_kind = :kind and entity_id = :id order by requested_at, killmail_id limit {MOST_ROWS}
+        """),
+        {"kind": kind, "id": entity_id},
+    )
+    causes = [Cause(kind, entity_id, name, *row) for row in rows]
+    return EntityTrace(kind, entity_id, name, known_since, fetched_at, gone_at, pending_since, caused_by, causes)
