@@ -13,6 +13,7 @@ from killreport_assets.settings import Settings, load_settings
 from killreport_assets.store.embedded import EmbeddedPostgres
 from killreport_assets_tests.support import rabbitmq
 from killreport_assets_tests.support.databases import Databases
+from killreport_assets_tests.support.platform import Platform
 from killreport_assets_tests.support.sandbox import Sandbox
 
 IS_CI = os.environ.get("CI") == "true"
@@ -104,3 +105,11 @@ def settings(sandbox: Sandbox, engine: Engine, monkeypatch: pytest.MonkeyPatch, 
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return load_settings()
+
+
+@pytest.fixture
+def platform(settings: Settings, engine: Engine) -> Iterator[Platform]:
+    """A platform against the sandbox."""
+    made = Platform(settings, engine)
+    yield made
+    made.close()

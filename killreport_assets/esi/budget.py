@@ -25,6 +25,8 @@ BLOCK_SECONDS = 0.05
 """How far ahead one process reserves at once: long enough to spare PostgreSQL, short enough to leave others theirs."""
 MOST_AHEAD = 1.5
 """Seconds: what could only be granted later than this is not booked but asked for again."""
+FIRST_WAIT, LONGEST_WAIT = 0.01, 1.0
+"""Seconds between two questions to the ledger while it has nothing to give."""
 FLUSH_SECONDS = 1.0
 CLOCK_SECONDS = 60.0
 """How long a reading of PostgreSQL's clock counts; two clocks drift apart by far less than LATENESS in that time."""
@@ -111,6 +113,7 @@ class RequestBudget:
         self._server_clock = _ServerClock()
         self._pauses = 0
         self._ask_again: dict[TokenBucket | None, float] = defaultdict(float)
+        self._in_vain: dict[TokenBucket | None, int] = defaultdict(int)
 
     def acquire(self, bucket: TokenBucket | None = None) -> Grant:
         """Wait until a request may be sent.
@@ -220,7 +223,11 @@ class RequestBudget:
         for i in range(reserved.count):
             first, surely = self._server_clock.window(reserved.begin + i * self._gap)
             self._slots[bucket].append(_Slot(surely, first + LATENESS, reserved.booking))
-        return reserved.wait
+        # Who asks in vain asks more and more rarely: what holds the tokens may be a process that has died.
+        self._in_vain[bucket] = 0 if reserved.count else self._in_vain[bucket] + 1
+        if reserved.count:
+            return 0.0
+        return max(reserved.wait, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** self._in_vain[bucket]))
 
     def _write_bucket(self, connection: Connection, bucket: TokenBucket) -> dict[Booking, Refund]:
         """Lock a bucket and bring its books up to date; returns the refunds to forget after the commit."""

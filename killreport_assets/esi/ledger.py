@@ -17,8 +17,8 @@ from killreport_assets.esi.routes import TokenBucket
 
 UNANSWERED_SECONDS = 120.0
 """No request takes so long: whoever booked it and has not said what it cost is dead."""
-ANSWERS_SECONDS = 0.02
-"""How long to wait for answers that may give tokens back."""
+CAUTION = 1.005
+"""How much longer than its window a booking counts: an answer may be charged a little after its request was sent."""
 KEEP_SECONDS = 120.0
 """How long bookings outlive their window: what a server says of an earlier moment is compared with that moment."""
 
@@ -97,7 +97,7 @@ class Ledger:
         if bucket is not None:
             wanted = min(wanted, self._affordable(connection, bucket))
             if wanted < 1:
-                return replace(self._later(connection, most_ahead), wait=max(gap, ANSWERS_SECONDS))
+                return replace(self._later(connection, most_ahead), wait=gap)
         length = wanted * gap
         granted = connection.execute(
             sa.text(f"""
@@ -232,7 +232,7 @@ class Ledger:
                 f"delete from ops.request_tokens where bucket = :name "
                 f"and spent_in < {self._clock} - cast(:window as interval) - make_interval(secs => :keep)"
             ),
-            {"name": name, "window": bucket.window, "keep": KEEP_SECONDS},
+            {"name": name, "window": bucket.window * CAUTION, "keep": KEEP_SECONDS},
         )
         spent, unsettled, oldest, now = connection.execute(
             sa.text(f"""
@@ -241,13 +241,13 @@ class Ledger:
             from ops.request_tokens
             where bucket = :name and spent_in > {self._clock} - cast(:window as interval)
             """),
-            {"name": name, "window": bucket.window},
+            {"name": name, "window": bucket.window * CAUTION},
         ).one()
         requests = int((bucket.max_tokens - spent) // bucket.most)
         surely_spent = spent - unsettled * bucket.most
         if requests < 1 and bucket.max_tokens - surely_spent < bucket.most:
             limit = "error limit" if bucket.success == 0 else f"group {bucket.group}"
-            raise Throttled(f"the tokens of ESI's {limit} are spent", (oldest or now) + bucket.window)
+            raise Throttled(f"the tokens of ESI's {limit} are spent", (oldest or now) + bucket.window * CAUTION)
         return max(0, requests)
 
     def _book(self, connection: Connection, booking: Booking, tokens: int, requests: int) -> None:

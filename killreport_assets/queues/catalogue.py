@@ -17,7 +17,7 @@ class WorkQueue:
     """Messages of one transaction; few where one message is a lot of work."""
     paces: tuple[str, ...] = ("esi", "esi:errors")
     """Whose pauses hold it up: rows of ops.request_pace."""
-    max_attempts: int = 5
+    max_attempts: int = 8
     """Failed tries of a message before it is dead."""
 
 

@@ -113,7 +113,7 @@ def _forgotten(connection: Connection, query: str) -> Forgotten:
     row = connection.execute(
         sa.text(f"""
         with forgotten as ({query})
-        select count(*), (select array_agg(forgotten) from (select * from forgotten order by 1 limit {SAMPLE}) some)
+        select count(*), (select array_agg(forgotten) from (select * from forgotten order by 1 limit {SAMPLE}) first)
         from forgotten
         """)
     ).one()

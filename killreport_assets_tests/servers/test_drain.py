@@ -2,26 +2,21 @@
 
 import threading
 import time
-from collections.abc import Iterator
-from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
 
 from killreport_assets.errors import UserError
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.ops.drain import run_drain
 from killreport_assets.ops.entity_work import EntityWork
-from killreport_assets.ops.killmail_work import KillmailWork
 from killreport_assets.ops.publish import killmail_messages, publish_ids, publish_pending
 from killreport_assets.ops.work import DrainReport
 from killreport_assets.ops.zkillboard_work import ZkillboardCharacterWork
 from killreport_assets.queues.broker import DELIVERY_LIMIT, BrokerUnavailable, DrainBudget
-from killreport_assets.queues.catalogue import ALLIANCES, CHARACTERS, KILLMAILS, TYPES, ZKILLBOARD_CHARACTERS, WorkQueue
+from killreport_assets.queues.catalogue import ALLIANCES, CHARACTERS, KILLMAILS, TYPES, ZKILLBOARD_CHARACTERS
 from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.pgmq import PgmqBroker
-from killreport_assets.queues.retry import DelayTiers
 from killreport_assets.sandbox.world import BODIES_CHARACTER, IDS_CHARACTER, World
 from killreport_assets.settings import Settings
 from killreport_assets.sources.zkillboard import Zkillboard
@@ -31,49 +26,10 @@ from killreport_assets.store.killmail_body import KillmailBody
 from killreport_assets.store.killmails import write_killmails, write_killmails_in
 from killreport_assets.store.lineage import Settled, settle
 from killreport_assets_tests.support import genuine
+from killreport_assets_tests.support.platform import PATIENT, QUICK, Platform
 from killreport_assets_tests.support.sandbox import Sandbox
 
-QUICK = DrainBudget(idle_seconds=0.3)
-PATIENT = DrainBudget(idle_seconds=1.5)
 WORLD = World()
-
-
-class Platform:
-    """A database, a broker and an ESI client; drains by queue."""
-
-    def __init__(self, settings: Settings, engine: Engine) -> None:
-        self.settings, self.engine = settings, engine
-        self.broker = PgmqBroker(engine, DelayTiers((0.2, 0.4)), timedelta(seconds=2))
-        self.esi = EsiClient(settings, engine)
-
-    def entities(self, kind: str, budget: DrainBudget = QUICK) -> DrainReport:
-        """Drain the info queue of a kind."""
-        return run_drain(EntityWork(kind, self.esi, 7), self.broker, self.engine, budget, run_id="drain")
-
-    def killmails(self, budget: DrainBudget = QUICK) -> DrainReport:
-        """Drain the killmail queue."""
-        return run_drain(KillmailWork(self.esi), self.broker, self.engine, budget, run_id="drain")
-
-    def scalar(self, query: str) -> int:
-        """One number."""
-        with self.engine.connect() as connection:
-            value: int = connection.execute(sa.text(query)).scalar_one()
-        return value
-
-    def raw_message(self, queue: WorkQueue, body: str) -> None:
-        """Put a body on a queue that our own code would not publish."""
-        with self.engine.begin() as connection:
-            connection.execute(
-                sa.text("select pgmq.send(:queue, cast(:body as jsonb))"), {"queue": queue.name, "body": body}
-            )
-
-
-@pytest.fixture
-def platform(settings: Settings, engine: Engine) -> Iterator[Platform]:
-    """A platform against the sandbox."""
-    made = Platform(settings, engine)
-    yield made
-    made.esi.close()
 
 
 def test_pending_entities_are_filled_in_and_their_lineage_completed(platform: Platform, sandbox: Sandbox) -> None:
@@ -194,26 +150,25 @@ def test_a_failing_message_is_tried_again_then_dead_and_costs_no_more_requests(
     sandbox.faults({"path": f"/esi/characters/{poison}", "kinds": ["500"]})
     publish_pending(platform.engine, platform.broker)
     report = platform.entities("character", PATIENT)
-    assert (report.outcomes["retried"], report.outcomes["dead"]) == (4, 1)
-    assert sandbox.statistics()["answers"]["esi 500"] == 5
+    assert (report.outcomes["retried"], report.outcomes["dead"]) == (CHARACTERS.max_attempts - 1, 1)
+    assert sandbox.statistics()["answers"]["esi 500"] == CHARACTERS.max_attempts
     with platform.engine.connect() as connection:
         letter = connection.execute(sa.text("select * from ops.dead_letters")).mappings().one()
         lineage = connection.execute(
             sa.text("select outcome, enriched_at from ops.enrichments where entity_id = :id"), {"id": poison}
         ).all()
-    assert (letter["message_id"], letter["reason"], letter["attempts"]) == (f"character:{poison}", "attempts spent", 5)
+    assert (letter["message_id"], letter["reason"], letter["attempts"]) == (
+        f"character:{poison}",
+        "attempts spent",
+        CHARACTERS.max_attempts,
+    )
     assert "500" in letter["error"]
     assert letter["first_failed_at"] < letter["died_at"]
     assert [tuple(row) for row in lineage] == [("dead", None)]
     with platform.engine.begin() as connection:  # a day later it is still not published again
         connection.execute(sa.text("update ops.entity_pending set claimed_at = now() - interval '3 days'"))
     publish_pending(platform.engine, platform.broker)
-    assert f"character:{poison}" not in _message_ids(platform, CHARACTERS)
-
-
-def _message_ids(platform: Platform, queue: WorkQueue) -> set[str]:
-    with platform.engine.connect() as connection:
-        return set(connection.execute(sa.text(f"select headers ->> 'message_id' from pgmq.q_{queue.name}")).scalars())
+    assert f"character:{poison}" not in platform.message_ids(CHARACTERS)
 
 
 def test_a_run_in_which_everything_failed_says_so(platform: Platform, sandbox: Sandbox) -> None:

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 select
     alliance_id,
     alliance_name,
@@ -7,5 +9,6 @@ select
     executor_corporation_id,
     date_founded,
     is_gone,
-    fetched_at
+    fetched_at,
+    has_body
 from {{ ref('stg_alliances') }}

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 select
     characters.character_id,
     characters.character_name,
@@ -8,7 +10,8 @@ select
     characters.birthday,
     characters.security_status,
     characters.is_gone,
-    characters.fetched_at
+    characters.fetched_at,
+    characters.has_body
 from {{ ref('stg_characters') }} as characters
 left join {{ ref('stg_corporations') }} as corporations
     on characters.corporation_id = corporations.corporation_id

@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 select
     corporations.corporation_id,
     corporations.corporation_name,
@@ -10,7 +12,8 @@ select
     corporations.date_founded,
     corporations.tax_rate_isk,
     corporations.is_gone,
-    corporations.fetched_at
+    corporations.fetched_at,
+    corporations.has_body
 from {{ ref('stg_corporations') }} as corporations
 left join {{ ref('stg_alliances') }} as alliances
     on corporations.alliance_id = alliances.alliance_id

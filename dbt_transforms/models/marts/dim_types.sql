@@ -1,3 +1,5 @@
+{{ config(materialized='view') }}
+
 select
     item_types.type_id,
     item_types.type_name,
@@ -11,7 +13,8 @@ select
     item_types.volume,
     item_types.mass,
     item_types.meta_level,
-    item_types.tech_level
+    item_types.tech_level,
+    item_types.has_body
 from {{ ref('stg_types') }} as item_types
 left join {{ ref('stg_groups') }} as item_groups
     on item_types.group_id = item_groups.group_id

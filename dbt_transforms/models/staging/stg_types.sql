@@ -1,19 +1,22 @@
 select
-    type_id,
-    name as type_name,
-    group_id,
-    published as is_published,
-    market_group_id,
-    meta_group_id,
-    variation_parent_type_id,
-    volume,
-    packaged_volume,
-    mass,
-    capacity,
-    portion_size,
-    meta_level,
-    rig_size,
-    heat_damage,
-    tech_level,
-    fetched_at
-from {{ source('raw', 'types') }}
+    coalesce(bodies.type_id, bulk_names.entity_id) as type_id,
+    coalesce(bodies.name, bulk_names.name) as type_name,
+    bodies.group_id,
+    bodies.published as is_published,
+    bodies.market_group_id,
+    bodies.meta_group_id,
+    bodies.variation_parent_type_id,
+    bodies.volume,
+    bodies.packaged_volume,
+    bodies.mass,
+    bodies.capacity,
+    bodies.portion_size,
+    bodies.meta_level,
+    bodies.rig_size,
+    bodies.heat_damage,
+    bodies.tech_level,
+    bodies.fetched_at,
+    bodies.type_id is not null as has_body
+from {{ source('raw', 'types') }} as bodies
+full outer join {{ bulk_names('type') }} as bulk_names
+    on bodies.type_id = bulk_names.entity_id

@@ -1,0 +1,85 @@
+"""The platform without Dagster, for tests: a database, a broker, an ESI client, and drains by queue."""
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from killreport_assets.esi.client import EsiClient
+from killreport_assets.ops.alliance_corporations_work import AllianceCorporationsWork
+from killreport_assets.ops.drain import run_drain
+from killreport_assets.ops.entity_work import EntityWork
+from killreport_assets.ops.killmail_work import KillmailWork
+from killreport_assets.ops.producers import Produced, producer
+from killreport_assets.ops.work import DrainReport, Work
+from killreport_assets.queues.broker import DrainBudget, WorkBroker
+from killreport_assets.queues.catalogue import WorkQueue
+from killreport_assets.queues.pgmq import PgmqBroker
+from killreport_assets.queues.retry import DelayTiers
+from killreport_assets.settings import Settings
+
+QUICK = DrainBudget(idle_seconds=0.3)
+PATIENT = DrainBudget(idle_seconds=1.5)
+TIERS = DelayTiers((0.2, 0.4))
+WEEK = timedelta(days=7)
+
+
+class Platform:
+    """Everything that a drain needs; `broker` is PGMQ unless another is given."""
+
+    def __init__(self, settings: Settings, engine: Engine, broker: WorkBroker | None = None) -> None:
+        self.settings, self.engine = settings, engine
+        self.broker = broker or PgmqBroker(engine, TIERS, timedelta(seconds=2))
+        self.esi = EsiClient(settings, engine)
+
+    def entities(self, kind: str, budget: DrainBudget = QUICK, **options: Any) -> DrainReport:
+        """Drain the info queue of a kind."""
+        return self.drain(EntityWork(kind, self.esi, 7), budget, **options)
+
+    def killmails(self, budget: DrainBudget = QUICK) -> DrainReport:
+        """Drain the killmail queue."""
+        return self.drain(KillmailWork(self.esi), budget)
+
+    def alliance_corporations(self, budget: DrainBudget = QUICK) -> DrainReport:
+        """Drain the queue of alliances' corporation lists."""
+        return self.drain(AllianceCorporationsWork(self.esi), budget)
+
+    def drain(self, work: Work, budget: DrainBudget = QUICK, **options: Any) -> DrainReport:
+        """Drain a work's queue."""
+        return run_drain(work, self.broker, self.engine, budget, run_id="drain", **options)
+
+    def produce(self, name: str, **options: Any) -> Produced:
+        """Run a producer."""
+        return producer(name).produce(self.engine, self.broker, self.esi, WEEK, run_id="publish", **options)
+
+    def scalar(self, query: str) -> Any:
+        """One value."""
+        with self.engine.connect() as connection:
+            return connection.execute(sa.text(query)).scalar_one()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Every row."""
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(sa.text(query))]
+
+    def execute(self, statement: str) -> None:
+        """Change something, committed."""
+        with self.engine.begin() as connection:
+            connection.execute(sa.text(statement))
+
+    def raw_message(self, queue: WorkQueue, body: str) -> None:
+        """Put a body on a PGMQ queue that our own code would not publish."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                sa.text("select pgmq.send(:queue, cast(:body as jsonb))"), {"queue": queue.name, "body": body}
+            )
+
+    def message_ids(self, queue: WorkQueue, lane: str = "") -> list[str]:
+        """The message ids in a lane of a PGMQ queue."""
+        return [row[0] for row in self.rows(f"select headers ->> 'message_id' from pgmq.q_{queue.name}{lane}")]
+
+    def close(self) -> None:
+        """Let go of everything but the engine."""
+        self.esi.close()
+        self.broker.close()
