@@ -14,7 +14,8 @@ from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings
 from killreport_assets.store import health
-from killreport_assets.store.database import make_engine, reachable_urls
+from killreport_assets.store.database import DatabaseUrls, make_engine, reachable_urls
+from killreport_assets.store.embedded import EmbeddedPostgres
 from killreport_assets.store.migrate import HEAD, current_version
 from killreport_assets.store.pace import Pace, paces
 from killreport_assets.store.summary import Summary, summarize
@@ -66,15 +67,13 @@ def _plain(value: Any) -> Any:
 
 def check_health(settings: Settings) -> Health:
     """Look at everything; what cannot be reached is a problem, not an error. Starts nothing."""
-    found = Health(
-        datetime.now(UTC), str(settings.absolute_home), "PostgreSQL", "RabbitMQ" if settings.amqp_url else "PGMQ"
-    )
+    broker = "RabbitMQ" if settings.amqp_url else "PGMQ, in the same database"
+    found = Health(datetime.now(UTC), str(settings.absolute_home), "down (embedded)", broker)
     urls = reachable_urls(settings)
     if urls is None:
-        found.database = "PostgreSQL, embedded: down"
         found.problems.append("PostgreSQL is down (embedded); `killreport up` starts it")
         return found
-    found.database = str(urls.killreport)
+    found.database = _database(settings, urls)
     engine = make_engine(urls.killreport)
     dagster = make_engine(urls.dagster.set(drivername="postgresql+psycopg"), pool_size=1)
     try:
@@ -85,6 +84,14 @@ def check_health(settings: Settings) -> Health:
         engine.dispose()
         dagster.dispose()
     return found
+
+
+def _database(settings: Settings, urls: DatabaseUrls) -> str:
+    if settings.database_url is not None:
+        return str(urls.killreport)
+    server = EmbeddedPostgres(settings.absolute_home)
+    tcp = f", also on 127.0.0.1:{server.tcp_port}" if server.tcp_port else ""
+    return f"up (embedded, process {server.pid}{tcp})"
 
 
 def _check_database(found: Health, engine: Engine) -> bool:

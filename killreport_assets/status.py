@@ -24,7 +24,8 @@ def show_status(out: Console, settings: Settings, *, as_json: bool) -> bool:
 
 def _print(out: Console, found: Health) -> None:
     out.print(f"home: {escape(found.home)}")
-    out.print(f"database: {escape(found.database)}; work queues: {found.broker}")
+    out.print(f"PostgreSQL: {escape(found.database)}")
+    out.print(f"work queues: {found.broker}")
     if found.schema_version:
         out.print(f"schema: version {found.schema_version}; origin: {found.origin or 'nothing stored yet'}")
     for table in (_contents(found), _coverage(found), _queues(found), _feeds(found), _budget(found), _jobs(found)):

@@ -59,7 +59,14 @@ def test_up_status_down(home: Home) -> None:
     assert "PostgreSQL is up" in home.run("up").stdout
     assert "PostgreSQL is up" in home.run("up").stdout
     status = home.run("status")
-    assert (status.returncode, "up (embedded" in status.stdout) == (0, True)
+    assert (status.returncode, "up (embedded" in status.stdout, "killreport migrate" in status.stdout) == (
+        1,
+        True,
+        True,
+    )
+    home.run("migrate")
+    status = home.run("status")
+    assert (status.returncode, "healthy" in status.stdout) == (0, True)
     assert "is down" in home.run("down").stdout
     assert "was not running" in home.run("down").stdout
 
@@ -169,3 +176,59 @@ def test_install_says_in_one_line_what_it_cannot_use() -> None:
     answer = subprocess.run([script], capture_output=True, text=True, check=False, env=environment)
     assert answer.returncode == 1
     assert answer.stderr == "error: there is no no-such-python; KillReport needs Python 3.11, 3.12 or 3.13\n"
+
+
+def test_work_is_queued_followed_traced_and_seen(home: Home) -> None:
+    with SandboxProcess() as sandbox:
+        home.environment |= sandbox.urls | {"KILLREPORT_ESI_MAX_RPS": "500"}
+        assert "found 229, not pending yet 229; published 229" in home.run("queue", "alliances").stdout
+        assert "found 229, not pending yet 0; published 0" in home.run("queue", "alliances").stdout
+        urgent = home.run("queue", "characters", "--id", "580797163", "--urgent")
+        assert "published 1" in urgent.stdout, urgent.stderr
+        assert "named 230" in home.run("queue", "scan_killmail_entities").stdout
+        unknown = home.run("queue", "users")
+        assert (unknown.returncode, "there is no producer 'users'" in unknown.stderr) == (1, True)
+        assert "is now followed" in home.run("follow", "character", "580797163").stdout
+        assert "already followed" in home.run("follow", "character", "580797163").stdout
+        listed = home.run("follow", "--list").stdout
+        assert "580797163" in listed
+        assert "Sandbox Pilot 580797163" in listed
+        assert "published 1" in home.run("queue", "character_killmails").stdout
+        assert "followed no more" in home.run("unfollow", "character", "580797163").stdout
+        assert home.run("unfollow", "character", "580797163").returncode == 1
+        assert home.run("follow").returncode == 1
+        status = json.loads(home.run("status", "--json").stdout)
+        assert status["healthy"] is True
+        assert status["queues"]["esi_alliance_info_queue"]["ready"] == 229
+        assert status["queues"]["esi_character_info_queue"]["ready"] == 1
+        traced = home.run("trace", "character", "580797163")
+        assert "Sandbox Pilot 580797163: not known yet, pending since" in traced.stdout
+        nothing = home.run("trace", "killmail", "1")
+        assert (nothing.returncode, nothing.stderr) == (1, "error: killmail 1 is not stored\n")
+
+
+def test_dead_letters_are_listed_shown_replayed_and_dropped(home: Home) -> None:
+    home.run("migrate")
+    with psycopg.connect(home.run("database-url").stdout.strip()) as connection:
+        body = '{"schema": 1, "kind": "character", "id": 580797163}'
+        for number, text in enumerate((body, "no message")):
+            connection.execute(
+                "insert into ops.dead_letters (fingerprint, queue, message_id, body, reason, error, attempts, "
+                "first_failed_at) values (%s, 'esi_character_info_queue', %s, %s, 'attempts spent', '500', 8, now())",
+                (str(number), f"character:{number}", text),
+            )
+    listed = home.run("dead-letters", "list")
+    assert "attempts spent" in listed.stdout
+    ids = [letter["id"] for letter in json.loads(home.run("dead-letters", "list", "--json").stdout)]
+    assert sorted(ids) == [1, 2]
+    assert '"id": 580797163' in home.run("dead-letters", "show", "1").stdout
+    assert home.run("dead-letters", "show", "9").returncode == 1
+    assert home.run("status").returncode == 1
+    assert home.run("dead-letters", "replay").returncode == 1
+    replayed = home.run("dead-letters", "replay", "--all")
+    assert (replayed.returncode, "replayed 1, left 1" in replayed.stdout) == (1, True)
+    assert "drop it" in replayed.stdout
+    assert "dropped 1" in home.run("dead-letters", "drop", "2").stdout
+    assert "no dead letters" in home.run("dead-letters", "list").stdout
+    assert "(replayed)" in home.run("dead-letters", "list", "--all").stdout
+    assert home.run("status").returncode == 0

@@ -30,13 +30,18 @@ def free_port() -> int:
 class RabbitNode:
     """One node; `start` may be called again after `stop`, and finds its queues as they were."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, management: bool = False) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="killreport-rabbitmq-"))
         self._port = free_port()
         self._epmd_port = free_port()
         name = f"killreport-{secrets.token_hex(4)}@localhost"
-        (self._directory / "enabled_plugins").write_text("[].")
-        (self._directory / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self._port}\n")
+        self._management_port = free_port()
+        plugins = "[rabbitmq_management]." if management else "[]."
+        (self._directory / "enabled_plugins").write_text(plugins)
+        (self._directory / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self._port}\n"
+            + (f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self._management_port}\n" if management else "")
+        )
         self._environment = os.environ | {
             "HOME": str(self._directory),
             "RABBITMQ_NODENAME": name,
@@ -56,6 +61,11 @@ class RabbitNode:
     def url(self) -> str:
         """What KILLREPORT_AMQP_URL would be."""
         return f"amqp://guest:guest@127.0.0.1:{self._port}/%2F"
+
+    @property
+    def management_url(self) -> str:
+        """What KILLREPORT_AMQP_MANAGEMENT_URL would be."""
+        return f"http://guest:guest@127.0.0.1:{self._management_port}"
 
     def start(self) -> "RabbitNode":
         """Start it and wait until it takes connections."""

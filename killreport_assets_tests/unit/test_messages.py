@@ -57,6 +57,7 @@ def test_the_catalogue_is_that_of_the_design() -> None:
         "zkillboard_character_queue": 1,
         "esi_killmail_queue": 10,
         "esi_alliance_info_queue": 3,
+        "esi_alliance_corporations_queue": 5,
         "esi_corporation_info_queue": 5,
         "esi_character_info_queue": 10,
         "esi_type_info_queue": 10,

@@ -74,3 +74,39 @@ def test_a_local_esi_with_everything_else_left_real_is_refused(monkeypatch: pyte
 )
 def test_is_loopback(url: str, expected: bool) -> None:
     assert is_loopback(url) is expected
+
+
+def test_settings_by_queue_tiers_and_windows_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KILLREPORT_PARALLEL_FETCHES", "esi_character_info_queue=20, esi_type_info_queue=5")
+    monkeypatch.setenv("KILLREPORT_DRAIN_RUNS", "esi_killmail_queue=1")
+    monkeypatch.setenv("KILLREPORT_DELAY_TIERS", "1,2.5,10")
+    monkeypatch.setenv("KILLREPORT_ESI_DOWNTIME", "10:55-11:20")
+    settings = load_settings()
+    assert settings.parallel_fetches == {"esi_character_info_queue": 20, "esi_type_info_queue": 5}
+    assert settings.drain_runs == {"esi_killmail_queue": 1}
+    assert settings.delay_tiers == (1.0, 2.5, 10.0)
+    assert str(settings.esi_downtime) == "10:55-11:20"
+    monkeypatch.setenv("KILLREPORT_ESI_DOWNTIME", "")
+    assert load_settings().esi_downtime is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("PARALLEL_FETCHES", "esi_user_queue=3", "there is no queue esi_user_queue"),
+        ("PARALLEL_FETCHES", "esi_type_info_queue=many", "must be like"),
+        ("DELAY_TIERS", "30,5", "ascending"),
+        ("DELAY_TIERS", "soon", "like 5,30,120,600"),
+        ("ESI_DOWNTIME", "noon", "11:00-11:15"),
+        ("ESI_DOWNTIME", "12:00-11:00", "before it ends"),
+        ("LOG_FORMAT", "xml", "auto"),
+        ("AMQP_MANAGEMENT_URL", "amqp://here", "http"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(f"KILLREPORT_{name}", value)
+    with pytest.raises(UserError, match=message) as error:
+        load_settings()
+    assert f"KILLREPORT_{name}" in str(error.value)
