@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import brokers, startup, writer
+from benchmarks import brokers, drains, startup, writer
 from benchmarks.result import Result
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.rabbitmq import RabbitBroker
@@ -21,6 +21,7 @@ def main() -> None:
         "startup": lambda _databases, _stack: startup.measure(),
         "writer": _writer,
         "brokers": _brokers,
+        "drains": drains.measure,
     }
     chosen = sys.argv[1:] or list(measures)
     if unknown := set(chosen) - set(measures):

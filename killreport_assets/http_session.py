@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from importlib import metadata
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
+import orjson
 import requests
 from requests.adapters import HTTPAdapter
 
@@ -42,6 +43,8 @@ class HttpSession:
         self._session = requests.Session()
         self._session.headers["User-Agent"] = user_agent(settings)
         self._session.headers["Accept-Encoding"] = "gzip"
+        self._session.trust_env = False  # else requests reads the environment and .netrc anew for every request
+        self._proxies: dict[str, dict[str, str]] = {}
         adapter = HTTPAdapter(pool_connections=4, pool_maxsize=pool_size)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
@@ -71,9 +74,10 @@ class HttpSession:
             )
 
     def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
+        timeout = (CONNECT_SECONDS, self._settings.http_timeout)
         try:
             return self._session.request(
-                method, url, timeout=(CONNECT_SECONDS, self._settings.http_timeout), allow_redirects=False, **arguments
+                method, url, timeout=timeout, allow_redirects=False, proxies=self._proxies_for(url), **arguments
             )
         except requests.Timeout:
             raise Unavailable(f"{url}: no answer in {self._settings.http_timeout:g} s") from None
@@ -81,6 +85,13 @@ class HttpSession:
             raise Unavailable(f"{url}: {_shortly(broken)}") from None
         except requests.exceptions.ContentDecodingError:
             raise Unavailable(f"{url}: the answer's compression is broken") from None
+
+    def _proxies_for(self, url: str) -> dict[str, str]:
+        """The environment's proxies for the URL's host, looked up once."""
+        host = urlsplit(url).netloc
+        if host not in self._proxies:
+            self._proxies[host] = requests.utils.get_environ_proxies(url)
+        return self._proxies[host]
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -99,6 +110,6 @@ def json_body(response: requests.Response) -> Any:
         Unavailable: it is not JSON, for example cut off in the middle.
     """
     try:
-        return response.json()
-    except (ValueError, RecursionError):
+        return orjson.loads(response.content)
+    except orjson.JSONDecodeError:
         raise Unavailable(f"{response.url}: the answer is broken JSON ({len(response.content)} bytes)") from None

@@ -17,6 +17,8 @@ from killreport_assets.esi.routes import TokenBucket
 
 UNANSWERED_SECONDS = 120.0
 """No request takes so long: whoever booked it and has not said what it cost is dead."""
+SHARES = 8
+"""One process books at most this part of a bucket at once, so that others find some too."""
 CAUTION = 1.005
 """How much longer than its window a booking counts: an answer may be charged a little after its request was sent."""
 KEEP_SECONDS = 120.0
@@ -95,7 +97,8 @@ class Ledger:
         """
         self._raise_when_paused(connection, bucket)
         if bucket is not None:
-            wanted = min(wanted, self._affordable(connection, bucket))
+            share = max(1, bucket.max_tokens // bucket.most // SHARES)
+            wanted = min(wanted, share, self._affordable(connection, bucket))
             if wanted < 1:
                 return replace(self._later(connection, most_ahead), wait=gap)
         length = wanted * gap
