@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import brokers, drains, startup, writer
+from benchmarks import brokers, drains, history, live, names, startup, writer
 from benchmarks.result import Result
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.rabbitmq import RabbitBroker
@@ -22,6 +22,9 @@ def main() -> None:
         "writer": _writer,
         "brokers": _brokers,
         "drains": drains.measure,
+        "names": names.measure,
+        "history": history.measure,
+        "live": live.measure,
     }
     chosen = sys.argv[1:] or list(measures)
     if unknown := set(chosen) - set(measures):

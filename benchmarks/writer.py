@@ -82,19 +82,23 @@ def _write(engine: Engine, bodies: list[KillmailBody]) -> None:
 
 
 def _copy(engine: Engine, checked: list[Killmail]) -> None:
+    for start in range(0, len(checked), BATCH):
+        copy_killmails(engine, checked[start : start + BATCH])
+
+
+def copy_killmails(engine: Engine, batch: list[Killmail]) -> None:
+    """Plain COPY of checked killmails into their tables, in one transaction; nothing else is done."""
     rows = (
         ("new_killmails", lambda batch: (killmails._killmail_row(killmail, "everef") for killmail in batch)),
         ("new_attackers", killmails._attacker_rows),
         ("new_items", killmails._item_rows),
     )
-    for start in range(0, len(checked), BATCH):
-        batch = checked[start : start + BATCH]
-        with engine.begin() as connection:
-            cursor = connection.connection.cursor()
-            for name, make in rows:
-                columns = ", ".join(column.name for column in killmails._columns(name))
-                target = killmails.STAGED[name].fullname
-                with cursor.copy(f"copy {target} ({columns}) from stdin (format binary)") as copy:
-                    copy.set_types([killmails.TYPE_NAMES[type(c.type)] for c in killmails._columns(name)])
-                    for row in make(batch):
-                        copy.write_row(row)
+    with engine.begin() as connection:
+        cursor = connection.connection.cursor()
+        for name, make in rows:
+            columns = ", ".join(column.name for column in killmails._columns(name))
+            target = killmails.STAGED[name].fullname
+            with cursor.copy(f"copy {target} ({columns}) from stdin (format binary)") as copy:
+                copy.set_types([killmails.TYPE_NAMES[type(c.type)] for c in killmails._columns(name)])
+                for row in make(batch):
+                    copy.write_row(row)

@@ -1,0 +1,99 @@
+"""A history of a million killmails: the full anti-joins, and the incremental path beside them."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from benchmarks.result import Result
+from benchmarks.writer import copy_killmails
+from killreport_assets.ops.publish import publish_pending
+from killreport_assets.queues.pgmq import PgmqBroker
+from killreport_assets.sandbox.made import MadeKillmails
+from killreport_assets.sandbox.world import World
+from killreport_assets.store.killmail_body import Killmail, KillmailBody
+from killreport_assets.store.killmails import write_killmails
+from killreport_assets.store.mentions import _PLACES, neither_known_nor_pending
+from killreport_assets.store.partitions import ensure_months
+from killreport_assets.store.tables import DIMENSIONS, KILLMAIL_TABLES
+from killreport_assets_tests.support.databases import Databases
+
+MADE, COPIES = 50_000, 20
+NEWEST = 10_000
+WANTED = {"character": 10.0, "corporation": 10.0, "alliance": 10.0, "type": 30.0}
+WANTED_INCREMENTAL = 1.0
+
+
+def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
+    """Loads the history, then looks for what was forgotten in it."""
+    engine = stack.enter_context(databases.fresh())
+    started = time.monotonic()
+    _load(engine)
+    yield Result("history of 1,000,000 killmails: loaded", time.monotonic() - started, "s")
+    full: dict[str, float] = {}
+    with engine.connect() as connection:
+        for kind, wanted in WANTED.items():
+            started = time.monotonic()
+            forgotten = neither_known_nor_pending(connection, kind)
+            full[kind] = time.monotonic() - started
+            assert forgotten.count == 1  # the one that was left out of the dimension
+            yield Result(
+                f"full anti-join, {kind}s", full[kind], "s", wanted=f"at most {wanted:.0f} s",
+                met=full[kind] <= wanted,
+            )  # fmt: skip
+    pending = _write_newest(engine)
+    broker = PgmqBroker(engine)
+    started = time.monotonic()
+    published = publish_pending(engine, broker)
+    seconds = time.monotonic() - started
+    assert published == pending > 0
+    yield Result(
+        f"incremental, the last 10,000 killmails ({pending:,} unknown)", seconds, "s", "the four full ones",
+        seconds / sum(full.values()), f"at most {WANTED_INCREMENTAL:.0f} s", seconds <= WANTED_INCREMENTAL,
+    )  # fmt: skip
+
+
+def _load(engine: Engine) -> None:
+    made = MadeKillmails(World(), seed=1, profile="history")
+    first, last = datetime(2016, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC)
+    step = (last - first) / MADE
+    ensure_months(engine, {first + index * step for index in range(0, MADE, 100)} | {last})
+    batch: list[Killmail] = []
+    for index in range(MADE):
+        batch.append(Killmail.model_validate(made.body(index, first + index * step)))
+        if len(batch) == 1_000:
+            copy_killmails(engine, batch)
+            batch = []
+    # The made population is a fixed one, so further killmails of the same pilots are as good as newly made ones.
+    for table in KILLMAIL_TABLES[:3]:
+        names = ", ".join(column.name for column in table.columns if column.name != "killmail_id")
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                f"insert into {table.fullname} (killmail_id, {names}) select killmail_id + n * 1000000, {names} "
+                f"from {table.fullname}, generate_series(1, {COPIES - 1}) n"
+            )
+    for kind, places in _PLACES.items():
+        ids = " union ".join(f"select distinct {column} as id from {table}" for table, column, _ in places)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(
+                f"insert into {DIMENSIONS[kind].fullname} ({kind}_id, source, known_since) "
+                f"select id, 'esi', '2003-05-06' from ({ids}) mentioned where id is not null order by id offset 1"
+            )
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("vacuum analyze")
+
+
+def _write_newest(engine: Engine) -> int:
+    """Store the newest killmails while one pilot in twenty is unknown; how many entities are pending then."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("delete from raw.characters where character_id % 20 = 0")
+    made = MadeKillmails(World(), seed=2, profile="history")
+    now = datetime.now(UTC)
+    bodies = [KillmailBody(*made.killmail(900_000 + index, now)) for index in range(NEWEST)]
+    for start in range(0, NEWEST, 1_000):
+        write_killmails(engine, bodies[start : start + 1_000], "r2z2")
+    with engine.connect() as connection:
+        return int(connection.execute(sa.text("select count(*) from ops.entity_pending")).scalar_one())
