@@ -35,6 +35,7 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
     yield Result("history of 1,000,000 killmails: loaded", time.monotonic() - started, "s")
     full: dict[str, float] = {}
     with engine.connect() as connection:
+        assert connection.execute(sa.text("select count(*) from raw.killmails")).scalar() == MADE * COPIES
         for kind, wanted in WANTED.items():
             started = time.monotonic()
             forgotten = neither_known_nor_pending(connection, kind)
@@ -89,7 +90,7 @@ def _load(engine: Engine) -> None:
 def _write_newest(engine: Engine) -> int:
     """Store the newest killmails while one pilot in twenty is unknown; how many entities are pending then."""
     with engine.begin() as connection:
-        connection.exec_driver_sql("delete from raw.characters where character_id % 20 = 0")
+        connection.exec_driver_sql("delete from raw.characters where mod(character_id, 20) = 0")
     made = MadeKillmails(World(), seed=2, profile="history")
     now = datetime.now(UTC)
     bodies = [KillmailBody(*made.killmail(900_000 + index, now)) for index in range(NEWEST)]

@@ -20,6 +20,8 @@ from killreport_assets.store import tables
 MAX_RUNTIME_SECONDS = 900
 """Longer than any budget of a drain: a run that is still there then hangs, and run monitoring ends it."""
 QUEUE_TAG = "killreport/queue"
+BOUNDED = {"dagster/max_runtime": str(MAX_RUNTIME_SECONDS), "killreport/trigger": "by hand"}
+"""A job's tags; what sensors and schedules start says so instead."""
 
 
 def drain_job_name(queue: WorkQueue) -> str:
@@ -28,7 +30,7 @@ def drain_job_name(queue: WorkQueue) -> str:
 
 
 def _tags(queue: WorkQueue) -> dict[str, str]:
-    return {QUEUE_TAG: queue.name, "dagster/max_runtime": str(MAX_RUNTIME_SECONDS)}
+    return BOUNDED | {QUEUE_TAG: queue.name}
 
 
 def _drain_job(queue: WorkQueue):  # type: ignore[no-untyped-def]
@@ -45,16 +47,13 @@ def _drain_job(queue: WorkQueue):  # type: ignore[no-untyped-def]
 
 
 def _producing_job(producer: Producer) -> dg.JobDefinition:
-    tags = {"killreport/producer": producer.name, "dagster/max_runtime": str(MAX_RUNTIME_SECONDS)}
+    tags = BOUNDED | {"killreport/producer": producer.name}
 
     @dg.job(name=f"queue_{producer.name}", tags=tags, description=f"Publish {producer.description}")
     def publish() -> None:
         PRODUCING_OPS[producer.name]()
 
     return publish
-
-
-BOUNDED = {"dagster/max_runtime": str(MAX_RUNTIME_SECONDS)}
 
 
 @dg.job(tags=BOUNDED)
@@ -69,7 +68,7 @@ def refresh_affiliations() -> None:
     look_up_affiliations()
 
 
-@dg.job(tags=BOUNDED | {"killreport/trigger": "replay"})
+@dg.job(tags=BOUNDED)
 def replay_dead_letters() -> None:
     """Publish dead letters anew: those of the configuration, or all."""
     publish_dead_letters()

@@ -22,19 +22,19 @@ def current_version(connection: Connection) -> str | None:
     return version
 
 
-def migrate(engine: Engine) -> bool:
-    """Upgrade to `HEAD`; False when there was nothing to do. Of two processes at once, the second waits.
+def migrate(engine: Engine, target: str = HEAD) -> bool:
+    """Upgrade to `target`; False when there was nothing to do. Of two processes at once, the second waits.
 
     Raises:
         UserError: the database is newer than this package.
     """
     with engine.connect() as connection:
-        if current_version(connection) == HEAD:
+        if current_version(connection) == target:
             return False
     with engine.begin() as connection:
         connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
         version = current_version(connection)
-        if version == HEAD:
+        if version == target:
             return False
         if version is not None and version > HEAD:
             raise UserError(f"the database is at version {version}, this package knows {HEAD}: upgrade the package")
@@ -47,5 +47,5 @@ def migrate(engine: Engine) -> bool:
         config.attributes["connection"] = connection
         connection.execute(sa.text("create schema if not exists raw"))
         connection.execute(sa.text("create schema if not exists ops"))
-        command.upgrade(config, "head")
+        command.upgrade(config, target)
     return True

@@ -65,7 +65,8 @@ def _output(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
 def test_every_producer_is_a_job(settings: Settings, instance: dg.DagsterInstance, name: str) -> None:
     result = _run(settings, instance, f"queue_{name}")
     assert {"found", "requested", "published"} <= set(_output(result))
-    assert result.dagster_run.tags["killreport/producer"] == name
+    tags = result.dagster_run.tags
+    assert (tags["killreport/producer"], tags["killreport/trigger"]) == (name, "by hand")
 
 
 def test_a_producing_job_takes_ids_and_urgency(
@@ -191,7 +192,7 @@ def test_each_queues_limit_of_runs_is_a_setting(
     sensor = next(s for s in build_backlog_sensors(load_settings()) if s.name == f"{CHARACTERS.name}_backlog")
     resources = {"broker": platform.broker, "database": platform.engine}
     tick = sensor.evaluate_tick(dg.build_sensor_context(instance=instance, resources=resources))
-    assert len(tick.run_requests or []) == 2
+    assert [run.tags["killreport/trigger"] for run in tick.run_requests or []] == ["backlog"] * 2
 
 
 def test_every_queue_has_its_consuming_op(settings: Settings) -> None:

@@ -47,6 +47,27 @@ def test_migrating_twice_changes_nothing(engine: Engine) -> None:
     assert migrate(engine) is False
 
 
+def test_a_database_of_the_first_release_is_brought_up_with_what_is_in_it(databases: Databases) -> None:
+    with databases.named() as name:
+        engine = make_engine(make_url(databases.url(name)))
+        migrate(engine, "0001")
+        with engine.begin() as connection:
+            connection.execute(
+                sa.text("""
+                insert into raw.characters (character_id, name, source)
+                values (1, 'caused', 'esi'), (2, 'asked', 'esi');
+                insert into ops.enrichments (entity_kind, entity_id, killmail_id, roles, outcome, enriched_at) values
+                    ('character', 1, 7, '{victim}', 'stored', '2026-11-01'),
+                    ('character', 1, 8, '{victim}', 'stored', '2026-11-02')
+                """)
+            )
+        assert migrate(engine) is True
+        with engine.connect() as connection:
+            known = connection.execute(sa.text("select character_id, known_since::date from raw.characters order by 1"))
+            assert [(row[0], f"{row[1]}") for row in known] == [(1, "2026-11-01"), (2, "2003-05-06")]
+        engine.dispose()
+
+
 def test_two_processes_may_migrate_at_once(databases: Databases) -> None:
     code = (
         "import sys; from sqlalchemy.engine import make_url; from killreport_assets.store.database import make_engine; "
