@@ -95,10 +95,13 @@ def record_mentions(connection: Connection) -> None:
 
 def request(connection: Connection, kind: str, ids: Sequence[int], *, urgent: bool = False) -> int:
     """Ask for work of a queue's kind that is not pending already; returns how much of it was not."""
+    is_known = "false"
+    if kind in DIMENSIONS:
+        is_known = f"exists (select from {DIMENSIONS[kind].fullname} d where d.{kind}_id = id)"
     requested = connection.execute(
         sa.text(f"""
-        insert into ops.entity_pending (entity_kind, entity_id, urgent)
-        select distinct :kind, id, cast(:urgent as boolean)
+        insert into ops.entity_pending (entity_kind, entity_id, urgent, is_known)
+        select distinct :kind, id, cast(:urgent as boolean), {is_known}
         from unnest(cast(:ids as bigint[])) as given (id) order by id
         on conflict (entity_kind, entity_id) do update set {_MAKE_URGENT}
         where not ({_IS_NO_MORE_URGENT})

@@ -23,19 +23,13 @@ class EntityName:
 
 def unnamed(connection: Connection, limit: int) -> list[tuple[str, int]]:
     """Kind and id of pending entities that have neither a body nor a name, urgent and oldest first."""
-    known = " union all ".join(
-        f"select '{kind}' as entity_kind, {next(iter(table.primary_key)).name} as entity_id from {table.fullname}"
-        for kind, table in DIMENSIONS.items()
-    )
     rows = connection.execute(
         sa.text(f"""
         select p.entity_kind, p.entity_id from ops.entity_pending p
-        where p.entity_kind = any(:kinds)
+        where p.entity_kind = any(:kinds) and not p.is_known
             and not exists (
                 select from raw.entity_names n where n.entity_kind = p.entity_kind and n.entity_id = p.entity_id
                 and (n.name is not null or n.asked_at > now() - interval '{ASK_AGAIN}'))
-            and not exists (
-                select from ({known}) d where d.entity_kind = p.entity_kind and d.entity_id = p.entity_id)
         order by p.urgent desc, p.first_seen, p.entity_id limit :limit
         """),
         {"kinds": list(DIMENSIONS), "limit": limit},

@@ -241,6 +241,8 @@ entity_pending = sa.Table(
     _time("published_at", "when its message was confirmed; expires in a day"),
     _time("dead_at", "when its message died; it is not published again until somebody replays it"),
     sa.Column("urgent", sa.Boolean, nullable=False, server_default=sa.text("false"), comment="goes to the urgent lane"),
+    sa.Column("is_known", sa.Boolean, nullable=False, server_default=sa.text("false"),
+              comment="its body is stored already, it is only stale"),
     sa.PrimaryKeyConstraint("entity_kind", "entity_id"),
     schema="ops", comment="Work that a queue is still to do, by its message's kind: each is published once",
 )  # fmt: skip

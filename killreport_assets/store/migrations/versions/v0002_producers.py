@@ -107,6 +107,17 @@ def upgrade() -> None:
         ),
         schema="ops",
     )
+    op.add_column(
+        "entity_pending",
+        sa.Column(
+            "is_known",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="its body is stored already, it is only stale",
+        ),
+        schema="ops",
+    )
     op.alter_column(
         "entity_pending",
         "entity_kind",
