@@ -48,10 +48,11 @@ class Traceable(StrEnum):
 
 
 @contextmanager
-def _database(settings: Settings) -> Iterator[Engine]:
-    from killreport_assets.store.database import open_database
+def _database(settings: Settings, *, asks_services: bool = False) -> Iterator[Engine]:
+    """The database; of the services' origin where they are to be asked, else of either."""
+    from killreport_assets.store.database import migrated_database, open_database
 
-    engine = open_database(settings)
+    engine = open_database(settings) if asks_services else migrated_database(settings)
     try:
         yield engine
     finally:
@@ -91,7 +92,7 @@ def queue(
     chosen = None if name == SCAN else producer(name)
     if chosen is None and (ids or urgent):
         raise UserError(f"{SCAN} publishes everything that is pending: it takes neither --id nor --urgent")
-    with _database(settings) as engine, _broker(settings, engine) as broker:
+    with _database(settings, asks_services=True) as engine, _broker(settings, engine) as broker:
         esi = EsiClient(settings, engine)
         try:
             if chosen is None:

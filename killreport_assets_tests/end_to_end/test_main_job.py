@@ -34,6 +34,18 @@ def _count(home: Home, query: str) -> int:
     return count
 
 
+def test_what_asks_no_service_works_on_the_sandboxs_data(embedded_run: Run) -> None:
+    home = embedded_run[0]
+    traced = home.run("trace", "killmail", "435341")
+    assert traced.returncode == 0, traced.stderr
+    assert "killmail 435341 of 2008-01" in traced.stdout
+    traced = json.loads(home.run("trace", "character", "580797163", "--json").stdout)
+    assert traced["caused_by"] > 0
+    assert home.run("follow", "--list").stdout == "nobody is followed\n"
+    assert home.run("dead-letters", "list").stdout == "no dead letters\n"
+    assert home.run("status").returncode == 0
+
+
 def test_everything_arrives_and_nothing_is_left_behind(embedded_run: Run) -> None:
     home, run = embedded_run
     assert run.returncode == 0, run.stdout + run.stderr
