@@ -14,7 +14,8 @@ from rich.table import Table
 
 from killreport_assets import __version__, work_cli
 from killreport_assets.errors import UserError
-from killreport_assets.logs import configure_logging, without_passwords
+from killreport_assets.logs import configure_logging
+from killreport_assets.redaction import without_passwords
 from killreport_assets.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -62,7 +63,9 @@ def _options(
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,  # noqa: ARG001
 ) -> None:
     with suppress(UserError):  # whichever command needs the settings says what is wrong with them
-        configure_logging(load_settings(), "WARNING")  # a command's output is for its user; runs log what they do
+        settings = load_settings()
+        # A command's output is for its user: runs log what they do, commands only what is wrong, unless told otherwise.
+        configure_logging(settings, settings.log_level if "log_level" in settings.model_fields_set else "WARNING")
 
 
 @app.command()
@@ -138,14 +141,17 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="print an object
 
 
 @app.command()
-def metrics(port: Annotated[int | None, typer.Option(help="default: KILLREPORT_METRICS_PORT")] = None) -> None:
-    """Serve /metrics for Prometheus and /health on loopback. Ctrl-C ends it."""
+def metrics(
+    port: Annotated[int | None, typer.Option(help="default: KILLREPORT_METRICS_PORT")] = None,
+    host: Annotated[str, typer.Option(help="the address to listen on; anybody who reaches it may read")] = "127.0.0.1",
+) -> None:
+    """Serve /metrics for Prometheus and /health, on loopback unless told otherwise. Ctrl-C ends it."""
     from killreport_assets.metrics import serve
 
     settings = load_settings()
     chosen = port or settings.metrics_port
-    out.print(f"http://127.0.0.1:{chosen}/metrics and http://127.0.0.1:{chosen}/health")
-    serve(settings, chosen)
+    out.print(f"http://{host}:{chosen}/metrics and http://{host}:{chosen}/health")
+    serve(settings, host, chosen)
 
 
 @app.command()

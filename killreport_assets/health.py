@@ -1,7 +1,7 @@
 """The platform's health, gathered once and shown three ways: `killreport status`, `/health`, and metrics."""
 
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,14 +12,18 @@ from killreport_assets.patience import say_lost
 from killreport_assets.queues.broker import BrokerUnavailable, Depth
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.connect import connect_broker
+from killreport_assets.redaction import without_passwords
 from killreport_assets.settings import Settings
 from killreport_assets.store import health
 from killreport_assets.store.database import DatabaseUrls, make_engine, reachable_urls
 from killreport_assets.store.embedded import EmbeddedPostgres
 from killreport_assets.store.migrate import HEAD, current_version
 from killreport_assets.store.pace import Pace, paces
-from killreport_assets.store.summary import Summary, summarize
 
+STANDSTILL = timedelta(days=1)
+"""A feed or a queue in which nothing happens for so long is a problem."""
+LONG_PAUSE = timedelta(minutes=30)
+"""Longer than any limit's window or ESI's daily downtime."""
 BUCKETS = {f"esi:{bucket.group}": bucket for bucket in (ERROR_LIMIT, KILLMAIL, STATUS)}
 
 
@@ -34,7 +38,7 @@ class Health:
     origin: str | None = None
     schema_version: str | None = None
     problems: list[str] = field(default_factory=list)
-    summary: Summary | None = None
+    contents: health.Contents | None = None
     killmails_last_hour: int | None = None
     queues: dict[str, Depth | None] = field(default_factory=dict)
     dead_letters: dict[str, int] = field(default_factory=dict)
@@ -73,7 +77,7 @@ def check_health(settings: Settings) -> Health:
     if urls is None:
         found.problems.append("PostgreSQL is down (embedded); `killreport up` starts it")
         return found
-    found.database = _database(settings, urls)
+    found.database = without_passwords(_database(settings, urls))
     engine = make_engine(urls.killreport)
     dagster = make_engine(urls.dagster.set(drivername="postgresql+psycopg"), pool_size=1)
     try:
@@ -115,15 +119,21 @@ def _check_database(found: Health, engine: Engine) -> bool:
             found.syncs = health.recent_syncs(connection)
             found.coverage = health.coverage(connection)
             found.dead_letters = dict(health.dead_letters(connection))
-        found.summary = summarize(engine)
-    except sa.exc.OperationalError as unreachable:
-        if "does not exist" in str(unreachable.orig):
+        found.contents = health.contents(engine)
+    except sa.exc.DBAPIError as unreachable:
+        if "does not exist" in str(unreachable.orig) and isinstance(unreachable, sa.exc.OperationalError):
             found.problems.append("there is no database yet; `killreport migrate` or `killreport run` makes it")
         else:
             found.problems.append(say_lost(unreachable))
         return False
     if dead := sum(found.dead_letters.values()):
         found.problems.append(f"{dead} dead letters: killreport dead-letters list")
+    for feed in found.feeds:
+        if found.origin == "live" and found.checked_at - feed.moved_at > STANDSTILL:
+            found.problems.append(f"feed {feed.feed} has not moved since {feed.moved_at:%F %T} UTC: is its sensor on?")
+    for pace in found.budget:
+        if pace.paused_until is not None and pace.paused_until - found.checked_at > LONG_PAUSE:
+            found.problems.append(f"{pace.service} is paused until {pace.paused_until:%F %T} UTC: {pace.pause_reason}")
     return True
 
 
@@ -134,16 +144,29 @@ def _check_broker(found: Health, settings: Settings, engine: Engine) -> None:
         try:
             found.queues = {queue.name: broker.depth(queue.name) for queue in WORK_QUEUES}
             found.delayed = dict(broker.delayed())
+            _check_depths(found)
         finally:
             broker.close()
     except BrokerUnavailable as unavailable:
         found.problems.append(str(unavailable))
 
 
+def _check_depths(found: Health) -> None:
+    for name, depth in found.queues.items():
+        if depth is None:
+            continue
+        if depth.dead:
+            found.problems.append(
+                f"{name}: {depth.dead} messages were given up on; the next drain makes them dead letters"
+            )
+        if depth.oldest_seconds is not None and depth.oldest_seconds > STANDSTILL.total_seconds():
+            found.problems.append(f"{name} has not been drained for {depth.oldest_seconds / 3_600:.0f} hours")
+
+
 def _check_dagster(found: Health, dagster: Engine) -> None:
     try:
         with dagster.connect() as connection:
             found.last_success = dict(health.last_successes(connection))
-    except sa.exc.OperationalError as unreachable:
+    except sa.exc.DBAPIError as unreachable:
         if "does not exist" not in str(unreachable.orig):
             found.problems.append(f"Dagster's database: {say_lost(unreachable)}")

@@ -3,6 +3,7 @@
 What to ask and how often is for esi/ and sources/; nothing here waits or retries.
 """
 
+import os
 from collections.abc import Callable
 from functools import partial
 from importlib import metadata
@@ -44,6 +45,7 @@ class HttpSession:
         self._session.headers["User-Agent"] = user_agent(settings)
         self._session.headers["Accept-Encoding"] = "gzip"
         self._session.trust_env = False  # else requests reads the environment and .netrc anew for every request
+        self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         self._proxies: dict[str, dict[str, str]] = {}
         adapter = HTTPAdapter(pool_connections=4, pool_maxsize=pool_size)
         self._session.mount("http://", adapter)

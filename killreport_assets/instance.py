@@ -3,22 +3,26 @@
 import os
 from pathlib import Path
 
+from killreport_assets.queues.catalogue import MOST_RUNS
 from killreport_assets.settings import Settings
 from killreport_assets.store.database import create_missing_databases, database_urls
 
 DAGSTER_URL = "KILLREPORT_DAGSTER_DATABASE_URL"
 WORKSPACE = Path(__file__).parents[1] / "workspace.yaml"
-DAGSTER_YAML = f"""\
+MOST_DRAINS = 6
+"""Drain runs of all queues together; a few runs more leave room for the feed and the schedules."""
+DAGSTER_YAML = """\
 # Written by KillReport at every start; the database's URL, with its password, is only in the environment.
 storage:
   postgres:
-    postgres_url: {{env: {DAGSTER_URL}}}
+    postgres_url: {{env: {url}}}
 
 concurrency:
   runs:
-    max_concurrent_runs: 8
+    max_concurrent_runs: {all_runs}
     tag_concurrency_limits:
-      - {{key: killreport/queue, value: {{applyLimitPerUniqueValue: true}}, limit: 3}}
+      - {{key: killreport/queue, limit: {all_drains}}}
+      - {{key: killreport/queue, value: {{applyLimitPerUniqueValue: true}}, limit: {drains_of_a_queue}}}
       - {{key: dagster/backfill, limit: 2}}
 
 run_monitoring:
@@ -49,7 +53,10 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     """
     home = settings.absolute_home / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").write_text(DAGSTER_YAML)
+    most = max([MOST_RUNS, *settings.drain_runs.values()])
+    drains = max(MOST_DRAINS, most)
+    yaml = DAGSTER_YAML.format(url=DAGSTER_URL, all_runs=drains + 4, all_drains=drains, drains_of_a_queue=most)
+    (home / "dagster.yaml").write_text(yaml)
     urls = database_urls(settings)
     create_missing_databases(urls)
     return {

@@ -1,22 +1,16 @@
 """Log lines: JSON when not on a terminal, so that machines can read them; one a batch, never a secret."""
 
 import logging
-import re
 import sys
 from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from killreport_assets.redaction import without_passwords
 from killreport_assets.settings import Settings
 
 LOGGER = "killreport_assets"
-_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]+@")
 _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
-def without_passwords(text: str) -> str:
-    """The text with the passwords of its URLs taken out."""
-    return _PASSWORD.sub(r"\1:***@", text)
 
 
 class _WithoutPasswords(logging.Filter):

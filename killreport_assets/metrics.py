@@ -1,5 +1,6 @@
 """`killreport metrics`: `/metrics` for Prometheus and `/health` for whoever asks whether all is well."""
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 
@@ -17,6 +18,7 @@ from starlette.routing import Route
 from killreport_assets.health import BUCKETS, Health, check_health
 from killreport_assets.settings import Settings
 
+LOOK_AGAIN_SECONDS = 5.0
 Samples = Sequence[tuple[tuple[str, ...], float | None]]
 """Label values and the value; one that is None is left out."""
 
@@ -33,10 +35,10 @@ class HealthCollector(Collector):
         yield _gauge(
             "healthy", "1 when there is nothing that a person should look at", [((), float(health.is_healthy))]
         )
-        if health.summary is not None:
-            summary = health.summary
-            yield _gauge("killmails", "Killmails stored", [((), summary.killmails)])
-            yield _gauge("killmails_rejected", "Killmails that could not be stored", [((), summary.rejected)])
+        if health.contents is not None:
+            contents = health.contents
+            yield _gauge("killmails", "Killmails stored", [((), contents.killmails)])
+            yield _gauge("killmails_rejected", "Killmails that could not be stored", [((), contents.rejected)])
             yield _gauge("killmails_last_hour", "Stored within the last hour", [((), health.killmails_last_hour)])
         yield from self._queues()
         yield from self._entities()
@@ -103,21 +105,28 @@ def _gauge(name: str, what: str, samples: Samples, *labels: str) -> GaugeMetricF
 
 
 def build_app(settings: Settings) -> Starlette:
-    """The two routes; each request looks anew."""
+    """The two routes; who asks within seconds of somebody else gets the same answer."""
+    latest: list[tuple[float, Health]] = []
+    looking = threading.Lock()
+
+    def look() -> Health:
+        with looking:
+            if not latest or time.monotonic() - latest[0][0] > LOOK_AGAIN_SECONDS:
+                latest[:] = [(time.monotonic(), check_health(settings))]
+            return latest[0][1]
 
     async def metrics(_request: Request) -> Response:
-        health = await run_in_threadpool(check_health, settings)
         registry = CollectorRegistry()
-        registry.register(HealthCollector(health))
+        registry.register(HealthCollector(await run_in_threadpool(look)))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     async def health(_request: Request) -> Response:
-        found = await run_in_threadpool(check_health, settings)
+        found = await run_in_threadpool(look)
         return JSONResponse(found.as_json(), 200 if found.is_healthy else 503)
 
     return Starlette(routes=[Route("/metrics", metrics), Route("/health", health)])
 
 
-def serve(settings: Settings, port: int) -> None:
-    """Serve on loopback until interrupted."""
-    uvicorn.run(build_app(settings), host="127.0.0.1", port=port, log_level="warning", access_log=False)
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve until interrupted."""
+    uvicorn.run(build_app(settings), host=host, port=port, log_level="warning", access_log=False)

@@ -47,14 +47,14 @@ def _table(*headers: str) -> Table:
 
 
 def _contents(found: Health) -> Table | None:
-    if found.summary is None:
+    if found.contents is None:
         return None
-    summary = found.summary
+    contents = found.contents
     table = _table("stored", "")
     for name, count in (
-        ("killmails", summary.killmails), ("of the last hour", found.killmails_last_hour),
-        ("attackers", summary.attackers), ("items", summary.items), ("rejected killmails", summary.rejected),
-        ("dead letters", summary.dead_letters),
+        ("killmails", contents.killmails), ("of the last hour", found.killmails_last_hour),
+        ("attackers", contents.attackers), ("items", contents.items), ("rejected killmails", contents.rejected),
+        ("dead letters", sum(found.dead_letters.values())),
     ):  # fmt: skip
         table.add_row(name, _number(count))
     for sync in found.syncs:

@@ -79,7 +79,7 @@ def queue(
             "character_killmails or scan_killmail_entities"
         ),
     ],
-    ids: Annotated[list[int] | None, typer.Option("--id", help="only this one; may be repeated")] = None,
+    ids: Annotated[list[int] | None, typer.Option("--id", min=1, help="only this one; may be repeated")] = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="into the urgent lane, which is drained first")] = False,
 ) -> None:
     """Publish what is missing or stale to a work queue, as the schedules do. Nothing is published twice."""
@@ -96,7 +96,7 @@ def queue(
         esi = EsiClient(settings, engine)
         try:
             if chosen is None:
-                published = publish_pending(engine, broker)
+                published = publish_pending(engine, broker, lost_too=True)
                 names = resolve_names(engine, esi)
                 out.print(f"published {published:,} pending; named {names.named:,}")
                 if names.stopped_by:

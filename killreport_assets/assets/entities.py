@@ -34,8 +34,11 @@ def _entity_asset(queue: WorkQueue) -> dg.AssetsDefinition:
         work = EntityWork(queue.kind, esi, load_settings().entity_ttl_days)
         report = drain(context, config, database, broker, work)
         metadata = drain_metadata(report)
+        shown = metadata | table_metadata(database, table)
+        if report.failed and report.rows[table.name]:  # a red run yields nothing, and what it stored is to be seen
+            context.log_event(dg.AssetMaterialization(asset_key(table), metadata=shown))
         fail_when_a_batch_failed(report, metadata)
-        yield dg.MaterializeResult(asset_key(table), metadata=metadata | table_metadata(database, table))
+        yield dg.MaterializeResult(asset_key(table), metadata=shown)
 
     return consume
 

@@ -15,7 +15,7 @@ import requests
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.esi.errors import Throttled
-from killreport_assets.esi.ledger import Booking, Ledger, Observation, Refund, Totals
+from killreport_assets.esi.ledger import Booking, Ledger, Observation, Refund, TokensSpent, Totals
 from killreport_assets.esi.routes import TokenBucket
 
 LATENESS = 0.02
@@ -98,7 +98,7 @@ class RequestBudget:
     ) -> None:  # fmt: skip
         """`expected` are statuses of 400 and above that are no errors; `patience` is in seconds."""
         self._clock = clock or Clock()
-        self._ledger = Ledger(engine, service, self._clock.sql)
+        self._ledger = Ledger(engine, service, self._clock.sql, self._clock.monotonic)
         self._service = service
         self._gap = (1.0 + LATENESS) / max_rps
         self._block = max(1, int(BLOCK_SECONDS / self._gap))
@@ -137,6 +137,7 @@ class RequestBudget:
                 return Grant(bucket, slot.booking)
             with self._lock:
                 self._give_back(slot.booking)
+                self._ask_more_rarely(bucket, 0.0)
                 if clock.monotonic() > give_up:
                     # Over a connection slower than LATENESS no grant is ever in time.
                     reason = f"PostgreSQL answers too late to keep the pace of {self._service}"
@@ -165,7 +166,7 @@ class RequestBudget:
             cost = bucket.cost_of(status) if bucket else 0
             if bucket is not None and grant.booking is not None:
                 self._note_refund(grant.booking, bucket.most - cost)
-                if remaining is not None:
+                if remaining is not None and bucket.success:
                     self._used[bucket] = bucket.max_tokens - remaining, self._clock.monotonic()
             has_tokens = bucket is not None and bucket.success > 0
             totals = self._totals[bucket.group if bucket and has_tokens else ""]
@@ -206,28 +207,35 @@ class RequestBudget:
         while slots and slots[0].latest < self._clock.monotonic():
             self._give_back(slots.popleft().booking)
         if not slots and self._clock.monotonic() >= self._ask_again[bucket]:
-            wait = self._reserve(bucket)
-            self._ask_again[bucket] = self._clock.monotonic() + wait
+            try:
+                self._reserve(bucket)
+            except TokensSpent as spent:
+                self._ledger.pause(spent.wait, spent.reason, bucket)  # so that nobody starts work that cannot be done
+                raise
         return slots.popleft() if slots else None
 
-    def _reserve(self, bucket: TokenBucket | None) -> float:
-        """Book a block of requests; or, when it could only be later than `MOST_AHEAD`, nothing: seconds to wait."""
+    def _reserve(self, bucket: TokenBucket | None) -> None:
+        """Book a block of requests; or, when it could only be later than `MOST_AHEAD`, note when to ask again."""
         refunds: dict[Booking, Refund] = {}
         with self._ledger.transaction() as connection:
             if bucket is not None:
                 refunds = self._write_bucket(connection, bucket)
-            sent = self._clock.monotonic()
             reserved = self._ledger.reserve(connection, bucket, self._block, self._gap, MOST_AHEAD)
-            self._server_clock.read(sent, self._clock.monotonic(), reserved.now)
-        self._forget(refunds)
+        self._server_clock.read(reserved.sent, reserved.received, reserved.now)
+        self._forget(bucket, refunds)
         for i in range(reserved.count):
             first, surely = self._server_clock.window(reserved.begin + i * self._gap)
             self._slots[bucket].append(_Slot(surely, first + LATENESS, reserved.booking))
-        # Who asks in vain asks more and more rarely: what holds the tokens may be a process that has died.
-        self._in_vain[bucket] = 0 if reserved.count else self._in_vain[bucket] + 1
         if reserved.count:
-            return 0.0
-        return max(reserved.wait, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** self._in_vain[bucket]))
+            self._in_vain[bucket] = 0
+        else:
+            self._ask_more_rarely(bucket, reserved.wait)
+
+    def _ask_more_rarely(self, bucket: TokenBucket | None, wait: float) -> None:
+        """Who asks in vain waits longer each time: what holds the tokens may be a process that has died."""
+        self._in_vain[bucket] = min(self._in_vain[bucket] + 1, 10)
+        wait = max(wait, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** self._in_vain[bucket]))
+        self._ask_again[bucket] = self._clock.monotonic() + wait
 
     def _write_bucket(self, connection: Connection, bucket: TokenBucket) -> dict[Booking, Refund]:
         """Lock a bucket and bring its books up to date; returns the refunds to forget after the commit."""
@@ -235,7 +243,7 @@ class RequestBudget:
         refunds = {b: replace(refund) for b, refund in self._refunds.items() if b.bucket == bucket}
         self._ledger.refund(connection, refunds)
         if bucket in self._used:
-            used, answered_at = self._used.pop(bucket)
+            used, answered_at = self._used[bucket]
             at = datetime.fromtimestamp(self._server_clock.latest(answered_at), UTC)
             self._ledger.believe(connection, bucket, Observation(used, at))
         return refunds
@@ -249,7 +257,9 @@ class RequestBudget:
         refund.answers += 1
         refund.tokens += tokens
 
-    def _forget(self, written: dict[Booking, Refund]) -> None:
+    def _forget(self, bucket: TokenBucket | None, written: dict[Booking, Refund]) -> None:
+        if bucket is not None:
+            self._used.pop(bucket, None)
         for booking, refund in written.items():
             known = self._refunds[booking]
             known.answers -= refund.answers
@@ -262,7 +272,7 @@ class RequestBudget:
         for bucket in sorted({booking.bucket for booking in self._refunds}, key=lambda bucket: bucket.group):
             with self._ledger.transaction() as connection:
                 refunds = self._write_bucket(connection, bucket)
-            self._forget(refunds)
+            self._forget(bucket, refunds)
         with self._ledger.transaction() as connection:
             self._ledger.add_totals(connection, self._totals)
         self._totals.clear()

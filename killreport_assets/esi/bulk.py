@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from killreport_assets.esi.client import IDS_AT_ONCE
-from killreport_assets.esi.errors import Forbidden, Refused
+from killreport_assets.esi.errors import Forbidden, Refused, ServiceError
 
 Element = TypeVar("Element")
-MOST_REFUSALS = 30
+MOST_REFUSALS = 15
 """Each costs a part of the error limit: what is left then is asked for another time."""
 
 
@@ -20,14 +20,15 @@ class BulkAnswer(Generic[Element]):
     refused: list[int] = field(default_factory=list)
     """Ids that ESI refused by themselves."""
     left: list[int] = field(default_factory=list)
-    """Ids that were not asked for any more: too many refusals."""
+    """Ids that were not asked for any more."""
+    stopped_by: str | None = None
+    """Why some are left: too many refusals, or a service that fails."""
 
 
 def ask_in_bulk(ask: Callable[[Sequence[int]], list[Element]], ids: Sequence[int]) -> BulkAnswer[Element]:
-    """Ask for up to 1,000 distinct ids; a batch that is refused is asked again in halves.
+    """Ask for distinct ids, 1,000 a call; a batch that is refused is asked again in halves.
 
-    Raises:
-        ServiceError: any failure but a refusal.
+    What was learnt before a failure is kept: see `stopped_by`.
     """
     answer: BulkAnswer[Element] = BulkAnswer()
     batches = [ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE)]
@@ -35,13 +36,17 @@ def ask_in_bulk(ask: Callable[[Sequence[int]], list[Element]], ids: Sequence[int
     while batches:
         batch = batches.pop()
         if refusals >= MOST_REFUSALS:
+            answer.stopped_by = answer.stopped_by or "ESI refused too many; the rest is left for later"
+        if answer.stopped_by:
             answer.left += batch
             continue
         try:
             answer.elements += ask(batch)
-        except Forbidden:
-            raise
-        except Refused:
+        except ServiceError as error:
+            if isinstance(error, Forbidden) or not isinstance(error, Refused):
+                answer.stopped_by = str(error)
+                answer.left += batch
+                continue
             refusals += 1
             middle = len(batch) // 2
             if middle:

@@ -23,6 +23,8 @@ from killreport_assets.settings import Settings
 DEFAULT_PAUSE_SECONDS = 60.0
 INVALID_PAIR = {400, 404, 422}
 """What ESI has been seen to answer to a killmail_id with a wrong hash."""
+PROBES = 3
+"""So often ESI is asked for its status before it counts as down."""
 IDS_AT_ONCE = 1_000
 """The most ids that ESI's bulk routes take."""
 
@@ -138,6 +140,9 @@ class EsiClient:
         return self._session.request("GET" if json is None else "POST", url, within=within, headers=headers, json=json)
 
     def _is_up(self) -> bool:
+        return any(self._answers() for _ in range(PROBES))
+
+    def _answers(self) -> bool:
         try:
             return self._send(routes.SERVER_STATUS).status_code < 500
         except Unavailable:

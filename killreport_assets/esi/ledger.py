@@ -4,7 +4,7 @@ Everything is dated by PostgreSQL's clock, so that the clocks of machines do not
 budget.py's business.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -51,12 +51,17 @@ class Observation:
 
 @dataclass(frozen=True)
 class Reservation:
-    """Leave for `count` requests from `begin` on (seconds of PostgreSQL's clock), or for none: ask again later."""
+    """Leave for `count` requests from `begin` on (seconds of PostgreSQL's clock), or for none: ask again later.
+
+    `now` is what PostgreSQL's clock said between `sent` and `received` of the asking process's clock.
+    """
 
     count: int
     begin: float
     now: float
-    booking: Booking | None
+    sent: float
+    received: float
+    booking: Booking | None = None
     wait: float = 0.0
 
 
@@ -69,13 +74,25 @@ class Totals:
     errors: int = 0
 
 
-class Ledger:
-    """One service's books. `sql_clock` is the SQL expression for the present; simulations have their own."""
+class TokensSpent(Throttled):
+    """The tokens of a bucket are spent until then; `wait` is how many seconds that is."""
 
-    def __init__(self, engine: Engine, service: str, sql_clock: str = "clock_timestamp()") -> None:
+    def __init__(self, reason: str, until: datetime, wait: float) -> None:
+        super().__init__(reason, until)
+        self.wait = wait
+
+
+class Ledger:
+    """One service's books.
+
+    `sql_clock` is the SQL expression for the present, `monotonic` the process's clock; simulations have their own.
+    """
+
+    def __init__(self, engine: Engine, service: str, sql_clock: str, monotonic: Callable[[], float]) -> None:
         self._engine = engine
         self._service = service
         self._clock = sql_clock
+        self._monotonic = monotonic
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -93,7 +110,8 @@ class Ledger:
         """Book up to `wanted` requests, `gap` seconds apart; none when they could only be later than `most_ahead`.
 
         Raises:
-            Throttled: the service or the bucket is paused, or the bucket's tokens are spent; says until when.
+            Throttled: the service or the bucket is paused; says until when.
+            TokensSpent: the bucket's tokens are; the same.
         """
         self._raise_when_paused(connection, bucket)
         if bucket is not None:
@@ -102,6 +120,7 @@ class Ledger:
             if wanted < 1:
                 return replace(self._later(connection, most_ahead), wait=gap)
         length = wanted * gap
+        sent = self._monotonic()
         granted = connection.execute(
             sa.text(f"""
             insert into ops.request_pace as pace (service, next_at)
@@ -115,6 +134,7 @@ class Ledger:
         ).one_or_none()
         if granted is None:
             return self._later(connection, most_ahead)
+        received = self._monotonic()
         begin, now = granted
         booking = None
         if bucket is not None:
@@ -122,7 +142,7 @@ class Ledger:
             last = datetime.fromtimestamp(begin + length, UTC).replace(microsecond=0)
             booking = Booking(bucket, last + timedelta(seconds=1))
             self._book(connection, booking, wanted * bucket.most, wanted)
-        return Reservation(wanted, begin, now, booking)
+        return Reservation(wanted, begin, now, sent, received, booking)
 
     def take_turns(self, connection: Connection, bucket: TokenBucket) -> None:
         """Lock a bucket until the commit: what is summed up after this cannot be outdated.
@@ -198,6 +218,7 @@ class Ledger:
 
     def _later(self, connection: Connection, most_ahead: float) -> Reservation:
         """No request now: ask again when the next one could be granted within `most_ahead`."""
+        sent = self._monotonic()
         next_at, now = connection.execute(
             sa.text(f"""
             select extract(epoch from max(next_at))::float8, extract(epoch from {self._clock})::float8
@@ -205,7 +226,8 @@ class Ledger:
             """),
             {"service": self._service},
         ).one()
-        return Reservation(0, now, now, None, max(0.0, (next_at or now) - now - most_ahead / 2))
+        wait = max(0.0, (next_at or now) - now - most_ahead / 2)
+        return Reservation(0, now, now, sent, self._monotonic(), wait=wait)
 
     def _raise_when_paused(self, connection: Connection, bucket: TokenBucket | None) -> None:
         paused = connection.execute(
@@ -250,7 +272,8 @@ class Ledger:
         surely_spent = spent - unsettled * bucket.most
         if requests < 1 and bucket.max_tokens - surely_spent < bucket.most:
             limit = "error limit" if bucket.success == 0 else f"group {bucket.group}"
-            raise Throttled(f"the tokens of ESI's {limit} are spent", (oldest or now) + bucket.window * CAUTION)
+            until = (oldest or now) + bucket.window * CAUTION
+            raise TokensSpent(f"the tokens of ESI's {limit} are spent", until, (until - now).total_seconds())
         return max(0, requests)
 
     def _book(self, connection: Connection, booking: Booking, tokens: int, requests: int) -> None:

@@ -8,13 +8,14 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.bulk import ask_in_bulk
 from killreport_assets.esi.client import IDS_AT_ONCE, EsiClient
-from killreport_assets.esi.errors import ServiceError
 from killreport_assets.store.affiliations import (
     Affiliation,
     copy_to_characters,
     outdated_characters,
     record_affiliations,
 )
+from killreport_assets.store.entities import doubt
+from killreport_assets.store.lineage import request
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +43,16 @@ def refresh_affiliations(engine: Engine, esi: EsiClient, ttl: timedelta) -> Affi
             return report
         after = ids[-1]
         asked_at = datetime.now(UTC)
-        try:
-            answer = ask_in_bulk(esi.affiliations, ids)
-        except ServiceError as error:
-            report.stopped_by = str(error)
-            log.warning("affiliations are not all looked up: %s", error)
-            return report
+        answer = ask_in_bulk(esi.affiliations, ids)
         seen = [Affiliation(e.character_id, e.corporation_id, e.alliance_id, e.faction_id) for e in answer.elements]
         with engine.begin() as connection:
             report.changed += record_affiliations(connection, seen, asked_at)
             copy_to_characters(connection, seen)
+            doubt(connection, "character", answer.refused)  # deleted, most likely: their own route says so
+            request(connection, "character", answer.refused)
         report.looked_up += len(seen)
         report.refused += len(answer.refused)
-        if answer.left:
-            report.stopped_by = "ESI refused too many; the rest is left for later"
+        if answer.stopped_by:
+            report.stopped_by = answer.stopped_by
+            log.warning("affiliations are not all looked up: %s", answer.stopped_by)
             return report

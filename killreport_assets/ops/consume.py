@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from sqlalchemy.engine import Engine
 
 from killreport_assets.asset_metadata import asset_key, drain_metadata, names_metadata, table_metadata
@@ -36,7 +36,7 @@ class DrainConfig(dg.Config):
     parallel_fetches: int | None = Field(
         None, gt=0, description="requests at once; default: KILLREPORT_PARALLEL_FETCHES, else the queue's own"
     )
-    ids: list[int] = Field([], description="fetch these first, besides what is queued")
+    ids: list[PositiveInt] = Field([], description="fetch these first, besides what is queued")
 
     def budget(self, queue: WorkQueue) -> DrainBudget:
         """As the drain of a queue wants it."""
@@ -72,12 +72,13 @@ def _drain_and_report(
     work: Work,
 ) -> None:  # fmt: skip
     report = drain(context, config, database, broker, work)
-    metadata = drain_metadata(report) | names_metadata(resolve_names(database, esi))
+    metadata = drain_metadata(report)
     for table in (*tables.KILLMAIL_TABLES, tables.alliance_corporations):
         if report.rows[table.name]:
             context.log_event(
                 dg.AssetMaterialization(asset_key(table), metadata=metadata | table_metadata(database, table))
             )
+    metadata |= names_metadata(resolve_names(database, esi))
     context.add_output_metadata(metadata)
     fail_when_a_batch_failed(report, metadata)
 

@@ -92,7 +92,7 @@ def replay(engine: Engine, broker: WorkBroker, ids: Sequence[int], *, urgent: bo
                     report.refused[row.dead_letter_id] = f"cannot be replayed: {unreadable}"
                     continue
                 if kind in DIMENSIONS:
-                    revive(connection, kind, [message.id])
+                    revive(connection, kind, [message.id], is_published=True)
                 messages[row.queue].append(message)
                 report.replayed.append(row.dead_letter_id)
             connection.execute(

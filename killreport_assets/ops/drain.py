@@ -38,6 +38,9 @@ from killreport_assets.store.text import storable
 log = logging.getLogger(__name__)
 WAIT_SECONDS = 1.0
 KEEP_SECONDS = 0.5
+MOST_PUBLISHED = 5_000
+"""Pending work that is published between two batches; more would keep this drain's own messages waiting."""
+LOSS_SECONDS = 0.25
 MOST_LOSSES = 5
 """Connections lost in a row without a single message settled in between: something else is wrong."""
 DEAD_BUDGET = DrainBudget(messages=1_000, seconds=30, idle_seconds=0.2, batch_size=100)
@@ -90,6 +93,7 @@ def run_drain(
             losses, taken = (losses + 1, taken) if report.taken == taken else (1, report.taken)
             if losses > MOST_LOSSES:
                 raise
+            time.sleep(min(LOSS_SECONDS * 2.0**losses, reconnect_seconds))  # a server that answers may be broken still
             patiently(runner.reconnect, reconnect_seconds)
         else:
             return report
@@ -103,14 +107,29 @@ def _drain(runner: "_Runner", budget: DrainBudget, fetchers: int) -> None:
         runner.broker.drain(queue.name, budget) as drain,
     ):
         fetched: _Batch | None = None
-        while True:
-            deliveries = [] if drain.finished else drain.take(0.0 if fetched else WAIT_SECONDS)
-            fetching = runner.start(drain, deliveries, pool) if deliveries else None
-            if fetched is not None:
-                runner.settle(drain, fetched)
-            fetched = fetching
-            if fetched is None and drain.finished:
-                break
+        fetching: _Batch | None = None
+        try:
+            while True:
+                deliveries = [] if drain.finished else drain.take(0.0 if fetched else WAIT_SECONDS)
+                fetching = runner.start(drain, deliveries, pool) if deliveries else None
+                if fetched is not None:
+                    runner.settle(drain, fetched)
+                fetched, fetching = fetching, None
+                if fetched is None and drain.finished:
+                    break
+        except UserError:
+            # Nobody's fault but the operator's: what is held is put off, not given back, which would count against it.
+            _put_off(drain, [batch for batch in (fetched, fetching) if batch is not None])
+            raise
+
+
+def _put_off(drain: Drain, batches: Sequence[_Batch]) -> None:
+    held = [task.delivery for batch in batches for task, _ in batch.fetching]
+    held += [letter.delivery for batch in batches for letter in batch.dead]
+    drain.stop()
+    while prefetched := ([] if drain.finished else drain.take(0.0)):
+        held += prefetched
+    drain.retry_later(held, timedelta(), failed=False)
 
 
 @contextmanager
@@ -160,7 +179,7 @@ class _Runner:
         for queue, messages in self._write(outcome):
             self.broker.publish(queue.name, messages)
             self._report.published += len(messages)
-        self._report.published += publish_pending(self.engine, self.broker, run_id=self.run_id)
+        self._report.published += publish_pending(self.engine, self.broker, run_id=self.run_id, most=MOST_PUBLISHED)
         done = [task.delivery for task, _ in outcome.results] + [dead.delivery for dead in outcome.dead]
         drain.acknowledge(done)
         self._retry(drain, [task.delivery for task in outcome.retries])
@@ -281,7 +300,7 @@ def move_given_up(work: Work, broker: WorkBroker, engine: Engine, run_id: str | 
             letters, tasks = [], []
             for delivery in deliveries:
                 error = f"handed out {DELIVERY_LIMIT} times without being settled: its drains died"
-                letters.append(Dead(delivery, None, "delivery limit", error))
+                letters.append(Dead(delivery, None, "delivery limit", error, is_try=False))
                 try:
                     tasks.append(Task(delivery, decode(delivery.body, work.queue.kind)))
                 except UnreadableMessage:
@@ -315,7 +334,7 @@ def _dead_letter(letter: Dead, now: datetime, run_id: str | None) -> dict[str, A
         "body": storable(delivery.body.decode(errors="backslashreplace")),
         "reason": letter.reason,
         "error": storable(letter.error)[:2_000],
-        "attempts": delivery.attempts + 1,
+        "attempts": delivery.attempts + letter.is_try,
         "first_failed_at": delivery.first_failed_at or now,
         "died_at": now,
         "run_id": run_id,

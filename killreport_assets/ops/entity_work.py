@@ -17,7 +17,7 @@ from killreport_assets.queues import catalogue
 from killreport_assets.queues.catalogue import WorkQueue
 from killreport_assets.sources.sde import DOGMA
 from killreport_assets.store import lineage, tables
-from killreport_assets.store.affiliations import Affiliation, record_affiliations
+from killreport_assets.store.affiliations import Affiliation, record_first_affiliations
 from killreport_assets.store.entities import fresh_after, known_entities, mark_gone, touch, upsert
 from killreport_assets.store.lineage import Settled
 
@@ -115,7 +115,7 @@ class EntityWork:
             self._sample(task, rows.get(id_), outcome, report)
         upsert(connection, self._kind.table, list(rows.values()))
         if self._kind.table is tables.characters:
-            record_affiliations(connection, [_affiliation(row) for row in rows.values()], now)
+            record_first_affiliations(connection, [_affiliation(row) for row in rows.values()], now)
         touch(connection, self.queue.kind, current)
         mark_gone(connection, self.queue.kind, gone)
         report.rows[self._kind.table.name] += len(rows)

@@ -50,6 +50,9 @@ class KillmailWork:
         report.rows["killmail_items"] += written.items
         for killmail_id in written.stored:
             report.saw_killmail(killmail_id)
+            report.sample.append({
+                "killmail_id": killmail_id, "zkillboard": f"https://zkillboard.com/kill/{killmail_id}/",
+            })  # fmt: skip
         for rejected_id, reason in written.rejected:
             report.note_error(f"killmail {rejected_id} rejected: {reason}")
         return []

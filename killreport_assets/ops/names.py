@@ -10,7 +10,6 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.bulk import BulkAnswer, ask_in_bulk
 from killreport_assets.esi.client import IDS_AT_ONCE, EsiClient
-from killreport_assets.esi.errors import ServiceError
 from killreport_assets.esi.models import Name
 from killreport_assets.store.names import EntityName, unnamed, write_names
 
@@ -44,9 +43,8 @@ def resolve_names(engine: Engine, esi: EsiClient) -> NamesReport:
         try:
             while _resolve_some(engine, esi, report):
                 pass
-        except ServiceError as error:
-            report.stopped_by = str(error)
-            log.warning("names are not all resolved: %s", error)
+            if report.stopped_by:
+                log.warning("names are not all resolved: %s", report.stopped_by)
         finally:
             guard.execute(sa.text("select pg_advisory_unlock(:lock)"), {"lock": ONE_AT_A_TIME})
             guard.commit()
@@ -72,10 +70,8 @@ def _resolve_some(engine: Engine, esi: EsiClient, report: NamesReport) -> bool:
             report.named += named
             report.unnameable += len(names) - named
             asked += len(names)
-            if answer.left:
-                report.stopped_by = f"ESI refused too many; {len(answer.left)} ids are left for later"
-                return False
-    return asked > 0
+            report.stopped_by = report.stopped_by or answer.stopped_by
+    return asked > 0 and report.stopped_by is None
 
 
 def _names(batch: Sequence[int], answer: BulkAnswer[Name], by_id: dict[int, list[str]]) -> list[EntityName]:

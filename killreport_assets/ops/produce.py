@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from sqlalchemy.engine import Engine
 
 from killreport_assets.asset_metadata import names_metadata
@@ -22,7 +22,7 @@ from killreport_assets.settings import load_settings
 class ProduceConfig(dg.Config):
     """What one producing run asks for."""
 
-    ids: list[int] = Field([], description="ask for these instead of what is missing or stale")
+    ids: list[PositiveInt] = Field([], description="ask for these instead of what is missing or stale")
     urgent: bool = Field(False, description="into the urgent lane, which is drained first")
 
 
@@ -53,7 +53,7 @@ def publish_pending_entities(
     esi: dg.ResourceParam[EsiClient],
 ) -> None:  # fmt: skip
     """Publish the entities that killmails mention, that are unknown, and that nobody has published; name them."""
-    published = publish_pending(database, broker, run_id=context.run_id)
+    published = publish_pending(database, broker, run_id=context.run_id, lost_too=True)
     depths: dict[str, Any] = {queue.name: broker.depth(queue.name).ready for queue in WORK_QUEUES}
     named = names_metadata(resolve_names(database, esi))
     context.add_output_metadata({"published": published, **depths, **named})

@@ -16,7 +16,13 @@ from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import WorkQueue
 from killreport_assets.store.followed import characters_to_list
 from killreport_assets.store.lineage import request
-from killreport_assets.store.missing import corporations_of_characters_and_alliances, missing, open_alliances, stale
+from killreport_assets.store.missing import (
+    corporations_of_characters_and_alliances,
+    missing,
+    open_alliances,
+    reopen_alliances,
+    stale,
+)
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,15 @@ class Producer:
         """
         found = list(self.find(engine, esi, ttl)) if ids is None else list(ids)
         with engine.begin() as connection:
-            requested = request(connection, self.queue.kind, found, urgent=urgent)
-        return Produced(len(found), requested, publish_pending(engine, broker, run_id=run_id))
+            requested = request(connection, self.queue.kind, found, urgent=urgent, even_dead=ids is not None)
+        return Produced(len(found), requested, publish_pending(engine, broker, run_id=run_id, lost_too=True))
 
 
 def _alliances(engine: Engine, esi: EsiClient, ttl: timedelta) -> Sequence[int]:
-    return _missing_and_stale(engine, "alliance", esi.ids(routes.ALLIANCES), ttl)
+    listed = esi.ids(routes.ALLIANCES)
+    with engine.begin() as connection:
+        reopen_alliances(connection, listed)
+    return _missing_and_stale(engine, "alliance", listed, ttl)
 
 
 def _alliance_corporations(engine: Engine, _esi: EsiClient, _ttl: timedelta) -> Sequence[int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy.engine import Engine
 
-from killreport_assets.queues.broker import BrokerUnavailable, WorkBroker
+from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import BY_KIND, KILLMAILS, WorkQueue
 from killreport_assets.queues.envelope import Cause, Message
 from killreport_assets.store.lineage import PendingEntity, claim_pending, confirm_published, release_claims
@@ -15,8 +15,12 @@ log = logging.getLogger(__name__)
 CLAIM_AT_ONCE = 5_000
 
 
-def publish_pending(engine: Engine, broker: WorkBroker, *, run_id: str | None = None) -> int:
-    """Publish all pending work that nobody else has claimed, urgent first; returns how much.
+def publish_pending(
+    engine: Engine, broker: WorkBroker, *, run_id: str | None = None, most: int | None = None, lost_too: bool = False
+) -> int:
+    """Publish pending work that nobody else has claimed, urgent first, all or `most` of it; returns how much.
+
+    With `lost_too` also what was published so long ago that its message counts as lost.
 
     The claim is committed before anything is published, so two that do this at once never publish the same; a claim
     whose taker dies expires.
@@ -25,9 +29,9 @@ def publish_pending(engine: Engine, broker: WorkBroker, *, run_id: str | None = 
         BrokerUnavailable: the claims are given back.
     """
     published = 0
-    while True:
+    while most is None or published < most:
         with engine.begin() as connection:
-            claimed = claim_pending(connection, CLAIM_AT_ONCE)
+            claimed = claim_pending(connection, min(CLAIM_AT_ONCE, most or CLAIM_AT_ONCE), lost_too=lost_too)
         if not claimed:
             return published
         by_lane: dict[tuple[str, bool], list[PendingEntity]] = defaultdict(list)
@@ -37,13 +41,14 @@ def publish_pending(engine: Engine, broker: WorkBroker, *, run_id: str | None = 
             for (kind, urgent), entities in sorted(by_lane.items(), key=lambda lane: not lane[0][1]):
                 messages = [_message(entity, run_id) for entity in entities]
                 broker.publish(BY_KIND[kind].name, messages, urgent=urgent)
-        except BrokerUnavailable:
+        except BaseException:
             with engine.begin() as connection:
                 release_claims(connection, claimed)
             raise
         with engine.begin() as connection:
             confirm_published(connection, claimed)
         published += len(claimed)
+    return published
 
 
 def _message(entity: PendingEntity, run_id: str | None) -> Message:

@@ -34,6 +34,8 @@ class Dead:
     message: Message | None
     reason: str
     error: str
+    is_try: bool = True
+    """Whether its last try failed; false for one that was never tried."""
 
 
 @dataclass

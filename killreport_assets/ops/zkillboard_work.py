@@ -52,7 +52,9 @@ class ZkillboardCharacterWork:
 
     def plan(self, connection: Connection, tasks: Sequence[Task]) -> dict[str, Any]:
         fresh = recently_synced(connection, "zkillboard", [_subject(task)["subject"] for task in tasks], CACHE)
-        return {task.message.message_id: FRESH for task in tasks if _subject(task)["subject"] in fresh}
+        # Of one that was handed out before, nobody knows whether its follow-ups were published: it is listed again.
+        first_time = [task for task in tasks if task.delivery.deliveries == 0]
+        return {task.message.message_id: FRESH for task in first_time if _subject(task)["subject"] in fresh}
 
     def fetch(self, task: Task, known: Any) -> Any:
         clock, sync = time.monotonic(), Sync(datetime.now(UTC))

@@ -6,7 +6,7 @@ whatever the drain's owner is busy with, and a thousand messages are confirmed i
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Any
@@ -54,8 +54,12 @@ class AmqpConnection:
         text = str(error) or repr(error)
         self._broken = self._broken or BrokerUnavailable(f"RabbitMQ at {self.address}: {text}")
         for future in list(self._waiting):
-            if not future.done():
+            with suppress(InvalidStateError):
                 future.set_exception(self._broken)
+        with suppress(Exception):
+            if self._connection.is_open:  # a channel broke: the broker is to take back its messages now
+                self._connection.close()
+                return
         with suppress(Exception):
             self._connection.ioloop.stop()
 
@@ -64,7 +68,8 @@ class AmqpConnection:
         self._waiting.add(future)
         future.add_done_callback(self._waiting.discard)
         if self._broken:
-            future.set_exception(self._broken)
+            with suppress(InvalidStateError):  # whoever broke it may have told this future already
+                future.set_exception(self._broken)
         return future
 
     def _result(self, future: Future[Any]) -> Any:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+MOST_RUNS = 3
+"""Drain runs of one queue at once, unless `KILLREPORT_DRAIN_RUNS` says otherwise."""
+
 
 @dataclass(frozen=True)
 class WorkQueue:

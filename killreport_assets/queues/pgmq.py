@@ -162,6 +162,12 @@ def _as_jsonb(body: bytes) -> str:
     return text
 
 
+def _headers(delivery: Delivery, attempts: int, failed_at: datetime | None) -> dict[str, object]:
+    first = delivery.first_failed_at or failed_at
+    headers: dict[str, object] = {"message_id": delivery.message_id, "attempts": attempts}
+    return headers | ({"first_failed_at": first.isoformat()} if first else {})
+
+
 class PgmqDrain:
     """Takes batches until the budget is spent; what it holds stays hidden from others while it lives."""
 
@@ -210,18 +216,14 @@ class PgmqDrain:
         delay = self._broker._delays.fitting(delay)
         with self._broker._transaction() as connection:
             for delivery in deliveries:
-                headers: dict[str, object] = {
-                    "message_id": delivery.message_id,
-                    "attempts": delivery.attempts + failed,
-                    "first_failed_at": (delivery.first_failed_at or datetime.now(UTC)).isoformat(),
-                }
+                headers = _headers(delivery, delivery.attempts + failed, datetime.now(UTC) if failed else None)
                 _send(connection, delivery.tag[0], [delivery.body], [headers], delay.total_seconds())
             self._delete(connection, deliveries)
 
     def dead_letter(self, deliveries: Sequence[Delivery]) -> None:
         with self._broker._transaction() as connection:
             for delivery in deliveries:
-                headers: dict[str, object] = {"message_id": delivery.message_id, "attempts": delivery.attempts}
+                headers = _headers(delivery, delivery.attempts, None)
                 _send(connection, dead_letter_queue(delivery.queue), [delivery.body], [headers])
             self._delete(connection, deliveries)
 

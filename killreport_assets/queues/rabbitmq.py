@@ -276,8 +276,9 @@ class RabbitDrain:
         exchange = _delay_queue(self._broker._delays.fitting(delay))
         outgoing = []
         for delivery in deliveries:
-            first = delivery.first_failed_at or datetime.now(UTC)
-            headers = {"x-attempts": delivery.attempts + failed, "x-first-failed-at": first.isoformat()}
+            first = delivery.first_failed_at or (datetime.now(UTC) if failed else None)
+            headers: dict[str, object] = {"x-attempts": delivery.attempts + failed}
+            headers |= {"x-first-failed-at": first.isoformat()} if first else {}
             lane = urgent_lane(delivery.queue) if delivery.urgent else delivery.queue
             outgoing.append((exchange, lane, delivery.body, _properties(delivery.message_id, headers)))
         self._broker._publish(outgoing)

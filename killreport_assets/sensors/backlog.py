@@ -12,13 +12,12 @@ from sqlalchemy.engine import Engine
 from killreport_assets.assets.external import queue_key
 from killreport_assets.jobs import MAX_RUNTIME_SECONDS, QUEUE_TAG, drain_job_name
 from killreport_assets.queues.broker import WorkBroker
-from killreport_assets.queues.catalogue import WORK_QUEUES, WorkQueue
+from killreport_assets.queues.catalogue import MOST_RUNS, WORK_QUEUES, WorkQueue
 from killreport_assets.schedules import default_status
 from killreport_assets.settings import Settings
 from killreport_assets.store.pace import paused_until
 
 MESSAGES_PER_RUN = 2_500
-MOST_RUNS = 3
 OBSERVE_SECONDS = 60
 UNFINISHED = [status for status in dg.DagsterRunStatus if status.name not in {"SUCCESS", "FAILURE", "CANCELED"}]
 

@@ -27,6 +27,31 @@ class Affiliation:
     faction_id: int | None
 
 
+def record_first_affiliations(connection: Connection, affiliations: Sequence[Affiliation], seen_at: datetime) -> None:
+    """Note where characters belong of whom nothing is known yet.
+
+    For bodies: ESI caches them for a day, so that they may tell an affiliation that was over before the last look.
+    """
+    connection.execute(
+        sa.text(f"""
+        insert into raw.character_affiliations
+            (character_id, valid_from, corporation_id, alliance_id, faction_id, confirmed_at)
+        select seen.character_id, :at, seen.corporation_id, seen.alliance_id, seen.faction_id, :at from {_SEEN}
+        where not exists (
+            select from raw.character_affiliations known where known.character_id = seen.character_id)
+        order by seen.character_id
+        on conflict do nothing
+        """),
+        {
+            "characters": [a.character_id for a in affiliations],
+            "corporations": [a.corporation_id for a in affiliations],
+            "alliances": [a.alliance_id for a in affiliations],
+            "factions": [a.faction_id for a in affiliations],
+            "at": seen_at,
+        },
+    )
+
+
 def record_affiliations(connection: Connection, affiliations: Sequence[Affiliation], seen_at: datetime) -> int:
     """Note what was seen: confirm what is still so, close what is not any more; returns how many have changed.
 
@@ -109,6 +134,8 @@ def outdated_characters(connection: Connection, ttl: timedelta, after: int, limi
         left join raw.character_affiliations a on a.character_id = c.character_id and a.valid_to is null
         where c.gone_at is null and c.character_id > :after
             and (a.confirmed_at is null or a.confirmed_at < now() - cast(:ttl as interval))
+            and not exists (
+                select from ops.entity_pending p where p.entity_kind = 'character' and p.entity_id = c.character_id)
         order by c.character_id limit :limit
         """),
         {"ttl": ttl, "after": after, "limit": limit},

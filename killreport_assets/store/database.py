@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine, make_url
 
 from killreport_assets.errors import ServerUnreachable, UserError
+from killreport_assets.redaction import without_passwords
 from killreport_assets.settings import Origin, Settings
 from killreport_assets.store import tables
 from killreport_assets.store.embedded import EmbeddedPostgres
@@ -61,13 +62,12 @@ def libpq_url(url: URL) -> str:
 
 def make_engine(url: URL, pool_size: int = 4) -> Engine:
     """An engine whose sessions work in UTC and whose idle connections are checked before they are used."""
-    return sa.create_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=4,
-        pool_pre_ping=True,
-        connect_args={"options": "-c timezone=UTC", "connect_timeout": CONNECT_SECONDS},
-    )
+    # A server that vanishes without a word is noticed within half a minute, not within hours.
+    arguments = {
+        "options": "-c timezone=UTC", "connect_timeout": CONNECT_SECONDS, "keepalives_idle": 10,
+        "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 30_000,
+    }  # fmt: skip
+    return sa.create_engine(url, pool_size=pool_size, max_overflow=4, pool_pre_ping=True, connect_args=arguments)
 
 
 def create_missing_databases(urls: DatabaseUrls) -> None:
@@ -83,7 +83,8 @@ def create_missing_databases(urls: DatabaseUrls) -> None:
                 continue
         except sa.exc.OperationalError as unreachable:
             if "does not exist" not in str(unreachable.orig):
-                raise ServerUnreachable(f"cannot reach PostgreSQL at {url}: {_first_line(unreachable)}") from None
+                where = without_passwords(str(url))
+                raise ServerUnreachable(f"cannot reach PostgreSQL at {where}: {_first_line(unreachable)}") from None
         server = sa.create_engine(
             url.set(drivername="postgresql+psycopg", database="postgres"),
             poolclass=sa.NullPool,

@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
-from killreport_assets.store.tables import DIMENSIONS
+from killreport_assets.store.previews import row_count
+from killreport_assets.store.tables import (
+    DIMENSIONS,
+    killmail_attackers,
+    killmail_items,
+    killmails,
+    rejected_killmails,
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,22 @@ class Syncs:
     failed: int
     seconds_mean: float | None
     last_started_at: datetime
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Rows of the tables of killmails: exact while they are small, PostgreSQL's estimates when they are large."""
+
+    killmails: int
+    attackers: int
+    items: int
+    rejected: int
+
+
+def contents(engine: Engine) -> Contents:
+    """What is stored, without reading all of it."""
+    counted = (killmails, killmail_attackers, killmail_items, rejected_killmails)
+    return Contents(*(row_count(engine, table) for table in counted))
 
 
 def coverage(connection: Connection) -> list[Coverage]:

@@ -6,7 +6,7 @@ records, producers request, whoever publishes claims, the drain settles. Nothing
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import sqlalchemy as sa
@@ -55,6 +55,8 @@ class PendingEntity:
     entity_id: int
     urgent: bool
     killmail_id: int | None
+    claimed_at: datetime | None = None
+    """By whose claim: a later one is somebody else's."""
 
 
 def _record_mentions_of(kind: str) -> str:
@@ -93,8 +95,15 @@ def record_mentions(connection: Connection) -> None:
         connection.exec_driver_sql(_record_mentions_of(kind))
 
 
-def request(connection: Connection, kind: str, ids: Sequence[int], *, urgent: bool = False) -> int:
-    """Ask for work of a queue's kind that is not pending already; returns how much of it was not."""
+def request(
+    connection: Connection, kind: str, ids: Sequence[int], *, urgent: bool = False, even_dead: bool = False
+) -> int:
+    """Ask for work of a queue's kind that is not pending already; returns how much of it was not.
+
+    What is dead stays so, unless somebody asks for just these ids (`even_dead`).
+    """
+    if even_dead:
+        revive(connection, kind, ids, is_published=False)
     is_known = "false"
     if kind in DIMENSIONS:
         is_known = f"exists (select from {DIMENSIONS[kind].fullname} d where d.{kind}_id = id)"
@@ -102,7 +111,7 @@ def request(connection: Connection, kind: str, ids: Sequence[int], *, urgent: bo
         sa.text(f"""
         insert into ops.entity_pending (entity_kind, entity_id, urgent, is_known)
         select distinct :kind, id, cast(:urgent as boolean), {is_known}
-        from unnest(cast(:ids as bigint[])) as given (id) order by id
+        from unnest(cast(:ids as bigint[])) as given (id) where id > 0 order by id
         on conflict (entity_kind, entity_id) do update set {_MAKE_URGENT}
         where not ({_IS_NO_MORE_URGENT})
         """),
@@ -111,27 +120,32 @@ def request(connection: Connection, kind: str, ids: Sequence[int], *, urgent: bo
     return requested.rowcount
 
 
-def claim_pending(connection: Connection, limit: int) -> list[PendingEntity]:
-    """Take up to `limit` pending ones that nobody has claimed, urgent and oldest first; only their taker publishes."""
+def claim_pending(connection: Connection, limit: int, *, lost_too: bool = False) -> list[PendingEntity]:
+    """Take up to `limit` pending ones that nobody has claimed, urgent and oldest first; only their taker publishes.
+
+    With `lost_too` also those whose message was published so long ago that it counts as lost.
+    """
+    lost = "or published_at < now() - cast(:message_lasts as interval)" if lost_too else ""
     claimed = connection.execute(
-        sa.text("""
+        sa.text(f"""
         with free as (
             select entity_kind, entity_id from ops.entity_pending
             where dead_at is null
                 and (claimed_at is null or claimed_at < now() - cast(:claim_lasts as interval))
-                and (published_at is null or published_at < now() - cast(:message_lasts as interval))
+                and (published_at is null {lost})
             order by urgent desc, first_seen limit :limit for update skip locked
         ), taken as (
             update ops.entity_pending p set claimed_at = now() from free
             where p.entity_kind = free.entity_kind and p.entity_id = free.entity_id
-            returning p.entity_kind, p.entity_id, p.urgent
+            returning p.entity_kind, p.entity_id, p.urgent, p.claimed_at
         )
         select taken.entity_kind, taken.entity_id, taken.urgent,
                (select min(e.killmail_id) from ops.enrichments e
-                where e.entity_kind = taken.entity_kind and e.entity_id = taken.entity_id and e.enriched_at is null)
+                where e.entity_kind = taken.entity_kind and e.entity_id = taken.entity_id and e.enriched_at is null),
+               taken.claimed_at
         from taken
         """),
-        {"limit": limit, "claim_lasts": CLAIM_LASTS, "message_lasts": MESSAGE_LASTS},
+        {"limit": limit, "claim_lasts": CLAIM_LASTS, **({"message_lasts": MESSAGE_LASTS} if lost_too else {})},
     )
     return [PendingEntity(*row) for row in claimed]
 
@@ -151,14 +165,20 @@ def _update_claims(connection: Connection, entities: Sequence[PendingEntity], ch
         sa.text(f"""
         with locked as (
             select entity_kind, entity_id from ops.entity_pending
-            where (entity_kind, entity_id) in (
-                select kind, id from unnest(cast(:kinds as text[]), cast(:ids as bigint[])) as given (kind, id))
+            where (entity_kind, entity_id, claimed_at) in (
+                select kind, id, claimed_at from unnest(
+                    cast(:kinds as text[]), cast(:ids as bigint[]), cast(:claims as timestamptz[]))
+                    as given (kind, id, claimed_at))
             order by entity_kind, entity_id for update
         )
         update ops.entity_pending p set {change} from locked
         where p.entity_kind = locked.entity_kind and p.entity_id = locked.entity_id
         """),
-        {"kinds": [e.kind for e in entities], "ids": [e.entity_id for e in entities]},
+        {
+            "kinds": [e.kind for e in entities],
+            "ids": [e.entity_id for e in entities],
+            "claims": [e.claimed_at for e in entities],
+        },
     )
 
 
@@ -248,16 +268,21 @@ def settle_known(connection: Connection, kind: str, run_id: str | None) -> int:
     return len(ids)
 
 
-def revive(connection: Connection, kind: str, ids: Sequence[int]) -> None:
-    """Make dead work pending again, published at this moment: its message is replayed."""
+def revive(connection: Connection, kind: str, ids: Sequence[int], *, is_published: bool) -> None:
+    """Make dead work pending again; published at this moment when its message is replayed."""
     connection.execute(
         sa.text("""
-        insert into ops.entity_pending (entity_kind, entity_id, claimed_at, published_at)
-        select distinct :kind, id, now(), now() from unnest(cast(:ids as bigint[])) as given (id) order by id
-        on conflict (entity_kind, entity_id) do update set
-            dead_at = null, claimed_at = excluded.claimed_at, published_at = excluded.published_at
+        with dead as (
+            select entity_id from ops.entity_pending
+            where entity_kind = :kind and entity_id = any(cast(:ids as bigint[])) and dead_at is not null
+            order by entity_id for update
+        )
+        update ops.entity_pending p set
+            dead_at = null, claimed_at = case when :is_published then now() end,
+            published_at = case when :is_published then now() end
+        from dead where p.entity_kind = :kind and p.entity_id = dead.entity_id
         """),
-        {"kind": kind, "ids": list(ids)},
+        {"kind": kind, "ids": list(ids), "is_published": is_published},
     )
     connection.execute(
         sa.text("""

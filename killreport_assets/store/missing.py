@@ -74,6 +74,17 @@ def open_alliances(connection: Connection) -> list[int]:
     return list(connection.execute(sa.text(query)).scalars())
 
 
+def reopen_alliances(connection: Connection, alliance_ids: Sequence[int]) -> None:
+    """What ESI lists as an alliance is not closed, whatever an empty list of corporations had told."""
+    connection.execute(
+        sa.text("""
+        update raw.alliances set closed_at = null
+        where closed_at is not null and alliance_id = any(cast(:ids as bigint[]))
+        """),
+        {"ids": list(alliance_ids)},
+    )
+
+
 def write_alliance_corporations(connection: Connection, lists: dict[int, list[int]]) -> None:
     """Replace the lists of these alliances; one without any corporation is closed."""
     alliances = sorted(lists)

@@ -244,6 +244,8 @@ entity_pending = sa.Table(
     sa.Column("is_known", sa.Boolean, nullable=False, server_default=sa.text("false"),
               comment="its body is stored already, it is only stale"),
     sa.PrimaryKeyConstraint("entity_kind", "entity_id"),
+    sa.Index("entity_pending_free", "urgent", "first_seen",
+             postgresql_where=sa.text("published_at is null and dead_at is null")),
     schema="ops", comment="Work that a queue is still to do, by its message's kind: each is published once",
 )  # fmt: skip
 

@@ -11,10 +11,10 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.build import build_defs
 from killreport_assets.ops.publish import publish_ids
-from killreport_assets.queues.catalogue import CHARACTERS
+from killreport_assets.queues.catalogue import CHARACTERS, MOST_RUNS
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.sandbox.world import BODIES_CHARACTER, FIRST_SEQUENCE, World
-from killreport_assets.sensors.backlog import MESSAGES_PER_RUN, MOST_RUNS, build_backlog_sensors, runs_to_start
+from killreport_assets.sensors.backlog import MESSAGES_PER_RUN, build_backlog_sensors, runs_to_start
 from killreport_assets.sensors.feed import build_feed_sensor
 from killreport_assets.settings import Settings
 from killreport_assets.sources.r2z2 import R2z2Feed

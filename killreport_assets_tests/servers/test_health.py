@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.engine import Engine
 
 from killreport_assets.health import check_health
-from killreport_assets.logs import LOGGER, configure_logging, without_passwords
+from killreport_assets.logs import LOGGER, configure_logging
 from killreport_assets.metrics import build_app
 from killreport_assets.ops.names import resolve_names
 from killreport_assets.ops.publish import publish_ids, publish_pending
@@ -24,6 +24,7 @@ from killreport_assets.queues.broker import DrainBudget
 from killreport_assets.queues.catalogue import ALLIANCES, CHARACTERS, CORPORATIONS, KILLMAILS
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.queues.rabbitmq import RabbitBroker
+from killreport_assets.redaction import without_passwords
 from killreport_assets.sandbox.world import BODIES_CHARACTER
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.store.entities import move_cursor, note_head
@@ -88,7 +89,7 @@ def test_everything_is_told_three_ways(platform: Platform, settings: Settings) -
     assert [(feed.feed, feed.entries_behind) for feed in health.feeds] == [("r2z2", 10)]
     assert health.requests_today["esi"][0] > 0
     body = json.loads(json.dumps(health.as_json()))
-    assert (body["healthy"], body["summary"]["killmails"], body["killmails_last_hour"]) == (True, 20, 20)
+    assert (body["healthy"], body["contents"]["killmails"], body["killmails_last_hour"]) == (True, 20, 20)
     status, samples = _scrape(settings)
     assert status == 200
     assert samples["healthy",] == 1
@@ -201,9 +202,10 @@ def test_log_lines_are_json_when_not_on_a_terminal_one_a_batch(
 
 
 def test_passwords_are_taken_out_of_urls() -> None:
-    text = "amqp://a:b@h/v and postgresql://me:p%40ss@db:5432/x, but http://127.0.0.1:8650/esi stays"
+    text = "amqp://a:b@h/v and postgresql://me:p@ss@db:5432/x, but http://127.0.0.1:8650/esi stays"
     expected = "amqp://a:***@h/v and postgresql://me:***@db:5432/x, but http://127.0.0.1:8650/esi stays"
     assert without_passwords(text) == expected
+    assert without_passwords("postgresql://h/db?user=u&password=pw&x=1") == "postgresql://h/db?user=u&password=***&x=1"
 
 
 def test_purging_keeps_materializations_and_what_is_young(engine: Engine) -> None:

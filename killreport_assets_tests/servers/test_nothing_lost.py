@@ -7,21 +7,38 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
 
+from killreport_assets.errors import UserError
+from killreport_assets.esi.client import EsiClient
+from killreport_assets.ops.drain import run_drain
+from killreport_assets.ops.entity_work import EntityWork
 from killreport_assets.ops.publish import killmail_messages, publish_ids, publish_pending
 from killreport_assets.ops.work import DrainReport
+from killreport_assets.ops.zkillboard_work import ZkillboardCharacterWork
 from killreport_assets.queues.broker import BrokerUnavailable, DrainBudget, WorkBroker
-from killreport_assets.queues.catalogue import ALLIANCES, CHARACTERS, CORPORATIONS, ENTITY_QUEUES, KILLMAILS, TYPES
+from killreport_assets.queues.catalogue import (
+    ALLIANCES,
+    CHARACTERS,
+    CORPORATIONS,
+    ENTITY_QUEUES,
+    KILLMAILS,
+    TYPES,
+    ZKILLBOARD_CHARACTERS,
+)
 from killreport_assets.queues.envelope import decode
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.rabbitmq import RabbitBroker
-from killreport_assets.sandbox.world import World
+from killreport_assets.sandbox.world import IDS_CHARACTER, World
 from killreport_assets.settings import Settings
+from killreport_assets.sources.zkillboard import Zkillboard
 from killreport_assets.store.database import make_engine
 from killreport_assets.store.embedded import EmbeddedPostgres
 from killreport_assets.store.killmail_body import KillmailBody
@@ -294,3 +311,52 @@ def test_a_killed_writer_leaves_its_entities_to_the_next_scan(platform: Platform
     platform.execute("update ops.entity_pending set claimed_at = now() - interval '11 minutes'")
     pending = platform.scalar("select count(*) from ops.entity_pending")
     assert publish_pending(platform.engine, platform.broker) == pending
+
+
+def test_a_listing_whose_follow_ups_may_be_lost_is_done_again(platform: Platform) -> None:
+    """Killed between its commit and its publishing: the list has ids only, which nothing else would bring."""
+
+    class Killed(BaseException):
+        pass
+
+    class Dying(PgmqBroker):
+        def publish(self, queue: str, messages: object, *, urgent: bool = False) -> None:
+            raise Killed
+
+    work = ZkillboardCharacterWork(Zkillboard(platform.settings, platform.engine), platform.engine)
+    publish_ids(platform.broker, ZKILLBOARD_CHARACTERS, [IDS_CHARACTER])
+    dying = Dying(platform.engine, TIERS, timedelta(seconds=1))
+    with pytest.raises(Killed):
+        run_drain(work, dying, platform.engine, DrainBudget(idle_seconds=0.3, batch_size=1))
+    assert platform.scalar("select count(*) from ops.syncs") == 1
+    time.sleep(1.1)
+    platform.drain(work, PATIENT)
+    assert platform.broker.depth(KILLMAILS.name).ready == len(WORLD.part("zkillboard_ids"))
+
+
+def test_a_wrong_setting_gives_no_message_back(platform: Platform, settings: Settings) -> None:
+    real = settings.model_copy(update={"esi_url": "https://esi.evetech.net"})
+    publish_ids(platform.broker, CHARACTERS, PILOTS[:30])
+    work = EntityWork("character", EsiClient(real, platform.engine), 7)
+    for _ in range(12):  # more often than a message may be handed out
+        with pytest.raises(UserError, match="KILLREPORT_CONTACT"):
+            platform.drain(work)
+        platform.execute(f"update pgmq.q_{CHARACTERS.name} set vt = now()")
+    report = platform.entities("character", PATIENT)
+    assert report.outcomes == {"stored": 30}
+
+
+def test_a_database_that_refuses_to_write_is_not_asked_in_a_hurry(platform: Platform) -> None:
+    class Full(EntityWork):
+        tries: ClassVar[list[float]] = []
+
+        def store(self, *_: Any) -> list[Any]:
+            self.tries.append(time.monotonic())
+            raise sa.exc.OperationalError("insert", {}, Exception("disk full"))
+
+    publish_ids(platform.broker, CHARACTERS, PILOTS[:3])
+    with pytest.raises(sa.exc.OperationalError, match="disk full"):
+        platform.drain(Full("character", platform.esi, 7), PATIENT, reconnect_seconds=0.5)
+    waits = [later - earlier for earlier, later in pairwise(Full.tries)]
+    assert len(Full.tries) <= 6
+    assert all(wait > 0.4 for wait in waits)

@@ -298,3 +298,73 @@ def test_lists_that_die_are_asked_for_by_the_next_schedule(platform: Platform, s
     sandbox.faults()
     assert platform.produce("alliance_corporations").published == 1
     assert platform.broker.depth(ALLIANCE_CORPORATIONS.name).ready == 1
+
+
+def test_ids_that_are_none_are_never_asked_for(platform: Platform) -> None:
+    assert platform.produce("characters", ids=[0, -5, BODIES_CHARACTER]).requested == 1
+    assert platform.message_ids(CHARACTERS) == [f"character:{BODIES_CHARACTER}"]
+
+
+def test_a_claim_that_is_not_ours_any_more_is_not_confirmed(platform: Platform) -> None:
+    platform.produce("characters", ids=[])  # nothing is pending
+    with platform.engine.begin() as connection:
+        lineage.request(connection, "character", [BODIES_CHARACTER])
+        mine = lineage.claim_pending(connection, 10)
+    platform.produce("characters", ids=[BODIES_CHARACTER], urgent=True)  # meanwhile it became urgent, and is published
+    urgent = platform.message_ids(CHARACTERS, "__urgent")
+    platform.execute("update ops.entity_pending set published_at = null, claimed_at = null")
+    with platform.engine.begin() as connection:
+        lineage.confirm_published(connection, mine)
+        lineage.release_claims(connection, mine)
+    assert urgent == [f"character:{BODIES_CHARACTER}"]
+    assert platform.scalar("select count(*) from ops.entity_pending where published_at is null") == 1
+
+
+def test_asking_for_an_id_revives_it_and_a_schedule_does_not(platform: Platform) -> None:
+    with platform.engine.begin() as connection:
+        lineage.request(connection, "character", [BODIES_CHARACTER])
+    platform.execute("update ops.entity_pending set dead_at = now(), claimed_at = now(), published_at = now()")
+    assert platform.produce("characters").published == 0
+    assert platform.produce("characters", ids=[BODIES_CHARACTER]).published == 1
+
+
+def test_an_alliance_that_esi_lists_is_open(platform: Platform) -> None:
+    alliance = min(WORLD.alliances)
+    platform.execute(
+        "insert into raw.alliances (alliance_id, source, closed_at) "
+        f"values ({alliance}, 'esi', now()), (1, 'esi', now())"
+    )
+    platform.produce("alliances")
+    assert platform.rows("select alliance_id from raw.alliances where closed_at is null") == [(alliance,)]
+
+
+def test_many_ids_that_esi_cannot_name_do_not_keep_the_others_from_being_named(platform: Platform) -> None:
+    good = sorted(WORLD.affiliations)[100:2600]
+    bad = [2_100_000_001 + 7 * number for number in range(40)]
+    with platform.engine.begin() as connection:
+        lineage.request(connection, "character", [*good, *bad])
+    named = [resolve_names(platform.engine, platform.esi).named for _ in range(2)]
+    assert named[0] > 0
+    assert named[1] > 0 or sum(named) == len(good)  # each look learns something
+
+
+def test_a_deleted_character_is_found_out_by_its_affiliation(platform: Platform) -> None:
+    platform.execute("insert into raw.characters (character_id, name, source) values (90000001, 'deleted', 'esi')")
+    assert refresh_affiliations(platform.engine, platform.esi, timedelta(hours=24)).refused == 1
+    assert refresh_affiliations(platform.engine, platform.esi, timedelta(hours=24)).refused == 0  # it is pending
+    publish_pending(platform.engine, platform.broker)
+    assert platform.entities("character").outcomes == {"gone": 1}
+    assert refresh_affiliations(platform.engine, platform.esi, timedelta(hours=24)).refused == 0
+
+
+def test_an_old_body_changes_no_newer_affiliation(platform: Platform, sandbox: Sandbox) -> None:
+    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
+    platform.entities("character")
+    sandbox.move(BODIES_CHARACTER, 98_000_077, None)
+    refresh_affiliations(platform.engine, platform.esi, timedelta(0))
+    sandbox.reset()  # ESI's cache of bodies may still tell what was
+    platform.execute("update raw.characters set fetched_at = now() - interval '9 days', etag = null")
+    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
+    assert platform.entities("character").outcomes == {"stored": 1}
+    assert platform.scalar("select count(*) from raw.character_affiliations") == 2
+    assert platform.scalar("select corporation_id from raw.character_affiliations where valid_to is null") == 98_000_077

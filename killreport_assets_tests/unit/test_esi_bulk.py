@@ -40,9 +40,20 @@ def test_a_service_that_fails_is_not_asked_in_halves() -> None:
         calls.append(batch)
         raise Unavailable("503")
 
-    with pytest.raises(Unavailable):
-        ask_in_bulk(ask, range(10))
+    answer = ask_in_bulk(ask, range(1, 2_001))
     assert len(calls) == 1
+    assert (sorted(answer.left), answer.stopped_by) == (list(range(1, 2_001)), "503")
+
+
+def test_what_was_learnt_before_a_failure_is_kept() -> None:
+    def ask(batch: Sequence[int]) -> list[int]:
+        if 7 in batch:
+            raise Throttled("the error limit", datetime.now(UTC))
+        return list(batch)
+
+    answer = ask_in_bulk(ask, range(1, 2_001))
+    assert sorted(answer.elements) == list(range(1_001, 2_001))
+    assert sorted(answer.left) == list(range(1, 1_001))
 
 
 class Service:

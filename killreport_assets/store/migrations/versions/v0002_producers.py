@@ -215,6 +215,13 @@ def upgrade() -> None:
         ),
         schema="raw",
     )
+    op.create_index(
+        "entity_pending_free",
+        "entity_pending",
+        ["urgent", "first_seen"],
+        schema="ops",
+        postgresql_where=sa.text("published_at is null and dead_at is null"),
+    )
     # What was known before this version is dated by the first killmail that had it fetched; the rest was there before.
     for kind, table in (
         ("alliance", "alliances"),
