@@ -1,8 +1,10 @@
 """Where the dbt project is, what it must know of the settings, and its manifest. Imports no dagster."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from sqlalchemy.engine import URL
@@ -34,13 +36,26 @@ def ensure_manifest() -> Path:
     """
     if not DBT.exists():
         raise UserError("dbt is not installed: pip install 'killreport-assets[dbt]'")
-    if MANIFEST.exists() and MANIFEST.stat().st_mtime > max(file.stat().st_mtime for file in _sources()):
-        return MANIFEST
-    arguments = [str(DBT), "--quiet", "parse", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    parsed = subprocess.run(arguments, capture_output=True, text=True, check=False, env=os.environ)
-    if parsed.returncode:
-        raise UserError(f"the dbt project does not parse:\n{parsed.stdout}{parsed.stderr}")
+    MANIFEST.parent.mkdir(exist_ok=True)
+    with (MANIFEST.parent / "manifest.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes that start at once, one parses
+        if not _is_current():
+            _parse()
     return MANIFEST
+
+
+def _is_current() -> bool:
+    return MANIFEST.exists() and MANIFEST.stat().st_mtime > max(file.stat().st_mtime for file in _sources())
+
+
+def _parse() -> None:
+    with tempfile.TemporaryDirectory(dir=MANIFEST.parent, prefix="parse-") as target:
+        arguments = [str(DBT), "--quiet", "parse", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+        arguments += ["--target-path", target]
+        parsed = subprocess.run(arguments, capture_output=True, text=True, check=False, env=os.environ)
+        if parsed.returncode:
+            raise UserError(f"the dbt project does not parse:\n{parsed.stdout}{parsed.stderr}")
+        (Path(target) / MANIFEST.name).replace(MANIFEST)  # whoever reads it meanwhile reads all of it
 
 
 def _sources() -> list[Path]:

@@ -1,7 +1,12 @@
 """The dbt code location, and the project's own rules over dbt's manifest."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -9,7 +14,7 @@ import pytest
 
 from killreport_assets.sandbox.app import service_urls
 from killreport_assets.settings import load_settings
-from killreport_assets.transforms.project import ensure_manifest
+from killreport_assets.transforms.project import PROJECT, ensure_manifest
 
 SANDBOX = {name.removeprefix("KILLREPORT_").lower(): url for name, url in service_urls(1).items()}
 LAYERS = {"staging": "stg_", "intermediate": "int_", "marts": ("dim_", "fct_", "mart_")}
@@ -68,3 +73,14 @@ def test_the_location_loads_with_its_tests_as_checks() -> None:
     staging = graph.get(dg.AssetKey(["staging", "stg_killmails"]))
     assert staging.parent_keys == {dg.AssetKey(["raw", "killmails"])}
     assert graph.get(dg.AssetKey(["staging", "stg_enrichments"])).parent_keys == {dg.AssetKey(["ops", "enrichments"])}
+
+
+def test_processes_that_start_at_once_on_a_fresh_clone_read_a_whole_manifest(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    shutil.copytree(PROJECT, clone / "dbt_transforms", ignore=shutil.ignore_patterns("target", "logs"))
+    shutil.copytree(PROJECT.parent / "killreport_assets", clone / "killreport_assets")
+    read = "import json; from killreport_assets.transforms.project import *; json.loads(ensure_manifest().read_text())"
+    environment = os.environ | {"PYTHONPATH": str(clone)}
+    processes = [subprocess.Popen([sys.executable, "-c", read], cwd=clone, env=environment) for _ in range(3)]
+    assert [process.wait(120) for process in processes] == [0, 0, 0]
+    assert [file.name for file in (clone / "dbt_transforms" / "target").glob("*.json")] == ["manifest.json"]

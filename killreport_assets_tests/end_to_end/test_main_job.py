@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 
+from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets_tests.end_to_end.conftest import Home
 from killreport_assets_tests.support import genuine
 
@@ -90,7 +91,7 @@ def test_everybody_that_a_killmail_mentions_is_filled_in(embedded_run: Run) -> N
 def test_all_queues_are_empty(embedded_run: Run) -> None:
     home = embedded_run[0]
     queues = [row["queue_name"] for row in home.sql("select queue_name from pgmq.meta")]
-    assert len(queues) == 18
+    assert len(queues) == 3 * len(WORK_QUEUES)
     in_all = " + ".join(f"(select count(*) from pgmq.q_{queue})" for queue in queues)
     assert _count(home, f"select {in_all} as n") == 0
     assert _count(home, "select count(*) as n from ops.dead_letters") == 0

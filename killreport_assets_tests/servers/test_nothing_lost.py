@@ -355,8 +355,10 @@ def test_a_database_that_refuses_to_write_is_not_asked_in_a_hurry(platform: Plat
             raise sa.exc.OperationalError("insert", {}, Exception("disk full"))
 
     publish_ids(platform.broker, CHARACTERS, PILOTS[:3])
+    broker = PgmqBroker(platform.engine, TIERS, timedelta(seconds=1))
+    budget = DrainBudget(idle_seconds=5)
     with pytest.raises(sa.exc.OperationalError, match="disk full"):
-        platform.drain(Full("character", platform.esi, 7), PATIENT, reconnect_seconds=0.5)
+        run_drain(Full("character", platform.esi, 7), broker, platform.engine, budget, reconnect_seconds=0.5)
     waits = [later - earlier for earlier, later in pairwise(Full.tries)]
     assert len(Full.tries) <= 6
     assert all(wait > 0.4 for wait in waits)
