@@ -58,7 +58,7 @@ def _contents(found: Health) -> Table | None:
     ):  # fmt: skip
         table.add_row(name, _number(count))
     for sync in found.syncs:
-        table.add_row(f"{sync.source} listings of the last hour", f"{sync.count:,} ({sync.failed:,} dead)")
+        table.add_row(f"{sync.source} listings of the last hour", f"{sync.count:,} ({sync.failed:,} failed)")
     return table
 
 

@@ -11,15 +11,16 @@ from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
 
-from killreport_assets.esi.errors import Gone
+from killreport_assets.esi.errors import Gone, ServiceError
 from killreport_assets.ops.publish import killmail_messages
 from killreport_assets.ops.work import FRESH, DrainReport, FollowUp, Task
 from killreport_assets.queues.catalogue import KILLMAILS, ZKILLBOARD_CHARACTERS, WorkQueue
 from killreport_assets.sources.zkillboard import Page, Zkillboard
 from killreport_assets.store import tables
-from killreport_assets.store.entities import known_killmails, recently_synced, write_zkillboard_values
+from killreport_assets.store.entities import known_killmails, write_zkillboard_values
 from killreport_assets.store.killmails import WriteReport, write_killmails
 from killreport_assets.store.lineage import end_pending
+from killreport_assets.store.syncs import COMPLETE, CUT_SHORT, recently_synced
 
 CACHE = timedelta(hours=1)
 """zKillboard's lists are cached that long: asking sooner tells nothing new."""
@@ -58,8 +59,15 @@ class ZkillboardCharacterWork:
 
     def fetch(self, task: Task, known: Any) -> Any:
         clock, sync = time.monotonic(), Sync(datetime.now(UTC))
-        for page in self._zkillboard.character_pages(task.message.id):
-            self._write_page(page, sync)
+        try:
+            for page in self._zkillboard.character_pages(task.message.id):
+                self._write_page(page, sync)
+        except ServiceError as error:
+            sync.seconds = time.monotonic() - clock
+            with self._engine.begin() as connection:
+                failed = self._row(task, sync, None) | {"outcome": type(error).__name__.lower()}
+                connection.execute(tables.syncs.insert().values(failed))
+            raise
         sync.seconds = time.monotonic() - clock
         return sync
 
@@ -103,7 +111,7 @@ class ZkillboardCharacterWork:
             "started_at": sync.started_at, "seconds": sync.seconds, "run_id": run_id, "listed": sync.listed,
             "stored": len(sync.written.stored), "queued": len(sync.unknown),
             "skipped": len(sync.written.already_there) + sync.known,
-            "outcome": "complete" if complete else "more than the pages allowed",
+            "outcome": COMPLETE if complete else CUT_SHORT,
         }  # fmt: skip
 
     def _count(self, task: Task, sync: Sync, report: DrainReport) -> None:

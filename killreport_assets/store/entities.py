@@ -81,19 +81,6 @@ def known_killmails(connection: Connection, killmail_ids: Sequence[int]) -> set[
     return set(connection.execute(sa.select(column).where(tables.among(column, killmail_ids))).scalars())
 
 
-def recently_synced(connection: Connection, source: str, subjects: Sequence[str], within: timedelta) -> set[str]:
-    """Which of the subjects were listed completely within this time."""
-    rows = connection.execute(
-        sa.text("""
-        select distinct subject from ops.syncs
-        where source = :source and subject = any(:subjects) and outcome <> 'dead'
-            and started_at > now() - cast(:within as interval)
-        """),
-        {"source": source, "subjects": list(subjects), "within": within},
-    )
-    return set(rows.scalars())
-
-
 def fresh_after(now: datetime, ttl_days: int) -> datetime:
     """An entity last current before this is stale."""
     return now - timedelta(days=ttl_days)

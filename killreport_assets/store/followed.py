@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from killreport_assets.store.ids import is_fetchable
+from killreport_assets.store.syncs import SUCCESSES
 
 FOLLOWABLE = ("character", "corporation", "alliance")
 
@@ -82,9 +83,9 @@ def characters_to_list(connection: Connection, not_since: timedelta) -> list[int
         select distinct m.character_id from ({_MEMBERS}) m
         where {is_fetchable("character", "m.character_id")} and not exists (
             select from ops.syncs s where s.source = 'zkillboard' and s.subject = 'character:' || m.character_id
-            and s.outcome <> 'dead' and s.started_at > now() - cast(:not_since as interval))
+            and s.outcome = any(:successes) and s.started_at > now() - cast(:not_since as interval))
         order by 1
         """),
-        {"not_since": not_since},
+        {"not_since": not_since, "successes": list(SUCCESSES)},
     )
     return list(rows.scalars())

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.store.previews import row_count
+from killreport_assets.store.syncs import SUCCESSES
 from killreport_assets.store.tables import (
     DIMENSIONS,
     killmail_attackers,
@@ -103,9 +104,12 @@ def recent_syncs(connection: Connection) -> list[Syncs]:
     """Listings that began within the last hour."""
     rows = connection.execute(
         sa.text("""
-        select source, count(*), count(*) filter (where outcome = 'dead'), avg(seconds)::float8, max(started_at)
-        from ops.syncs where started_at > now() - interval '1 hour' group by source order by source
-        """)
+        select source, count(*), count(*) filter (where outcome <> all(:successes)), avg(seconds)::float8,
+               max(started_at)
+        from ops.syncs where started_at > now() - interval '1 hour' and outcome <> 'dead'
+        group by source order by source
+        """),
+        {"successes": list(SUCCESSES)},
     )
     return [Syncs(*row) for row in rows]
 

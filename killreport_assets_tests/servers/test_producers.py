@@ -373,3 +373,13 @@ def test_an_old_body_changes_no_newer_affiliation(platform: Platform, sandbox: S
     assert platform.entities("character").outcomes == {"stored": 1}
     assert platform.scalar("select count(*) from raw.character_affiliations") == 2
     assert platform.scalar("select corporation_id from raw.character_affiliations where valid_to is null") == 98_000_077
+
+
+def test_a_listing_that_fails_is_a_row_too_and_is_tried_again(platform: Platform, sandbox: Sandbox) -> None:
+    work = ZkillboardCharacterWork(Zkillboard(platform.settings, platform.engine), platform.engine)
+    sandbox.faults({"path": "/zkillboard", "kinds": ["503"], "times": 1})
+    publish_ids(platform.broker, ZKILLBOARD_CHARACTERS, [BODIES_CHARACTER])
+    assert platform.drain(work, PATIENT).outcomes == {"retried": 1, "stored": 1}
+    rows = platform.rows("select subject, outcome, seconds is not null from ops.syncs order by sync_id")
+    subject = f"character:{BODIES_CHARACTER}"
+    assert rows == [(subject, "unavailable", True), (subject, "complete", True)]

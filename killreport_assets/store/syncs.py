@@ -1,0 +1,24 @@
+"""Looks at somebody's killmail list: `ops.syncs`, one row each, whatever came of it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+COMPLETE, CUT_SHORT = "complete", "more than the pages allowed"
+"""Outcomes of a list that was read; others are what it failed with, and dead when nothing more is tried."""
+SUCCESSES = (COMPLETE, CUT_SHORT)
+
+
+def recently_synced(connection: Connection, source: str, subjects: Sequence[str], within: timedelta) -> set[str]:
+    """Which of the subjects were listed successfully within this time."""
+    rows = connection.execute(
+        sa.text("""
+        select distinct subject from ops.syncs
+        where source = :source and subject = any(:subjects) and outcome = any(:successes)
+            and started_at > now() - cast(:within as interval)
+        """),
+        {"source": source, "subjects": list(subjects), "within": within, "successes": list(SUCCESSES)},
+    )
+    return set(rows.scalars())
