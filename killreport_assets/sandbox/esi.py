@@ -17,12 +17,11 @@ from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.limits import Bucket, ErrorLimit
 from killreport_assets.sandbox.serving import Handler, Serving, json_response
 from killreport_assets.sandbox.world import Record, World
-from killreport_assets.store.ids import is_npc_character
+from killreport_assets.store.ids import is_npc_character, is_npc_corporation
 
 CACHE_SECONDS = 3_600
 TYPES_PER_PAGE = 1_000
 STARTED = datetime.now(UTC).replace(microsecond=0)
-FIRST_NPC_CORPORATION, LAST_NPC_CORPORATION = 1_000_000, 1_999_999
 RACES = (1, 2, 4, 8)
 
 
@@ -54,7 +53,7 @@ class SandboxEsi:
             "/alliances": lambda _: json_response(sorted(self._world.alliances)),
             "/alliances/{id:int}/corporations": self._corporations_of,
             "/corporations/npccorps": lambda _: json_response(
-                sorted(id_ for id_ in self._world.alliance_of if id_ <= LAST_NPC_CORPORATION)
+                sorted(filter(is_npc_corporation, self._world.alliance_of))
             ),
             "/universe/types": self._type_page,
         }
@@ -160,7 +159,7 @@ class SandboxEsi:
         }  # fmt: skip
 
     def _corporation(self, id_: int) -> Record | None:
-        is_npc = FIRST_NPC_CORPORATION <= id_ <= LAST_NPC_CORPORATION
+        is_npc = is_npc_corporation(id_)
         if id_ not in self._world.alliance_of and not made.is_made_corporation(id_):
             return None
         alliance_id = made.alliance_of(id_) if made.is_made_corporation(id_) else self._world.alliance_of[id_]

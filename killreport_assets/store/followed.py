@@ -9,8 +9,6 @@ from sqlalchemy.engine import Connection
 from killreport_assets.store.ids import is_fetchable
 from killreport_assets.store.syncs import SUCCESSES
 
-FOLLOWABLE = ("character", "corporation", "alliance")
-
 
 @dataclass(frozen=True)
 class Followed:
