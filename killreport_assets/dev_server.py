@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from killreport_assets.settings import load_settings
 from killreport_assets.store.database import open_database
 
 GRPC_SECONDS = "120"
-STOP_SECONDS = 60
+STOP_SECONDS = 20
 
 
 def serve(out: Console, *, live: bool, release_every: float) -> None:
@@ -45,16 +46,33 @@ def serve(out: Console, *, live: bool, release_every: float) -> None:
         command = [str(dagster), "dev", "-w", str(WORKSPACE), "-h", "127.0.0.1", "-p", str(settings.webserver_port)]
         command += ["--log-level", "warning"]
         signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have us ignore it, in the background
         server = subprocess.Popen(command, start_new_session=True, preexec_fn=_heed_interrupts)
         try:
             code = server.wait()
         except KeyboardInterrupt:
             out.print("ending Dagster's processes …")
             server.send_signal(signal.SIGINT)
-            server.wait(STOP_SECONDS)
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(STOP_SECONDS)
             return
+        finally:
+            _end_group(server.pid)
         if code:
             raise UserError(f"Dagster ended with {code}; is port {settings.webserver_port} taken?")
+
+
+def _end_group(group: int) -> None:
+    """Let nothing of Dagster's outlive it: a code server that waits for a run that was lost waits for ever."""
+    for ending, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 1.0)):
+        deadline = time.monotonic() + seconds
+        try:
+            os.killpg(group, ending)
+            while time.monotonic() < deadline:
+                os.killpg(group, 0)
+                time.sleep(0.1)
+        except ProcessLookupError:
+            return
 
 
 def _interrupt(*_: object) -> None:

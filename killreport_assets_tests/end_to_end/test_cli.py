@@ -1,18 +1,25 @@
 """The commands: help, errors that say what to do, the embedded server, SQL that can only read."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import psycopg
 import pytest
+import requests
 
 from killreport_assets.sandbox.app import SandboxProcess
-from killreport_assets_tests.end_to_end.conftest import Home
+from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
 from killreport_assets_tests.support.rabbitmq import free_port
 
-COMMANDS = ("run", "dev", "up", "down", "status", "migrate", "database-url", "sql", "sandbox", "settings")
+COMMANDS = (
+    "run", "dev", "up", "down", "status", "migrate", "database-url", "sql", "sandbox", "settings", "queue", "follow",
+    "unfollow", "dead-letters", "trace", "metrics",
+)  # fmt: skip
 
 
 def test_help_names_every_command(home: Home) -> None:
@@ -232,3 +239,23 @@ def test_dead_letters_are_listed_shown_replayed_and_dropped(home: Home) -> None:
     assert "no dead letters" in home.run("dead-letters", "list").stdout
     assert "(replayed)" in home.run("dead-letters", "list", "--all").stdout
     assert home.run("status").returncode == 0
+
+
+def test_the_ui_starts_and_nothing_of_it_is_left_when_it_is_ended(home: Home) -> None:
+    ports = {"KILLREPORT_SANDBOX_PORT": str(free_port()), "KILLREPORT_WEBSERVER_PORT": str(free_port())}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("KILLREPORT_", "DAGSTER_"))}
+    environment = clean | ports | {"KILLREPORT_HOME": str(home.path)}
+    server = subprocess.Popen([COMMAND, "dev"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{ports['KILLREPORT_WEBSERVER_PORT']}/server_info"
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            assert "dagster_version" in requests.get(url, timeout=5).json()
+            break
+        except requests.RequestException:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+    server.send_signal(signal.SIGINT)
+    assert server.wait(60) == 0
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line for line in processes if str(home.path) in line and "postgres" not in line] == []
