@@ -56,7 +56,12 @@ class PgmqBroker:
             return
         headers = [{"message_id": message.message_id, "attempts": 0} for message in messages]
         with self._transaction() as connection:
-            _send(connection, urgent_lane(queue) if urgent else queue, [m.encode() for m in messages], headers)
+            _send(
+                connection,
+                urgent_lane(queue) if urgent else queue,
+                [message.encode().decode() for message in messages],
+                headers,
+            )
 
     @contextmanager
     def drain(self, queue: str, budget: DrainBudget) -> Iterator[Drain]:
@@ -134,7 +139,7 @@ def _install_script() -> str:
 def _send(
     connection: sa.Connection,
     queue: str,
-    bodies: Sequence[bytes],
+    bodies: Sequence[str],
     headers: Sequence[dict[str, object]],
     delay: float = 0.0,
 ) -> None:
@@ -145,7 +150,7 @@ def _send(
         ),
         {
             "queue": _table(queue),
-            "bodies": [_as_jsonb(body) for body in bodies],
+            "bodies": list(bodies),
             "headers": [json.dumps(h) for h in headers],
             "delay": delay,
         },
@@ -217,14 +222,14 @@ class PgmqDrain:
         with self._broker._transaction() as connection:
             for delivery in deliveries:
                 headers = _headers(delivery, delivery.attempts + failed, datetime.now(UTC) if failed else None)
-                _send(connection, delivery.tag[0], [delivery.body], [headers], delay.total_seconds())
+                _send(connection, delivery.tag[0], [_as_jsonb(delivery.body)], [headers], delay.total_seconds())
             self._delete(connection, deliveries)
 
     def dead_letter(self, deliveries: Sequence[Delivery]) -> None:
         with self._broker._transaction() as connection:
             for delivery in deliveries:
                 headers = _headers(delivery, delivery.attempts, None)
-                _send(connection, dead_letter_queue(delivery.queue), [delivery.body], [headers])
+                _send(connection, dead_letter_queue(delivery.queue), [_as_jsonb(delivery.body)], [headers])
             self._delete(connection, deliveries)
 
     def _delete(self, connection: sa.Connection, deliveries: Sequence[Delivery]) -> None:
