@@ -1,6 +1,7 @@
 """The commands about work: queue it, follow somebody, look at what died, trace one record. Part of `killreport`."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from killreport_assets.queues.broker import WorkBroker
     from killreport_assets.store.trace import Cause
 
+PIPE_COLUMNS = 200
+"""Where there is no terminal whose width would count."""
 app = typer.Typer()
 dead_letters = typer.Typer(no_args_is_help=True, help="Messages that nothing more is tried with.")
 app.add_typer(dead_letters, name="dead-letters")
-out = Console(soft_wrap=True)
+out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 SCAN = "scan_killmail_entities"
 
 
@@ -265,8 +268,10 @@ def trace(
 
 
 def _causes(causes: "list[Cause]") -> Table:
-    table = Table("entity", "name", "killmail", "roles", "outcome", "requested", "done", "attempts", "queue",
-                  "published by", "fetched by", box=None, header_style="bold")  # fmt: skip
+    table = Table(box=None, header_style="bold")
+    for header in ("entity", "name", "killmail", "roles", "outcome", "requested", "done", "attempts", "queue",
+                   "published by", "fetched by"):  # fmt: skip
+        table.add_column(header, overflow="fold")
     for cause in causes:
         table.add_row(
             f"{cause.kind} {cause.entity_id}", escape(cause.name or "?"), str(cause.killmail_id),
