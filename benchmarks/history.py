@@ -16,8 +16,9 @@ from killreport_assets.sandbox.made import MadeKillmails
 from killreport_assets.sandbox.world import World
 from killreport_assets.store.killmail_body import Killmail, KillmailBody
 from killreport_assets.store.killmails import write_killmails
-from killreport_assets.store.mentions import _PLACES, neither_known_nor_pending
+from killreport_assets.store.mentions import neither_known_nor_pending
 from killreport_assets.store.partitions import ensure_months
+from killreport_assets.store.places import PLACES
 from killreport_assets.store.tables import DIMENSIONS, KILLMAIL_TABLES
 from killreport_assets_tests.support.databases import Databases
 
@@ -76,8 +77,8 @@ def _load(engine: Engine) -> None:
                 f"insert into {table.fullname} (killmail_id, {names}) select killmail_id + n * 1000000, {names} "
                 f"from {table.fullname}, generate_series(1, {COPIES - 1}) n"
             )
-    for kind, places in _PLACES.items():
-        ids = " union ".join(f"select distinct {column} as id from {table}" for table, column, _ in places)
+    for kind, places in PLACES.items():
+        ids = " union ".join(f"select distinct {place.column} as id from {place.table.fullname}" for place in places)
         with engine.begin() as connection:
             connection.exec_driver_sql(
                 f"insert into {DIMENSIONS[kind].fullname} ({kind}_id, source, known_since) "

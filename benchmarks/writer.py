@@ -12,6 +12,7 @@ from killreport_assets.store import killmails, tables
 from killreport_assets.store.killmail_body import Killmail, KillmailBody, check
 from killreport_assets.store.killmails import write_killmails
 from killreport_assets.store.partitions import ensure_months
+from killreport_assets.store.places import PLACES, STAGED
 
 COPIES = 24
 BATCH = 1_000
@@ -61,16 +62,11 @@ def _fill_dimensions(engine: Engine, checked: list[Killmail]) -> None:
         killmails._stage(connection, checked[: len(checked) // COPIES], "everef")
         for kind, table in tables.DIMENSIONS.items():
             key = next(iter(table.primary_key)).name
-            columns = {
-                "type": ["new_killmails.victim_ship_type_id", "new_attackers.ship_type_id",
-                         "new_attackers.weapon_type_id", "new_items.item_type_id"],
-            }.get(kind, [f"new_killmails.victim_{kind}_id", f"new_attackers.{kind}_id"])  # fmt: skip
-            for column in columns:
-                source = column.split(".")[0]
+            for place in PLACES[kind]:
                 connection.exec_driver_sql(
                     f"insert into {table.fullname} ({key}, source) "
-                    f"select distinct {column}, 'esi' from pg_temp.{source} where {column} is not null "
-                    "on conflict do nothing"
+                    f"select distinct {place.column}, 'esi' from pg_temp.{place.staged} "
+                    f"where {place.column} is not null on conflict do nothing"
                 )
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("analyze")
@@ -97,7 +93,7 @@ def copy_killmails(engine: Engine, batch: list[Killmail]) -> None:
         cursor = connection.connection.cursor()
         for name, make in rows:
             columns = ", ".join(column.name for column in killmails._columns(name))
-            target = killmails.STAGED[name].fullname
+            target = STAGED[name].fullname
             with cursor.copy(f"copy {target} ({columns}) from stdin (format binary)") as copy:
                 copy.set_types([killmails.TYPE_NAMES[type(c.type)] for c in killmails._columns(name)])
                 for row in make(batch):

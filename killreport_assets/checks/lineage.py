@@ -5,7 +5,8 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.asset_metadata import asset_key
 from killreport_assets.store import tables
-from killreport_assets.store.mentions import PLAYER_KINDS, Forgotten, neither_known_nor_pending, without_lineage
+from killreport_assets.store.mentions import Forgotten, neither_known_nor_pending, without_lineage
+from killreport_assets.store.places import PLAYER_KINDS
 
 
 def _result(forgotten: dict[str, Forgotten]) -> dg.AssetCheckResult:

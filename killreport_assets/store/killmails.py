@@ -18,14 +18,10 @@ from sqlalchemy.engine import Connection, Engine
 from killreport_assets.store import lineage, tables
 from killreport_assets.store.killmail_body import ContainedItem, InvalidKillmail, Item, Killmail, KillmailBody, check
 from killreport_assets.store.partitions import ensure_months
+from killreport_assets.store.places import STAGED
 from killreport_assets.store.text import storable
 
 Source = Literal["r2z2", "zkillboard", "everef", "esi"]
-STAGED = {
-    "new_killmails": tables.killmails,
-    "new_attackers": tables.killmail_attackers,
-    "new_items": tables.killmail_items,
-}
 FILLED_BY_DEFAULT = {"stored_at"}
 TYPE_NAMES = {sa.BigInteger: "int8", sa.Integer: "int4", sa.Double: "float8", sa.Text: "text", sa.Boolean: "bool",
               sa.DateTime: "timestamptz"}  # fmt: skip

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from killreport_assets.store.ids import is_fetchable
+from killreport_assets.store.places import PLACES
 from killreport_assets.store.tables import DIMENSIONS
 
 Outcome = Literal["stored", "gone", "dead"]
@@ -29,22 +30,6 @@ _MAKE_URGENT = f"""
     published_at = case when {_IS_NO_MORE_URGENT} then entity_pending.published_at end
 """
 """What becomes urgent while its message waits in the normal lane is published again, in the urgent one."""
-
-_MENTIONS = {
-    kind: [
-        ("new_killmails", f"victim_{kind}_id", "victim", ""),
-        ("new_attackers", f"{kind}_id", "attacker", ""),
-        ("new_attackers", f"{kind}_id", "final_blow", "final_blow"),
-    ]
-    for kind in ("alliance", "corporation", "character")
-} | {
-    "type": [
-        ("new_killmails", "victim_ship_type_id", "ship", ""),
-        ("new_attackers", "ship_type_id", "ship", ""),
-        ("new_attackers", "weapon_type_id", "weapon", ""),
-        ("new_items", "item_type_id", "item", ""),
-    ],
-}
 
 
 @dataclass(frozen=True)
@@ -63,14 +48,14 @@ def _record_mentions_of(kind: str) -> str:
     dimension = DIMENSIONS[kind]
     key = next(iter(dimension.primary_key)).name
     branches = " union all ".join(
-        f"select killmail_id, {column} as id, '{role}' as role from pg_temp.{table} m "
+        f"select killmail_id, {place.column} as id, unnest({place.roles}) as role from pg_temp.{place.staged} m "
         "where killmail_id in (select killmail_id from pg_temp.new_killmails) "
-        + (f"and {condition} " if condition else "")
-        + f"and {column} is not null and {is_fetchable(kind, column)} "
+        f"and {place.column} is not null and {is_fetchable(kind, place.column)} "
         # What became known after this transaction began counts as unknown: so that afterwards anybody can tell, by
         # stored_at and known_since alone, whether there has to be a row.
-        f"and not exists (select from {dimension.fullname} d where d.{key} = m.{column} and d.known_since <= now())"
-        for table, column, role, condition in _MENTIONS[kind]
+        f"and not exists (select from {dimension.fullname} d "
+        f"where d.{key} = m.{place.column} and d.known_since <= now())"
+        for place in PLACES[kind]
     )
     return f"""
         with caused as (

@@ -10,24 +10,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from killreport_assets.store.ids import is_fetchable
+from killreport_assets.store.places import PLACES
 from killreport_assets.store.tables import DIMENSIONS
 
 SAMPLE = 20
-PLAYER_KINDS = ("alliance", "corporation", "character")
-_PLACES = {
-    kind: (
-        ("raw.killmails", f"victim_{kind}_id", "'victim'"),
-        ("raw.killmail_attackers", f"{kind}_id", "case when final_blow then 'final_blow' else 'attacker' end"),
-    )
-    for kind in PLAYER_KINDS
-} | {
-    "type": (
-        ("raw.killmails", "victim_ship_type_id", "'ship'"),
-        ("raw.killmail_attackers", "ship_type_id", "'ship'"),
-        ("raw.killmail_attackers", "weapon_type_id", "'weapon'"),
-        ("raw.killmail_items", "item_type_id", "'item'"),
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +37,7 @@ class Mention:
 
 def neither_known_nor_pending(connection: Connection, kind: str) -> Forgotten:
     """Entities that killmails mention, that the dimension lacks, and that nothing will fetch: there must be none."""
-    ids = " union ".join(f"select distinct {column} as id from {table}" for table, column, _ in _PLACES[kind])
+    ids = " union ".join(f"select distinct {place.column} as id from {place.table.fullname}" for place in PLACES[kind])
     return _forgotten(
         connection,
         f"""
@@ -67,7 +53,7 @@ def neither_known_nor_pending(connection: Connection, kind: str) -> Forgotten:
 def without_lineage(connection: Connection, kind: str) -> Forgotten:
     """Killmails that mention an entity which was unknown when they were stored, without a row in ops.enrichments."""
     mentions = " union all ".join(
-        f"select killmail_id, killmail_time, {column} as id from {table}" for table, column, _ in _PLACES[kind]
+        f"select killmail_id, killmail_time, {place.column} as id from {place.table.fullname}" for place in PLACES[kind]
     )
     return _forgotten(
         connection,
@@ -89,10 +75,11 @@ def without_lineage(connection: Connection, kind: str) -> Forgotten:
 def mentions_of(connection: Connection, killmail_id: int) -> list[Mention]:
     """Everything that one killmail mentions and that is worth a row of its own."""
     mentioned: list[Mention] = []
-    for kind, places in _PLACES.items():
+    for kind, places in PLACES.items():
         branches = " union all ".join(
-            f"select {column} as id, {role} as role from {table} where killmail_id = :killmail_id"
-            for table, column, role in places
+            f"select {place.column} as id, unnest({place.roles}) as role from {place.table.fullname} "
+            "where killmail_id = :killmail_id"
+            for place in places
         )
         rows = connection.execute(
             sa.text(f"""

@@ -25,7 +25,8 @@ from killreport_assets.sources.zkillboard import Zkillboard
 from killreport_assets.store import followed, lineage
 from killreport_assets.store.killmail_body import KillmailBody
 from killreport_assets.store.killmails import write_killmails, write_killmails_in
-from killreport_assets.store.mentions import PLAYER_KINDS, neither_known_nor_pending, without_lineage
+from killreport_assets.store.mentions import neither_known_nor_pending, without_lineage
+from killreport_assets.store.places import PLAYER_KINDS
 from killreport_assets_tests.support import genuine
 from killreport_assets_tests.support.platform import PATIENT, Platform
 from killreport_assets_tests.support.sandbox import Sandbox
