@@ -1,8 +1,9 @@
 """Who belongs to which corporation and alliance, and since when we know: `raw.character_affiliations`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -27,29 +28,40 @@ class Affiliation:
     faction_id: int | None
 
 
-def record_first_affiliations(connection: Connection, affiliations: Sequence[Affiliation], seen_at: datetime) -> None:
-    """Note where characters belong of whom nothing is known yet.
+def _parameters(affiliations: Sequence[Affiliation]) -> dict[str, Any]:
+    """The values of `_SEEN`: the last one given of each character."""
+    latest = {affiliation.character_id: affiliation for affiliation in affiliations}
+    return {
+        "characters": list(latest),
+        "corporations": [a.corporation_id for a in latest.values()],
+        "alliances": [a.alliance_id for a in latest.values()],
+        "factions": [a.faction_id for a in latest.values()],
+    }
 
-    For bodies: ESI caches them for a day, so that they may tell an affiliation that was over before the last look.
-    """
+
+def _begin(connection: Connection, values: Mapping[str, Any], unless_known: str) -> None:
+    """Begin a row for each that was seen, unless there is one of its character of which the condition holds."""
     connection.execute(
         sa.text(f"""
         insert into raw.character_affiliations
             (character_id, valid_from, corporation_id, alliance_id, faction_id, confirmed_at)
         select seen.character_id, :at, seen.corporation_id, seen.alliance_id, seen.faction_id, :at from {_SEEN}
         where not exists (
-            select from raw.character_affiliations known where known.character_id = seen.character_id)
+            select from raw.character_affiliations known
+            where known.character_id = seen.character_id and ({unless_known}))
         order by seen.character_id
         on conflict do nothing
         """),
-        {
-            "characters": [a.character_id for a in affiliations],
-            "corporations": [a.corporation_id for a in affiliations],
-            "alliances": [a.alliance_id for a in affiliations],
-            "factions": [a.faction_id for a in affiliations],
-            "at": seen_at,
-        },
+        values,
     )
+
+
+def record_first_affiliations(connection: Connection, affiliations: Sequence[Affiliation], seen_at: datetime) -> None:
+    """Note where characters belong of whom nothing is known yet.
+
+    For bodies: ESI caches them for a day, so that they may tell an affiliation that was over before the last look.
+    """
+    _begin(connection, _parameters(affiliations) | {"at": seen_at}, "true")
 
 
 def record_affiliations(connection: Connection, affiliations: Sequence[Affiliation], seen_at: datetime) -> int:
@@ -59,14 +71,7 @@ def record_affiliations(connection: Connection, affiliations: Sequence[Affiliati
     """
     if not affiliations:
         return 0
-    latest = {affiliation.character_id: affiliation for affiliation in affiliations}
-    values = {
-        "characters": list(latest),
-        "corporations": [a.corporation_id for a in latest.values()],
-        "alliances": [a.alliance_id for a in latest.values()],
-        "factions": [a.faction_id for a in latest.values()],
-        "at": seen_at,
-    }
+    values = _parameters(affiliations) | {"at": seen_at}
     connection.execute(  # in one order for all, so that no two wait for each other
         sa.text("""
         select from raw.character_affiliations
@@ -89,19 +94,7 @@ def record_affiliations(connection: Connection, affiliations: Sequence[Affiliati
         """),
         values,
     ).rowcount
-    connection.execute(
-        sa.text(f"""
-        insert into raw.character_affiliations
-            (character_id, valid_from, corporation_id, alliance_id, faction_id, confirmed_at)
-        select seen.character_id, :at, seen.corporation_id, seen.alliance_id, seen.faction_id, :at from {_SEEN}
-        where not exists (
-            select from raw.character_affiliations known
-            where known.character_id = seen.character_id and (known.valid_to is null or known.valid_to > :at))
-        order by seen.character_id
-        on conflict do nothing
-        """),
-        values,
-    )
+    _begin(connection, values, "known.valid_to is null or known.valid_to > :at")
     return changed
 
 
@@ -117,12 +110,7 @@ def copy_to_characters(connection: Connection, affiliations: Sequence[Affiliatio
         set corporation_id = seen.corporation_id, alliance_id = seen.alliance_id, faction_id = seen.faction_id
         from chosen join {_SEEN} using (character_id) where c.character_id = chosen.character_id
         """),
-        {
-            "characters": [a.character_id for a in affiliations],
-            "corporations": [a.corporation_id for a in affiliations],
-            "alliances": [a.alliance_id for a in affiliations],
-            "factions": [a.faction_id for a in affiliations],
-        },
+        _parameters(affiliations),
     ).rowcount
 
 
