@@ -191,7 +191,7 @@ def replay_letters(
     urgent: Annotated[bool, typer.Option("--urgent", help="into the urgent lane, which is drained first")] = False,
 ) -> None:
     """Publish dead letters anew, with all their tries."""
-    from killreport_assets.ops.dead_letters import list_dead_letters, replay
+    from killreport_assets.ops.dead_letters import count_dead_letters, replay
 
     settings = load_settings()
     with _database(settings) as engine:
@@ -199,7 +199,7 @@ def replay_letters(
         with _broker(settings, engine) as broker:
             report = replay(engine, broker, chosen, urgent=urgent)
         skipped = len(chosen) - len(report.replayed) - len(report.refused)
-        left = len(list_dead_letters(engine))
+        left = count_dead_letters(engine)
     out.print(f"replayed {len(report.replayed)}, left {left}" + (f", {skipped} not there" if skipped else ""))
     for letter_id, reason in report.refused.items():
         out.print(f"[red]{letter_id}[/] {escape(reason)}; drop it")

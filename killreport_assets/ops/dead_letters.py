@@ -11,6 +11,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.envelope import Message, UnreadableMessage, decode
+from killreport_assets.store.health import dead_letters as dead_letters_by_queue
 from killreport_assets.store.lineage import revive
 from killreport_assets.store.tables import DIMENSIONS, among, dead_letters
 
@@ -61,6 +62,12 @@ def list_dead_letters(
             )
             for row in rows
         ]  # fmt: skip
+
+
+def count_dead_letters(engine: Engine) -> int:
+    """Dead letters that were not replayed."""
+    with engine.connect() as connection:
+        return sum(dead_letters_by_queue(connection).values())
 
 
 def replay(engine: Engine, broker: WorkBroker, ids: Sequence[int], *, urgent: bool = False) -> ReplayReport:

@@ -21,15 +21,14 @@ class Management:
         self._auth = (unquote(parts.username or "guest"), unquote(parts.password or "guest"))
         self._vhost = unquote(urlsplit(amqp_url).path.removeprefix("/")) or "/"
 
-    def in_flight(self, queue: str) -> int | None:
-        """Messages that consumers hold; None when the API cannot tell."""
-        unacknowledged = self._ask(queue).get("messages_unacknowledged")
-        return unacknowledged if isinstance(unacknowledged, int) else None
-
-    def oldest_seconds(self, queue: str) -> float | None:
-        """How long the first message has waited; None when the API cannot tell."""
-        published_at = self._ask(queue).get("head_message_timestamp")
-        return max(0.0, time.time() - published_at) if isinstance(published_at, int) else None
+    def look(self, queue: str) -> tuple[int | None, float | None]:
+        """Messages that consumers hold, and how long the first has waited; None where the API cannot tell."""
+        answer = self._ask(queue)
+        unacknowledged, published_at = answer.get("messages_unacknowledged"), answer.get("head_message_timestamp")
+        return (
+            unacknowledged if isinstance(unacknowledged, int) else None,
+            max(0.0, time.time() - published_at) if isinstance(published_at, int) else None,
+        )
 
     def _ask(self, queue: str) -> dict[str, Any]:
         url = f"{self._base}/api/queues/{quote(self._vhost, safe='')}/{quote(queue, safe='')}"

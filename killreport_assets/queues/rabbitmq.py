@@ -90,9 +90,8 @@ class RabbitBroker:
         ready = sum(self._count(lane) for lane in lanes)
         in_flight = oldest = None
         if self._management is not None:
-            held = [self._management.in_flight(lane) for lane in lanes]
-            in_flight = None if None in held else sum(count for count in held if count is not None)
-            ages = [self._management.oldest_seconds(lane) for lane in lanes]
+            held, ages = zip(*(self._management.look(lane) for lane in lanes), strict=True)
+            in_flight = None if None in held else sum(held)
             oldest = max((age for age in ages if age is not None), default=None)
         return Depth(ready, self._count(dead_letter_queue(queue)), in_flight, oldest)
 

@@ -6,7 +6,7 @@ import dagster as dg
 from sqlalchemy.engine import Engine
 
 from killreport_assets.asset_metadata import asset_key
-from killreport_assets.ops.dead_letters import list_dead_letters
+from killreport_assets.ops.dead_letters import count_dead_letters, list_dead_letters
 from killreport_assets.schedules import default_status
 from killreport_assets.settings import Settings
 from killreport_assets.store import tables
@@ -24,10 +24,10 @@ def build_dead_letters_sensor(settings: Settings) -> dg.SensorDefinition:
         description="Says in the log of ops/dead_letters when messages have died; replay_dead_letters replays them",
     )  # fmt: skip
     def dead_letters(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Engine]) -> dg.SensorResult:
-        letters = list_dead_letters(database)
-        newest = max((letter.died_at.isoformat() for letter in letters), default="")
-        state = f"{len(letters)} {newest}"
-        skip = f"{len(letters)} dead letters: killreport dead-letters list" if letters else "no dead letters"
+        letters = list_dead_letters(database, limit=SHOWN)
+        count = count_dead_letters(database)
+        state = f"{count} {letters[0].died_at.isoformat() if letters else ''}"
+        skip = f"{count} dead letters: killreport dead-letters list" if letters else "no dead letters"
         events = []
         if state != (context.cursor or "0 "):
             if letters:
@@ -37,9 +37,9 @@ def build_dead_letters_sensor(settings: Settings) -> dg.SensorDefinition:
                     "id": letter.id, "queue": letter.queue, "message": letter.message_id or "",
                     "reason": letter.reason, "error": letter.error[:200], "died": f"{letter.died_at:%F %T}",
                 })
-                for letter in letters[:SHOWN]
+                for letter in letters
             ]  # fmt: skip
-            metadata: dict[str, dg.MetadataValue[Any] | int] = {"dead letters": len(letters)}
+            metadata: dict[str, dg.MetadataValue[Any] | int] = {"dead letters": count}
             if rows:
                 metadata["latest"] = dg.MetadataValue.table(rows)
             events.append(dg.AssetObservation(asset_key(tables.dead_letters), metadata=metadata))
