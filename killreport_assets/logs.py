@@ -13,14 +13,6 @@ LOGGER = "killreport_assets"
 _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-class _WithoutPasswords(logging.Filter):
-    """What reaches a log line by accident, in an error's text for example, does not stay in it."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = without_passwords(record.getMessage()), None
-        return True
-
-
 class _Text(logging.Formatter):
     """For people: the message, then its facts."""
 
@@ -45,7 +37,6 @@ def configure_logging(settings: Settings, level: str | None = None) -> None:
         fields = "%(asctime)s %(levelname)s %(name)s %(message)s"
         rename = {"asctime": "time", "levelname": "level", "name": "logger"}
         handler.setFormatter(_Json(fields, rename_fields=rename) if is_json else _Text(fields))
-        handler.addFilter(_WithoutPasswords())
         logger.addHandler(handler)
         logger.propagate = False
     logger.setLevel(level or settings.log_level)

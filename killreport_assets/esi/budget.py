@@ -166,12 +166,12 @@ class RequestBudget:
             cost = bucket.cost_of(status) if bucket else 0
             if bucket is not None and grant.booking is not None:
                 self._note_refund(grant.booking, bucket.most - cost)
-                if remaining is not None and bucket.success:
+                if remaining is not None and not bucket.is_error_limit:
                     self._used[bucket] = bucket.max_tokens - remaining, self._clock.monotonic()
-            has_tokens = bucket is not None and bucket.success > 0
-            totals = self._totals[bucket.group if bucket and has_tokens else ""]
+            group, tokens = ("", 0) if bucket is None or bucket.is_error_limit else (bucket.group, cost)
+            totals = self._totals[group]
             totals.requests += 1
-            totals.tokens += cost if has_tokens else 0
+            totals.tokens += tokens
             totals.errors += status is None or (status >= 400 and status not in self._expected)
             if self._clock.monotonic() - self._flushed >= FLUSH_SECONDS:
                 self._flush()

@@ -161,7 +161,7 @@ class EsiClient:
                 raise Throttled("ESI's error limit is reached", until)
         if status == 429:
             seconds = _number(headers.get("Retry-After")) or DEFAULT_PAUSE_SECONDS
-            reason = f"ESI throttles {route.template if route.bucket == routes.ERROR_LIMIT else route.bucket.group}"
+            reason = f"ESI throttles {route.template if route.bucket.is_error_limit else route.bucket.group}"
             raise Throttled(reason, self._budget.pause(seconds, reason, route.bucket))
         if status >= 500:
             self._outage.failed()

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.esi.errors import Throttled
 from killreport_assets.esi.routes import TokenBucket
+from killreport_assets.store.pace import longest_pause
 
 UNANSWERED_SECONDS = 120.0
 """No request takes so long: whoever booked it and has not said what it cost is dead."""
@@ -158,8 +159,8 @@ class Ledger:
         )
 
     def refund(self, connection: Connection, refunds: Mapping[Booking, Refund]) -> None:
-        """Take off the books what answers did not cost; not of bookings that were given up on meanwhile."""
-        for booking, refund in sorted(refunds.items(), key=lambda item: (item[0].bucket.group, item[0].spent_in)):
+        """Take off one bucket's books what answers did not cost; not of bookings that were given up on meanwhile."""
+        for booking, refund in sorted(refunds.items(), key=lambda item: item[0].spent_in):
             connection.execute(
                 sa.text("""
                 update ops.request_tokens set tokens = tokens - :tokens, unsettled = unsettled - :answers
@@ -230,16 +231,9 @@ class Ledger:
         return Reservation(0, now, now, sent, self._monotonic(), wait=wait)
 
     def _raise_when_paused(self, connection: Connection, bucket: TokenBucket | None) -> None:
-        paused = connection.execute(
-            sa.text(f"""
-            select paused_until, pause_reason from ops.request_pace
-            where service = any(:names) and paused_until > {self._clock}
-            order by paused_until desc limit 1
-            """),
-            {"names": [self._service, self._name(bucket)]},
-        ).one_or_none()
-        if paused is not None:
-            raise Throttled(str(paused.pause_reason), paused.paused_until)
+        pause = longest_pause(connection, [self._service, self._name(bucket)], self._clock)
+        if pause is not None:
+            raise Throttled(pause.reason, pause.until)
 
     def _affordable(self, connection: Connection, bucket: TokenBucket) -> int:
         """How many requests of the worst cost the bucket still has; 0 while others' answers may give tokens back."""
@@ -271,7 +265,7 @@ class Ledger:
         requests = int((bucket.max_tokens - spent) // bucket.most)
         surely_spent = spent - unsettled * bucket.most
         if requests < 1 and bucket.max_tokens - surely_spent < bucket.most:
-            limit = "error limit" if bucket.success == 0 else f"group {bucket.group}"
+            limit = "error limit" if bucket.is_error_limit else f"group {bucket.group}"
             until = (oldest or now) + bucket.window * CAUTION
             raise TokensSpent(f"the tokens of ESI's {limit} are spent", until, (until - now).total_seconds())
         return max(0, requests)

@@ -21,6 +21,11 @@ class TokenBucket:
         """The most that one request can cost: booked until its answer is known."""
         return max(self.success, self.not_modified, self.client_error, self.server_error)
 
+    @property
+    def is_error_limit(self) -> bool:
+        """Whether it counts errors, not tokens: a success costs nothing."""
+        return self.success == 0
+
     def cost_of(self, status: int | None) -> int:
         """The tokens that an answer of this status costs (CCP's rate-limiting page); a 429 itself costs nothing.
 

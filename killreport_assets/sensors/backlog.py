@@ -15,7 +15,7 @@ from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import MOST_RUNS, WORK_QUEUES, WorkQueue
 from killreport_assets.schedules import default_status
 from killreport_assets.settings import Settings
-from killreport_assets.store.pace import paused_until
+from killreport_assets.store.pace import longest_pause
 
 MESSAGES_PER_RUN = 2_500
 OBSERVE_SECONDS = 60
@@ -49,15 +49,14 @@ def _backlog_sensor(queue: WorkQueue, settings: Settings) -> dg.SensorDefinition
         under_way = _runs_under_way(context.instance, queue)
         cursor = json.loads(context.cursor or "{}")
         with database.connect() as connection:
-            paused = paused_until(connection, queue.paces)
-        starting = (
-            0 if paused else runs_to_start(depth.ready, under_way, settings.drain_runs.get(queue.name, MOST_RUNS))
-        )
+            pause = longest_pause(connection, queue.paces)
+        starting = 0 if pause else runs_to_start(depth.ready, under_way, settings.drain_runs.get(queue.name, MOST_RUNS))
         # No run keys: what is under way is counted, and a key would be refused for ever after a reset of the cursor.
         requests = [dg.RunRequest(tags={"killreport/trigger": "backlog"}) for _ in range(starting)]
         events = list(_observation(queue, depth.ready, depth.dead, under_way, cursor))
         skip = None if requests else f"{depth.ready} messages, {under_way} runs under way"
-        skip = f"{paused}; {depth.ready} messages wait" if paused and depth.ready else skip
+        if pause and depth.ready:
+            skip = f"{pause.reason}; until {pause.until:%F %T} UTC; {depth.ready} messages wait"
         return dg.SensorResult(
             run_requests=requests, skip_reason=skip, asset_events=events,
             cursor=json.dumps(cursor),

@@ -19,16 +19,26 @@ class Pace:
     """Tokens of the present window; None for a service as a whole."""
 
 
-def paused_until(connection: Connection, services: Sequence[str]) -> str | None:
-    """Why and until when the longest pause of these lasts; None when there is none."""
+@dataclass(frozen=True)
+class Pause:
+    """Nobody asks before `until`."""
+
+    reason: str
+    until: datetime
+
+
+def longest_pause(
+    connection: Connection, services: Sequence[str], sql_clock: str = "clock_timestamp()"
+) -> Pause | None:
+    """The pause of these services and buckets that lasts longest; None when there is none."""
     row = connection.execute(
-        sa.text("""
+        sa.text(f"""
         select pause_reason, paused_until from ops.request_pace
-        where service = any(:services) and paused_until > now() order by paused_until desc limit 1
+        where service = any(:services) and paused_until > {sql_clock} order by paused_until desc limit 1
         """),
         {"services": list(services)},
     ).one_or_none()
-    return f"{row.pause_reason}; until {row.paused_until:%F %T} UTC" if row is not None else None
+    return Pause(str(row.pause_reason), row.paused_until) if row is not None else None
 
 
 def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:

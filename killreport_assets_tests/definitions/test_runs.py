@@ -1,7 +1,6 @@
 """Jobs, sensors and checks on a real Dagster instance, against the sandbox."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -24,13 +23,6 @@ from killreport_assets_tests.support.sandbox import Sandbox
 
 WORLD = World()
 QUICK = {"idle_seconds": 0.3}
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """A throwaway Dagster instance."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 def _run(

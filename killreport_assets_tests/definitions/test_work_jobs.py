@@ -1,6 +1,5 @@
 """The jobs around the queues on a real Dagster instance: producers, replay, traces, purge, checks, the sensor."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -25,13 +24,6 @@ from killreport_assets_tests.support.sandbox import Sandbox
 WORLD = World()
 Instance = dg.DagsterInstance
 KILLMAIL = 435341
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """A throwaway Dagster instance."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 def _run(
