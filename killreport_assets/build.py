@@ -8,8 +8,10 @@ from killreport_assets.assets.entities import ENTITY_ASSETS
 from killreport_assets.assets.external import EXTERNAL_ASSETS
 from killreport_assets.assets.killmails import killmails
 from killreport_assets.assets.static_data import static_data
+from killreport_assets.assets.users import users
 from killreport_assets.checks.killmails import CHECKS
 from killreport_assets.checks.lineage import LINEAGE_CHECKS
+from killreport_assets.checks.users import USER_CHECKS
 from killreport_assets.jobs import JOBS
 from killreport_assets.resources import build_resources
 from killreport_assets.schedules import build_schedules
@@ -29,8 +31,8 @@ def build_defs(
     """
     settings = settings or load_settings()
     return dg.Definitions(
-        assets=[killmails, *ENTITY_ASSETS, static_data, *EXTERNAL_ASSETS],
-        asset_checks=[*CHECKS, *LINEAGE_CHECKS],
+        assets=[killmails, *ENTITY_ASSETS, static_data, users, *EXTERNAL_ASSETS],
+        asset_checks=[*CHECKS, *LINEAGE_CHECKS, *USER_CHECKS],
         jobs=JOBS,
         schedules=build_schedules(settings),
         sensors=[build_feed_sensor(settings), build_dead_letters_sensor(settings), *build_backlog_sensors(settings)],

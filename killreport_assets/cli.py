@@ -15,7 +15,7 @@ from rich.table import Table
 from killreport_assets import __version__, work_cli
 from killreport_assets.errors import UserError
 from killreport_assets.logs import configure_logging
-from killreport_assets.redaction import without_passwords
+from killreport_assets.redaction import without_secrets
 from killreport_assets.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -45,7 +45,7 @@ def main() -> None:
     try:
         app()
     except (UserError, BrokerUnavailable, ServiceError) as error:
-        err.print(f"[bold red]error:[/] {escape(without_passwords(str(error)))}")
+        err.print(f"[bold red]error:[/] {escape(without_secrets(str(error)))}")
         sys.exit(1)
     except sqlalchemy.exc.OperationalError as error:
         err.print(f"[bold red]error:[/] PostgreSQL: {escape(str(error.orig).strip().splitlines()[0])}")

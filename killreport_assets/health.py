@@ -8,11 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.routes import ERROR_LIMIT, KILLMAIL, STATUS
+from killreport_assets.ops.user_health import UserHealth, check_users
+from killreport_assets.ops.user_syncs import intervals
 from killreport_assets.patience import say_lost
 from killreport_assets.queues.broker import BrokerUnavailable, Depth
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.connect import connect_broker
-from killreport_assets.redaction import without_passwords
+from killreport_assets.redaction import without_secrets
 from killreport_assets.settings import Settings
 from killreport_assets.store import health
 from killreport_assets.store.database import DatabaseUrls, make_engine, reachable_urls
@@ -47,6 +49,7 @@ class Health:
     budget: list[Pace] = field(default_factory=list)
     requests_today: dict[str, tuple[int, int]] = field(default_factory=dict)
     syncs: list[health.Syncs] = field(default_factory=list)
+    users: UserHealth = field(default_factory=UserHealth)
     coverage: list[health.Coverage] = field(default_factory=list)
     last_success: dict[str, datetime] = field(default_factory=dict)
 
@@ -77,11 +80,11 @@ def check_health(settings: Settings) -> Health:
     if urls is None:
         found.problems.append("PostgreSQL is down (embedded); `killreport up` starts it")
         return found
-    found.database = without_passwords(_database(settings, urls))
+    found.database = without_secrets(_database(settings, urls))
     engine = make_engine(urls.killreport)
     dagster = make_engine(urls.dagster.set(drivername="postgresql+psycopg"), pool_size=1)
     try:
-        if _check_database(found, engine):
+        if _check_database(found, settings, engine):
             _check_broker(found, settings, engine)
             _check_dagster(found, dagster)
     finally:
@@ -98,7 +101,7 @@ def _database(settings: Settings, urls: DatabaseUrls) -> str:
     return f"up (embedded, process {server.pid}{tcp})"
 
 
-def _check_database(found: Health, engine: Engine) -> bool:
+def _check_database(found: Health, settings: Settings, engine: Engine) -> bool:
     try:
         with engine.connect() as connection:
             found.schema_version = current_version(connection)
@@ -118,6 +121,7 @@ def _check_database(found: Health, engine: Engine) -> bool:
             found.requests_today = dict(health.requests_today(connection))
             found.syncs = health.recent_syncs(connection)
             found.coverage = health.coverage(connection)
+            found.users = check_users(connection, intervals(settings))
             found.dead_letters = dict(health.dead_letters(connection))
         found.contents = health.contents(engine)
     except sa.exc.DBAPIError as unreachable:
@@ -131,6 +135,10 @@ def _check_database(found: Health, engine: Engine) -> bool:
     for feed in found.feeds:
         if found.origin == "live" and found.checked_at - feed.moved_at > STANDSTILL:
             found.problems.append(f"feed {feed.feed} has not moved since {feed.moved_at:%F %T} UTC: is its sensor on?")
+    if found.users.ending:
+        found.problems.append(f"{len(found.users.ending)} users have to sign in again: killreport users list")
+    if found.users.late:
+        found.problems.append(f"{len(found.users.late)} killmail lists are late: {', '.join(found.users.late[:5])}")
     for pace in found.budget:
         if pace.paused_until is not None and pace.paused_until - found.checked_at > LONG_PAUSE:
             found.problems.append(f"{pace.service} is paused until {pace.paused_until:%F %T} UTC: {pace.pause_reason}")

@@ -52,22 +52,28 @@ class HttpSession:
         self._session.mount("https://", adapter)
 
     def request(
-        self, method: str, url: str, *, within: Callable[[Send], requests.Response] = _at_once, **arguments: Any
-    ) -> requests.Response:
+        self, method: str, url: str, *, within: Callable[[Send], requests.Response] = _at_once,
+        most_redirects: int = MOST_REDIRECTS, **arguments: Any,
+    ) -> requests.Response:  # fmt: skip
         """Send one request; any status is an answer. `within` sends each hop: a redirect is a request of its own.
+
+        An Authorization header goes to no other host than the first.
 
         Raises:
             Unavailable: no answer in time, or the connection broke.
             UserError: a real service was about to be asked without `KILLREPORT_CONTACT`.
         """
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(most_redirects + 1):
             self._guard(url)
             response = within(partial(self._send, method, url, **arguments))
             if not response.is_redirect:
                 return response
             response.close()
-            url = urljoin(url, response.headers["Location"])
-        raise Unavailable(f"{url}: more than {MOST_REDIRECTS} redirects")
+            asked, url = url, urljoin(url, response.headers["Location"])
+            if urlsplit(url)[:2] != urlsplit(asked)[:2]:
+                headers = arguments.get("headers", {})
+                arguments["headers"] = {name: value for name, value in headers.items() if name != "Authorization"}
+        raise Unavailable(f"{url}: more than {most_redirects} redirects")
 
     def _guard(self, url: str) -> None:
         if not is_loopback(url) and not self._settings.contact:

@@ -16,6 +16,7 @@ from killreport_assets.ops.producers import PRODUCERS, Producer
 from killreport_assets.ops.trace import delete_transient_events, observe_entity, observe_killmail
 from killreport_assets.queues.catalogue import WORK_QUEUES, WorkQueue
 from killreport_assets.store import tables
+from killreport_assets.store.user_tables import users
 
 MAX_RUNTIME_SECONDS = 900
 """Longer than any budget of a drain: a run that is still there then hangs, and run monitoring ends it."""
@@ -104,6 +105,12 @@ load_static_data = dg.define_asset_job(
     dg.AssetSelection.groups("static_data"),
     description="Load CCP's newest static data export",
 )
+queue_users = dg.define_asset_job(
+    "queue_users",
+    dg.AssetSelection.assets(asset_key(users)),
+    tags=BOUNDED | {"killreport/producer": "users"},
+    description="Queue the killmail lists of users who are due (or, by configuration, of some now), and check the users",
+)
 check_raw_tables = dg.define_asset_job(
     "check_raw_tables", dg.AssetSelection.checks(*CHECKS), description="Run the checks of the raw tables and queues"
 )
@@ -113,7 +120,7 @@ check_lineage = dg.define_asset_job(
     description="Prove from the tables alone that nothing that killmails mention was forgotten; reads everything",
 )
 JOBS = [
-    ingest_killmails, load_static_data, scan_killmail_entities, refresh_affiliations, replay_dead_letters,
+    ingest_killmails, load_static_data, queue_users, scan_killmail_entities, refresh_affiliations, replay_dead_letters,
     trace_killmail, trace_entity, purge_event_log, check_raw_tables, check_lineage,
     *PRODUCING_JOBS.values(), *DRAIN_JOBS,
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from killreport_assets.redaction import without_passwords
+from killreport_assets.redaction import without_secrets
 from killreport_assets.settings import Settings
 
 LOGGER = "killreport_assets"
@@ -18,14 +18,14 @@ class _Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         facts = " ".join(f"{name}={value}" for name, value in vars(record).items() if name not in _OWN and value)
-        return without_passwords(f"{super().format(record)} {facts}".rstrip())
+        return without_secrets(f"{super().format(record)} {facts}".rstrip())
 
 
 class _Json(JsonFormatter):
     """For machines: one object a line; tracebacks too lose their passwords."""
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        return {name: without_passwords(value) if isinstance(value, str) else value for name, value in log_data.items()}
+        return {name: without_secrets(value) if isinstance(value, str) else value for name, value in log_data.items()}
 
 
 def configure_logging(settings: Settings, level: str | None = None) -> None:

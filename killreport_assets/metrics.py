@@ -88,6 +88,11 @@ class HealthCollector(Collector):
         yield _gauge("paused_seconds", "How long nobody asks any more", paused, "service")
 
     def _syncs(self) -> Iterator[Metric]:
+        users = self._health.users
+        states = [((state,), count) for state, count in users.states.items()]
+        yield _gauge("users", "Users by state", states, "state")
+        yield _gauge("sign_ins_ending", "Users who have to sign in again, or soon", [((), len(users.ending))])
+        yield _gauge("lists_late", "Killmail lists not read for twice their interval", [((), len(users.late))])
         syncs = self._health.syncs
         yield _gauge("syncs_last_hour", "Listings of the last hour", [((s.source,), s.count) for s in syncs], "source")
         seconds = [((sync.source,), sync.seconds_mean) for sync in syncs]

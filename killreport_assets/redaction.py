@@ -1,11 +1,17 @@
-"""Taking passwords out of texts that people and log files see."""
+"""Taking secrets out of texts that people and log files see: passwords of URLs; tokens, should one ever get there."""
 
 import re
 
 _IN_AUTHORITY = re.compile(r"(?<=://)([^/@\s:]*):\S*@")
-_IN_QUERY = re.compile(r"(?<=[?&])(password|sslpassword)=[^&\s]*", re.IGNORECASE)
+_IN_QUERY = re.compile(
+    r"(?<![\w-])(password|sslpassword|access_token|refresh_token|client_secret|code_verifier|code)=[^&\s'\"]+",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
+_JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 
-def without_passwords(text: str) -> str:
-    """The text with the passwords of its URLs taken out, wherever in the URL they stand."""
-    return _IN_QUERY.sub(r"\1=***", _IN_AUTHORITY.sub(r"\1:***@", text))
+def without_secrets(text: str) -> str:
+    """The text with passwords of URLs, and whatever looks like a token, taken out."""
+    text = _IN_QUERY.sub(r"\1=***", _IN_AUTHORITY.sub(r"\1:***@", text))
+    return _JWT.sub("***", _BEARER.sub(r"\1 ***", text))

@@ -10,6 +10,7 @@ import dagster as dg
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.client import EsiClient
+from killreport_assets.ops.tokens import TokenKeeper, token_keeper
 from killreport_assets.patience import patiently
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.connect import connect_broker
@@ -60,6 +61,18 @@ class EsiResource(dg.ConfigurableResource[EsiClient]):
         client = EsiClient(load_settings(), self.database)
         yield client
         client.close()
+
+
+class TokenKeeperResource(dg.ConfigurableResource[TokenKeeper]):
+    """Hands out users' access tokens to the ops; nothing of it is shown."""
+
+    database: dg.ResourceDependency[Engine]
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[TokenKeeper]:
+        keeper = token_keeper(load_settings(), self.database)
+        yield keeper
+        keeper.close()
 
 
 class ZkillboardResource(dg.ConfigurableResource[Zkillboard]):
@@ -113,6 +126,7 @@ def build_resources() -> dict[str, object]:
         "database": database,
         "broker": BrokerResource(database=database),
         "esi": EsiResource(database=database),
+        "token_keeper": TokenKeeperResource(database=database),
         "zkillboard": ZkillboardResource(database=database),
         "r2z2": R2z2Resource(database=database),
         "everef": EveRefResource(),

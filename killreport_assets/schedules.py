@@ -10,6 +10,7 @@ from killreport_assets.jobs import (
     check_raw_tables,
     load_static_data,
     purge_event_log,
+    queue_users,
     refresh_affiliations,
     scan_killmail_entities,
 )
@@ -22,6 +23,7 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     jobs: list[tuple[Any, str]] = [
         (scan_killmail_entities, settings.scan_schedule),
         (load_static_data, settings.static_data_schedule),
+        (queue_users, settings.users_schedule),
         (refresh_affiliations, settings.affiliations_schedule),
         (check_raw_tables, settings.checks_schedule),
         (check_lineage, settings.lineage_schedule),

@@ -47,6 +47,15 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _web_origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.path or parts.query or parts.fragment or parts.username:
+        raise ValueError("must be a scheme and a host only, like https://killreport.example.org")
+    if parts.scheme != "https" and not is_loopback(value):
+        raise ValueError("must be https: whoever listens could sign in as your users otherwise")
+    return value
+
+
 @dataclass(frozen=True)
 class DailyWindow:
     """A part of every day, in UTC; does not go over midnight."""
@@ -153,6 +162,21 @@ class Settings(BaseSettings):
     entity_ttl_days: int = Field(7, ge=1, description="days after which a character, corporation or alliance is stale")
     affiliation_ttl_hours: int = Field(24, ge=1, description="hours after which affiliations are looked up again")
 
+    sso_client_id: str | None = Field(
+        None, description="your application at https://developers.eveonline.com; users need it to sign in"
+    )
+    sso_client_secret: SecretStr | None = Field(None, description="its secret; unset for a native application")
+    sso_max_rps: int = Field(10, ge=1, le=1000, description="requests to EVE's sign-in a second")
+    token_key: SecretStr | None = Field(
+        None, description="Fernet keys for users' tokens, newest first, commas between; unset: HOME/token-key"
+    )
+    auth_port: int = Field(8651, ge=1024, le=65535, description="where `killreport auth serve` listens")
+    auth_url: Annotated[HttpUrl, AfterValidator(_web_origin)] | None = Field(
+        None, description="how browsers reach it, https://killreport.example.org; unset: http://127.0.0.1:AUTH_PORT"
+    )
+    standard_interval: int = Field(900, ge=300, description="seconds between two looks at a user's killmails")
+    premium_interval: int = Field(300, ge=300, description="the same for users of tier premium")
+
     delay_tiers: DelayTiers = Field(
         (5.0, 30.0, 120.0, 600.0), description="seconds before the first, second, ... retry of a message"
     )
@@ -174,6 +198,7 @@ class Settings(BaseSettings):
     characters_schedule: str = Field("0 0 1 * *", description="cron: queue characters, missing or stale")
     types_schedule: str = Field("35 11 * * *", description="cron: queue types, missing or stale")
     character_killmails_schedule: str = Field("22 * * * *", description="cron: queue followed characters' lists")
+    users_schedule: str = Field("4-59/5 * * * *", description="cron: queue the killmail lists of users who are due")
     affiliations_schedule: str = Field("10 2 * * *", description="cron: look up who belongs where")
     scan_schedule: str = Field("7 * * * *", description="cron: publish entities that are still pending")
     static_data_schedule: str = Field("25 11 * * *", description="cron: look for a new static data export")
@@ -224,6 +249,11 @@ class Settings(BaseSettings):
     def origin(self) -> Origin:
         """`sandbox` when ESI is on this machine, else `live`: what the database is stamped with."""
         return "sandbox" if is_loopback(self.esi_url) else "live"
+
+    @property
+    def public_auth_url(self) -> str:
+        """How browsers reach the sign-in page."""
+        return self.auth_url or f"http://127.0.0.1:{self.auth_port}"
 
     @property
     def absolute_home(self) -> Path:

@@ -57,6 +57,8 @@ def _contents(found: Health) -> Table | None:
         ("dead letters", sum(found.dead_letters.values())),
     ):  # fmt: skip
         table.add_row(name, _number(count))
+    for state, count in found.users.states.items():
+        table.add_row(f"users {state}", _number(count))
     for sync in found.syncs:
         table.add_row(f"{sync.source} listings of the last hour", f"{sync.count:,} ({sync.failed:,} failed)")
     return table

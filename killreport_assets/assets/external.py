@@ -5,20 +5,24 @@ import dagster as dg
 from killreport_assets.asset_metadata import OWNERS, asset_key, table_spec
 from killreport_assets.queues.catalogue import (
     ALLIANCE_CORPORATIONS,
+    CORPORATION_KILLMAILS,
     CORPORATIONS,
     ENTITY_QUEUES,
     KILLMAILS,
+    USER_KILLMAILS,
     WORK_QUEUES,
     ZKILLBOARD_CHARACTERS,
     WorkQueue,
 )
 from killreport_assets.store import tables
+from killreport_assets.store.user_tables import users
 
 R2Z2 = dg.AssetKey(["zkillboard", "r2z2"])
 ZKILLBOARD_LISTS = dg.AssetKey(["zkillboard", "lists"])
 EVEREF_KILLMAILS = dg.AssetKey(["everef", "killmails"])
 STATIC_DATA_EXPORT = dg.AssetKey(["ccp", "static_data_export"])
 ESI = dg.AssetKey(["ccp", "esi"])
+SSO = dg.AssetKey(["ccp", "sso"])
 
 
 def queue_key(queue: WorkQueue) -> dg.AssetKey:
@@ -32,7 +36,9 @@ def _fed_by(queue: WorkQueue) -> list[dg.AssetKey]:
     if queue in ENTITY_QUEUES:
         return [asset_key(tables.killmails)]
     return {
-        KILLMAILS: [queue_key(ZKILLBOARD_CHARACTERS)],
+        KILLMAILS: [queue_key(source) for source in (ZKILLBOARD_CHARACTERS, USER_KILLMAILS, CORPORATION_KILLMAILS)],
+        USER_KILLMAILS: [asset_key(users), ESI],
+        CORPORATION_KILLMAILS: [asset_key(users), ESI],
         ZKILLBOARD_CHARACTERS: [ZKILLBOARD_LISTS],
         ALLIANCE_CORPORATIONS: [asset_key(tables.alliances)],
     }[queue]
@@ -46,6 +52,7 @@ SOURCES = [
         (EVEREF_KILLMAILS, "EVE Ref's daily killmail archives"),
         (STATIC_DATA_EXPORT, "CCP's static data export"),
         (ESI, "EVE's API"),
+        (SSO, "EVE's sign-in: who lets us read killmails"),
     )
 ]
 QUEUES = [
@@ -73,4 +80,8 @@ BULK = [
         (tables.character_affiliations, [asset_key(tables.characters), ESI]),
     )
 ]
-EXTERNAL_ASSETS = [*SOURCES, *QUEUES, *BULK, *LINEAGE]
+SYNCS = table_spec(
+    tables.syncs, "users",
+    [queue_key(queue) for queue in (USER_KILLMAILS, CORPORATION_KILLMAILS, ZKILLBOARD_CHARACTERS)],
+)  # fmt: skip
+EXTERNAL_ASSETS = [*SOURCES, *QUEUES, *BULK, *LINEAGE, SYNCS]

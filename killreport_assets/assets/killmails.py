@@ -1,4 +1,4 @@
-"""The assets raw/killmails, its attackers and items, and zKillboard's values: one multi-asset, four sources."""
+"""The assets raw/killmails, its attackers and items, and zKillboard's values: one multi-asset, five sources."""
 
 import logging
 from collections.abc import Iterator
@@ -22,13 +22,17 @@ from killreport_assets.assets.external import EVEREF_KILLMAILS, R2Z2, queue_key
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.esi.errors import Gone, ServiceError
 from killreport_assets.ops.drain import run_drain
+from killreport_assets.ops.killmail_list_work import CorporationKillmailsWork, UserKillmailsWork
 from killreport_assets.ops.killmail_work import KillmailWork
 from killreport_assets.ops.names import resolve_names
 from killreport_assets.ops.publish import killmail_messages, publish_ids, publish_pending
+from killreport_assets.ops.tokens import TokenKeeper
+from killreport_assets.ops.user_syncs import intervals, queue_now
 from killreport_assets.ops.work import DrainReport
 from killreport_assets.ops.zkillboard_work import ZkillboardCharacterWork
 from killreport_assets.queues.broker import DrainBudget, WorkBroker
 from killreport_assets.queues.catalogue import KILLMAILS, ZKILLBOARD_CHARACTERS
+from killreport_assets.settings import load_settings
 from killreport_assets.sources.everef import EveRef
 from killreport_assets.sources.everef_days import changed_days, write_archive
 from killreport_assets.sources.r2z2 import R2z2Feed, follow
@@ -78,13 +82,20 @@ class EsiSource(dg.Config):
     killmails: list[EsiKillmail] = Field(description="what to fetch")
 
 
+class UserSource(dg.Config):
+    """List signed-in characters' killmails on ESI, and fetch what is new: through the work queues, drained at once."""
+
+    kind: Literal["user"] = "user"
+    character_ids: list[int] = Field(description="who; their corporations too, where they granted it")
+
+
 class KillmailsConfig(dg.Config):
     """Where this materialization takes its killmails from."""
 
-    source: R2z2Source | EverefSource | ZkillboardSource | EsiSource = Field(
+    source: R2z2Source | EverefSource | ZkillboardSource | EsiSource | UserSource = Field(
         default=R2z2Source(kind="r2z2", from_sequence=None, most=MOST_ENTRIES),
         discriminator="kind",
-        description="r2z2, everef, zkillboard or esi",
+        description="r2z2, everef, zkillboard, esi or user",
     )
 
 
@@ -103,6 +114,7 @@ def killmails(
     context: dg.AssetExecutionContext, config: KillmailsConfig,
     database: dg.ResourceParam[Engine], broker: dg.ResourceParam[WorkBroker], esi: dg.ResourceParam[EsiClient],
     r2z2: dg.ResourceParam[R2z2Feed], everef: dg.ResourceParam[EveRef], zkillboard: dg.ResourceParam[Zkillboard],
+    token_keeper: dg.ResourceParam[TokenKeeper],
 ) -> Iterator[dg.MaterializeResult[None]]:  # fmt: skip
     """Find killmails in one source, store what is new, publish what they mention."""
     source, run_id = config.source, context.run_id
@@ -117,6 +129,14 @@ def killmails(
             work = ZkillboardCharacterWork(zkillboard, database)
             budget = replace(ON_REQUEST, batch_size=work.queue.batch_size)
             metadata |= _drained(run_drain(work, broker, database, budget, run_id=run_id))
+        elif isinstance(source, UserSource):
+            queue_now(database, broker, source.character_ids, run_id=run_id)
+            own = [work(esi, database, token_keeper, intervals(load_settings()))
+                   for work in (UserKillmailsWork, CorporationKillmailsWork)]  # fmt: skip
+            for listing in own:
+                report = run_drain(listing, broker, database, ON_REQUEST, run_id=run_id)
+                metadata |= {f"{listing.subject}: {name}": fact for name, fact in _drained(report).items()}
+            metadata |= _drained(run_drain(KillmailWork(esi), broker, database, ON_REQUEST, run_id=run_id))
         else:
             hashes = {killmail.killmail_id: killmail.killmail_hash for killmail in source.killmails}
             broker.publish(KILLMAILS.name, killmail_messages(hashes, run_id), urgent=True)

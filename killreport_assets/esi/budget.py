@@ -269,7 +269,7 @@ class RequestBudget:
 
     def _flush(self) -> None:
         self._flushed = self._clock.monotonic()
-        for bucket in sorted({booking.bucket for booking in self._refunds}, key=lambda bucket: bucket.group):
+        for bucket in sorted({booking.bucket for booking in self._refunds}, key=str):
             with self._ledger.transaction() as connection:
                 refunds = self._write_bucket(connection, bucket)
             self._forget(bucket, refunds)

@@ -3,12 +3,17 @@
 It never retries: what to do after an error is for the drains to decide.
 """
 
+import logging
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Generic
 
 import requests
+from pydantic import SecretStr
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi import models, routes
@@ -20,6 +25,7 @@ from killreport_assets.esi.routes import ERROR_LIMIT_HEADROOM, Route
 from killreport_assets.http_session import HttpSession, json_body
 from killreport_assets.settings import Settings
 
+log = logging.getLogger(__name__)
 DEFAULT_PAUSE_SECONDS = 60.0
 INVALID_PAIR = {400, 404, 422}
 """What ESI has been seen to answer to a killmail_id with a wrong hash."""
@@ -39,6 +45,26 @@ class Fetched(Generic[Body]):
 
     body: Body | None
     etag: str | None
+
+
+@dataclass(frozen=True)
+class Access:
+    """A user's access token, and whose bucket pays for it: application and character."""
+
+    token: SecretStr
+    holder: str
+
+
+@dataclass(frozen=True)
+class RecentKillmails:
+    """One page of a killmail list: hashes by id; `fresh_for` is how long ESI has nothing newer."""
+
+    hashes: dict[int, str]
+    pages: int
+    etag: str | None
+    fresh_for: timedelta
+    is_unchanged: bool = False
+    """A 304: nothing has changed since the ETag was given."""
 
 
 class EsiClient:
@@ -94,6 +120,34 @@ class EsiClient:
             raise Unavailable(f"{route.template}: unexpected shape, not a list of ids")
         return body
 
+    def recent_killmails(
+        self, route: Route, path: Path, page: int, access: Access, etag: str | None = None
+    ) -> RecentKillmails:
+        """One page of somebody's recent killmails; with an ETag only if it has changed.
+
+        Raises:
+            Forbidden: not with this token; `said` tells why.
+            Gone: there is no such page.
+            ServiceError: any other failure, by its kind.
+        """
+        own = replace(route, bucket=replace(route.bucket, holder=access.holder))
+        response = self._ask(own, path, etag=etag, page=page, token=access.token)
+        if response.status_code == requests.codes.not_modified:
+            return RecentKillmails({}, 1, etag, fresh_for(response), is_unchanged=True)
+        body = json_body(response)
+        if not isinstance(body, list):
+            raise Unavailable(f"{route.template}: unexpected shape, not a list")
+        pages = int(_number(response.headers.get("X-Pages")) or 1)
+        read = RecentKillmails({}, pages, response.headers.get("ETag"), fresh_for(response))
+        for element in body:
+            try:
+                pair = parse(models.KillmailRef, element, route.template)
+            except Unavailable as malformed:
+                log.warning("left out of a list: %s", malformed)
+            else:
+                read.hashes[pair.killmail_id] = pair.killmail_hash
+        return read
+
     def names(self, ids: Sequence[int]) -> list[models.Name]:
         """Names of up to 1,000 ids of any kind: `POST /universe/names`.
 
@@ -120,11 +174,12 @@ class EsiClient:
         self._session.close()
 
     def _ask(
-        self, route: Route, path: Path | None = None, *, etag: str | None = None, json: list[int] | None = None
-    ) -> requests.Response:
+        self, route: Route, path: Path | None = None, *, etag: str | None = None, json: list[int] | None = None,
+        page: int | None = None, token: SecretStr | None = None,
+    ) -> requests.Response:  # fmt: skip
         """GET, or POST with a body; only an answer that is worth something comes back."""
         try:
-            response = self._send(route, path, etag=etag, json=json)
+            response = self._send(route, path, etag=etag, json=json, page=page, token=token)
         except Unavailable:
             self._outage.failed()
             raise
@@ -132,10 +187,12 @@ class EsiClient:
         return response
 
     def _send(
-        self, route: Route, path: Path | None = None, *, etag: str | None = None, json: list[int] | None = None
-    ) -> requests.Response:
+        self, route: Route, path: Path | None = None, *, etag: str | None = None, json: list[int] | None = None,
+        page: int | None = None, token: SecretStr | None = None,
+    ) -> requests.Response:  # fmt: skip
         headers = self._headers | ({"If-None-Match": etag} if etag else {})
-        url = self._url + route.template.format(**(path or {}))
+        headers |= {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+        url = self._url + route.template.format(**(path or {})) + (f"?page={page}" if page else "")
         within = partial(self._budget.spend, bucket=route.bucket)
         return self._session.request("GET" if json is None else "POST", url, within=within, headers=headers, json=json)
 
@@ -162,16 +219,30 @@ class EsiClient:
         if status == 429:
             seconds = _number(headers.get("Retry-After")) or DEFAULT_PAUSE_SECONDS
             reason = f"ESI throttles {route.template if route.bucket.is_error_limit else route.bucket.group}"
-            raise Throttled(reason, self._budget.pause(seconds, reason, route.bucket))
+            raise Throttled(reason, self._budget.pause(seconds, reason, route.bucket), route.bucket.holder)
         if status >= 500:
             self._outage.failed()
             raise Unavailable(f"{response.url}: {status} {_error_text(response)}")
         if status == 404:
             raise Gone(f"{response.url}: 404 {_error_text(response)}", status)
         if status in {401, 403}:
-            raise Forbidden(f"{response.url}: {status} {_error_text(response)}", status)
+            said = _error_text(response)
+            raise Forbidden(f"{response.url}: {status} {said}", status, said)
         if status >= 400:
             raise Refused(f"{response.url}: {status} {_error_text(response)}", status)
+
+
+def fresh_for(response: requests.Response) -> timedelta:
+    """How long the service has nothing newer: Cache-Control's max-age, else Expires, else nothing."""
+    cache_control = response.headers.get("Cache-Control", "")
+    if max_age := re.search(r"max-age=(\d+)", cache_control):
+        return timedelta(seconds=int(max_age[1]))
+    try:
+        expires = parsedate_to_datetime(response.headers["Expires"])
+        date = parsedate_to_datetime(response.headers["Date"])
+    except (KeyError, ValueError):
+        return timedelta()
+    return max(expires - date, timedelta())
 
 
 def _number(header: str | None) -> float | None:

@@ -14,10 +14,12 @@ class Unavailable(ServiceError):
 class Throttled(ServiceError):
     """We are to wait: a 420, a 429, an empty token bucket or a pause that another process was told. Nobody's fault."""
 
-    def __init__(self, reason: str, until: datetime) -> None:
+    def __init__(self, reason: str, until: datetime, holder: str = "") -> None:
+        """`holder`: whose bucket it is, when nobody else has to wait."""
         super().__init__(f"{reason}; until {until:%F %T} UTC")
         self.reason = reason
         self.until = until
+        self.holder = holder
 
 
 class Refused(ServiceError):
@@ -37,4 +39,8 @@ class InvalidHash(Refused):
 
 
 class Forbidden(Refused):
-    """401 or 403: not without a token, or not with this one."""
+    """401 or 403: not without a token, or not with this one; `said` is the service's own reason."""
+
+    def __init__(self, text: str, status: int | None = None, said: str = "") -> None:
+        super().__init__(text, status)
+        self.said = said

@@ -78,8 +78,8 @@ class Totals:
 class TokensSpent(Throttled):
     """The tokens of a bucket are spent until then; `wait` is how many seconds that is."""
 
-    def __init__(self, reason: str, until: datetime, wait: float) -> None:
-        super().__init__(reason, until)
+    def __init__(self, reason: str, until: datetime, holder: str, wait: float) -> None:
+        super().__init__(reason, until, holder)
         self.wait = wait
 
 
@@ -215,7 +215,7 @@ class Ledger:
             )  # fmt: skip
 
     def _name(self, bucket: TokenBucket | None) -> str:
-        return f"{self._service}:{bucket.group}" if bucket else self._service
+        return f"{self._service}:{bucket}" if bucket else self._service
 
     def _later(self, connection: Connection, most_ahead: float) -> Reservation:
         """No request now: ask again when the next one could be granted within `most_ahead`."""
@@ -231,9 +231,10 @@ class Ledger:
         return Reservation(0, now, now, sent, self._monotonic(), wait=wait)
 
     def _raise_when_paused(self, connection: Connection, bucket: TokenBucket | None) -> None:
-        pause = longest_pause(connection, [self._service, self._name(bucket)], self._clock)
-        if pause is not None:
-            raise Throttled(pause.reason, pause.until)
+        for name, holder in ((self._service, ""), (self._name(bucket), bucket.holder if bucket else "")):
+            pause = longest_pause(connection, [name], self._clock)
+            if pause is not None:
+                raise Throttled(pause.reason, pause.until, holder)
 
     def _affordable(self, connection: Connection, bucket: TokenBucket) -> int:
         """How many requests of the worst cost the bucket still has; 0 while others' answers may give tokens back."""
@@ -267,7 +268,9 @@ class Ledger:
         if requests < 1 and bucket.max_tokens - surely_spent < bucket.most:
             limit = "error limit" if bucket.is_error_limit else f"group {bucket.group}"
             until = (oldest or now) + bucket.window * CAUTION
-            raise TokensSpent(f"the tokens of ESI's {limit} are spent", until, (until - now).total_seconds())
+            raise TokensSpent(
+                f"the tokens of ESI's {limit} are spent", until, bucket.holder, (until - now).total_seconds()
+            )
         return max(0, requests)
 
     def _book(self, connection: Connection, booking: Booking, tokens: int, requests: int) -> None:

@@ -7,7 +7,7 @@ in store/killmail_body.py, where every source's killmails are checked.
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from killreport_assets.esi.errors import Unavailable
 
@@ -151,6 +151,13 @@ class Affiliation(EsiBody):
     corporation_id: int
     alliance_id: int | None = None
     faction_id: int | None = None
+
+
+class KillmailRef(EsiBody):
+    """An element of `GET /characters/{character_id}/killmails/recent`, and of a corporation's."""
+
+    killmail_id: int = Field(gt=0, lt=2**63)
+    killmail_hash: str = Field(pattern="^[0-9a-f]{40}$")
 
 
 Body = TypeVar("Body", bound=EsiBody)

@@ -15,6 +15,11 @@ class TokenBucket:
     not_modified: int = 1
     client_error: int = 5
     server_error: int = 0
+    holder: str = ""
+    """Whose it is, application and character, where a route needs a token: each has a bucket of its own."""
+
+    def __str__(self) -> str:
+        return f"{self.group}:{self.holder}" if self.holder else self.group
 
     @property
     def most(self) -> int:
@@ -47,6 +52,8 @@ ERROR_LIMIT = TokenBucket(
 )  # fmt: skip
 """The limit of every route without a group: 100 errors a minute, after which all of ESI answers 420."""
 KILLMAIL = TokenBucket("killmail", 3_600, timedelta(minutes=15))
+CHARACTER_KILLMAILS = TokenBucket("char-killmail", 30, timedelta(minutes=15))
+CORPORATION_KILLMAILS = TokenBucket("corp-killmail", 30, timedelta(minutes=15))
 STATUS = TokenBucket("status", 600, timedelta(minutes=15))
 
 
@@ -60,6 +67,8 @@ class Route:
 
 SERVER_STATUS = Route("/status", STATUS)
 KILLMAIL_DETAIL = Route("/killmails/{killmail_id}/{killmail_hash}", KILLMAIL)
+RECENT_OF_CHARACTER = Route("/characters/{character_id}/killmails/recent", CHARACTER_KILLMAILS)
+RECENT_OF_CORPORATION = Route("/corporations/{corporation_id}/killmails/recent", CORPORATION_KILLMAILS)
 ALLIANCES = Route("/alliances")
 ALLIANCE = Route("/alliances/{alliance_id}")
 ALLIANCE_CORPORATIONS = Route("/alliances/{alliance_id}/corporations")

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from killreport_assets.esi import routes
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.esi.errors import Gone
-from killreport_assets.ops.work import FRESH, SAMPLE_ROWS, DrainReport, FollowUp, Task
+from killreport_assets.ops.work import FRESH, SAMPLE_ROWS, DrainReport, Task
 from killreport_assets.queues.catalogue import ALLIANCE_CORPORATIONS, ALLIANCES, CORPORATIONS, WorkQueue
 from killreport_assets.store.entities import mark_gone
 from killreport_assets.store.lineage import end_pending, request
@@ -38,7 +38,7 @@ class AllianceCorporationsWork:
 
     def store(
         self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> list[FollowUp]:
+    ) -> None:
         lists: dict[int, list[int]] = {}
         gone = []
         for task, result in results:
@@ -56,7 +56,6 @@ class AllianceCorporationsWork:
         listed = sorted({corporation for corporations in lists.values() for corporation in corporations})
         report.requested += request(connection, CORPORATIONS.kind, missing(connection, CORPORATIONS.kind, listed))
         end_pending(connection, self.queue.kind, [task.message.id for task, _ in results])
-        return []
 
     def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
         end_pending(connection, self.queue.kind, [task.message.id for task in dead])  # the next schedule asks again

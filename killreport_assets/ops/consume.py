@@ -14,13 +14,23 @@ from killreport_assets.asset_metadata import asset_key, drain_metadata, names_me
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.ops.alliance_corporations_work import AllianceCorporationsWork
 from killreport_assets.ops.drain import run_drain
+from killreport_assets.ops.killmail_list_work import CorporationKillmailsWork, UserKillmailsWork
 from killreport_assets.ops.killmail_work import KillmailWork
 from killreport_assets.ops.names import resolve_names
 from killreport_assets.ops.publish import publish_ids
+from killreport_assets.ops.tokens import TokenKeeper
+from killreport_assets.ops.user_syncs import intervals
 from killreport_assets.ops.work import DrainReport, Work
 from killreport_assets.ops.zkillboard_work import ZkillboardCharacterWork
 from killreport_assets.queues.broker import DrainBudget, WorkBroker
-from killreport_assets.queues.catalogue import ALLIANCE_CORPORATIONS, KILLMAILS, ZKILLBOARD_CHARACTERS, WorkQueue
+from killreport_assets.queues.catalogue import (
+    ALLIANCE_CORPORATIONS,
+    CORPORATION_KILLMAILS,
+    KILLMAILS,
+    USER_KILLMAILS,
+    ZKILLBOARD_CHARACTERS,
+    WorkQueue,
+)
 from killreport_assets.settings import load_settings
 from killreport_assets.sources.zkillboard import Zkillboard
 from killreport_assets.store import tables
@@ -73,7 +83,7 @@ def _drain_and_report(
 ) -> None:  # fmt: skip
     report = drain(context, config, database, broker, work)
     metadata = drain_metadata(report)
-    for table in (*tables.KILLMAIL_TABLES, tables.alliance_corporations):
+    for table in (*tables.KILLMAIL_TABLES, tables.alliance_corporations, tables.syncs):
         if report.rows[table.name]:
             context.log_event(
                 dg.AssetMaterialization(asset_key(table), metadata=metadata | table_metadata(database, table))
@@ -120,8 +130,38 @@ def consume_zkillboard_characters(
     _drain_and_report(context, config, database, broker, esi, ZkillboardCharacterWork(zkillboard, database))
 
 
+@dg.op(name=f"consume_{USER_KILLMAILS.name}", tags={"killreport/queue": USER_KILLMAILS.name}, out=dg.Out(dg.Nothing))
+def consume_user_killmails(
+    context: dg.OpExecutionContext, config: DrainConfig, database: dg.ResourceParam[Engine],
+    broker: dg.ResourceParam[WorkBroker], esi: dg.ResourceParam[EsiClient],
+    token_keeper: dg.ResourceParam[TokenKeeper],
+) -> None:  # fmt: skip
+    """List signed-in characters' recent killmails."""
+    publish_ids(broker, USER_KILLMAILS, config.ids, run_id=context.run_id, urgent=True)
+    work = UserKillmailsWork(esi, database, token_keeper, intervals(load_settings()))
+    _drain_and_report(context, config, database, broker, esi, work)
+
+
+@dg.op(
+    name=f"consume_{CORPORATION_KILLMAILS.name}",
+    tags={"killreport/queue": CORPORATION_KILLMAILS.name},
+    out=dg.Out(dg.Nothing),
+)
+def consume_corporation_killmails(
+    context: dg.OpExecutionContext, config: DrainConfig, database: dg.ResourceParam[Engine],
+    broker: dg.ResourceParam[WorkBroker], esi: dg.ResourceParam[EsiClient],
+    token_keeper: dg.ResourceParam[TokenKeeper],
+) -> None:  # fmt: skip
+    """List corporations' recent killmails, with their Directors' sign-ins."""
+    publish_ids(broker, CORPORATION_KILLMAILS, config.ids, run_id=context.run_id, urgent=True)
+    work = CorporationKillmailsWork(esi, database, token_keeper, intervals(load_settings()))
+    _drain_and_report(context, config, database, broker, esi, work)
+
+
 CONSUMING_OPS: dict[WorkQueue, dg.OpDefinition] = {
     ZKILLBOARD_CHARACTERS: consume_zkillboard_characters,
+    USER_KILLMAILS: consume_user_killmails,
+    CORPORATION_KILLMAILS: consume_corporation_killmails,
     KILLMAILS: consume_killmails,
     ALLIANCE_CORPORATIONS: consume_alliance_corporations,
 }

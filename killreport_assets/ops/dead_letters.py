@@ -13,7 +13,7 @@ from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.envelope import Message, UnreadableMessage, decode
 from killreport_assets.store.health import dead_letters as dead_letters_by_queue
 from killreport_assets.store.lineage import revive
-from killreport_assets.store.tables import DIMENSIONS, among, dead_letters
+from killreport_assets.store.tables import among, dead_letters
 
 REPLAY_AT_ONCE = 500
 _KINDS = {queue.name: queue.kind for queue in WORK_QUEUES}
@@ -98,8 +98,7 @@ def replay(engine: Engine, broker: WorkBroker, ids: Sequence[int], *, urgent: bo
                 except (KeyError, UnreadableMessage) as unreadable:
                     report.refused[row.dead_letter_id] = f"cannot be replayed: {unreadable}"
                     continue
-                if kind in DIMENSIONS:
-                    revive(connection, kind, [message.id], is_published=True)
+                revive(connection, kind, [message.id], is_published=True)
                 messages[row.queue].append(message)
                 report.replayed.append(row.dead_letter_id)
             connection.execute(

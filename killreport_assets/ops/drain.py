@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection, Engine
 from killreport_assets.errors import UserError
 from killreport_assets.esi.errors import Gone, InvalidHash, Refused, Throttled
 from killreport_assets.ops.publish import publish_pending
-from killreport_assets.ops.work import FRESH, Dead, DrainReport, FollowUp, Task, Work
+from killreport_assets.ops.work import FRESH, Dead, DrainReport, Task, Work
 from killreport_assets.patience import is_lost_connection, patiently, say_lost
 from killreport_assets.queues.broker import (
     DELIVERY_LIMIT,
@@ -176,9 +176,7 @@ class _Runner:
             unfinished = wait(unfinished, KEEP_SECONDS).not_done
             drain.keep()
         outcome = self._sort(batch)
-        for queue, messages in self._write(outcome):
-            self.broker.publish(queue.name, messages)
-            self._report.published += len(messages)
+        self._write(outcome)
         self._report.published += publish_pending(self.engine, self.broker, run_id=self.run_id, most=MOST_PUBLISHED)
         done = [task.delivery for task, _ in outcome.results] + [dead.delivery for dead in outcome.dead]
         drain.acknowledge(done)
@@ -252,37 +250,35 @@ class _Runner:
                 self._report.note_error(_said(error))
         return outcome
 
-    def _write(self, outcome: _Outcome) -> list[FollowUp]:
+    def _write(self, outcome: _Outcome) -> None:
         try:
-            return self._write_together(outcome.results, outcome.dead)
+            self._write_together(outcome.results, outcome.dead)
         except (sa.exc.DataError, sa.exc.IntegrityError):
-            return self._write_one_by_one(outcome)
+            self._write_one_by_one(outcome)
 
-    def _write_one_by_one(self, outcome: _Outcome) -> list[FollowUp]:
+    def _write_one_by_one(self, outcome: _Outcome) -> None:
         """Something in the batch cannot be stored: find it, so that it costs nothing else."""
         results, outcome.results = outcome.results, []
-        follow_ups = []
         for task, result in results:
             try:
-                follow_ups += self._write_together([(task, result)], [])
+                self._write_together([(task, result)], [])
                 outcome.results.append((task, result))
             except (sa.exc.DataError, sa.exc.IntegrityError) as refused:
                 reason = str(refused.orig).splitlines()[0]
                 outcome.dead.append(Dead(task.delivery, task.message, "cannot be stored", reason))
-        return follow_ups + self._write_together([], outcome.dead)
+        self._write_together([], outcome.dead)
 
-    def _write_together(self, results: list[tuple[Task, Any]], dead: list[Dead]) -> list[FollowUp]:
-        counted, follow_ups = DrainReport(), []
+    def _write_together(self, results: list[tuple[Task, Any]], dead: list[Dead]) -> None:
+        counted = DrainReport()
         with self.engine.begin() as connection:
             if results:
-                follow_ups = self.work.store(connection, results, counted, self.run_id)
+                self.work.store(connection, results, counted, self.run_id)
             if dead:
                 _write_dead_letters(connection, dead, self.run_id)
                 self._bury(connection, dead)
         self._report.add(counted)
         for letter in dead:
             self._report.note_error(f"{letter.reason}: {letter.error}")
-        return follow_ups
 
     def _bury(self, connection: Connection, dead: list[Dead]) -> None:
         if tasks := [Task(letter.delivery, letter.message) for letter in dead if letter.message]:

@@ -12,7 +12,7 @@ from killreport_assets.esi import models, routes
 from killreport_assets.esi.client import EsiClient, Fetched
 from killreport_assets.esi.errors import Gone
 from killreport_assets.esi.models import EsiBody
-from killreport_assets.ops.work import FRESH, SAMPLE_ROWS, DrainReport, FollowUp, Task
+from killreport_assets.ops.work import FRESH, SAMPLE_ROWS, DrainReport, Task
 from killreport_assets.queues import catalogue
 from killreport_assets.queues.catalogue import WorkQueue
 from killreport_assets.sources.sde import DOGMA
@@ -95,7 +95,7 @@ class EntityWork:
 
     def store(
         self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> list[FollowUp]:
+    ) -> None:
         now = datetime.now(UTC)
         rows: dict[int, dict[str, Any]] = {}
         current, gone, settled = [], [], []
@@ -120,7 +120,6 @@ class EntityWork:
         mark_gone(connection, self.queue.kind, gone)
         report.rows[self._kind.table.name] += len(rows)
         lineage.settle(connection, self.queue.kind, self.queue.name, settled, run_id)
-        return []
 
     def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
         buried = [_settled(task, "dead") for task in dead]

@@ -7,11 +7,12 @@ from sqlalchemy.engine import Connection
 
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.esi.errors import Gone, InvalidHash
-from killreport_assets.ops.work import FRESH, DrainReport, FollowUp, Task
+from killreport_assets.ops.work import FRESH, DrainReport, Task
 from killreport_assets.queues.catalogue import KILLMAILS, WorkQueue
 from killreport_assets.store.entities import known_killmails
 from killreport_assets.store.killmail_body import KillmailBody
 from killreport_assets.store.killmails import write_killmails_in
+from killreport_assets.store.lineage import bury_pending, end_pending
 
 
 class KillmailWork:
@@ -35,7 +36,7 @@ class KillmailWork:
 
     def store(
         self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> list[FollowUp]:
+    ) -> None:
         bodies = [
             KillmailBody(body, task.message.hash)
             for task, body in results
@@ -55,7 +56,7 @@ class KillmailWork:
             })  # fmt: skip
         for rejected_id, reason in written.rejected:
             report.note_error(f"killmail {rejected_id} rejected: {reason}")
-        return []
+        end_pending(connection, self.queue.kind, [task.message.id for task, _ in results])
 
     def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
-        """Nothing to note: a killmail that was never stored has no lineage."""
+        bury_pending(connection, self.queue.kind, [task.message.id for task in dead])

@@ -52,7 +52,8 @@ def publish_pending(
 
 
 def _message(entity: PendingEntity, run_id: str | None) -> Message:
-    return Message(kind=entity.kind, id=entity.entity_id, cause=Cause(killmail_id=entity.killmail_id, run_id=run_id))
+    cause = Cause(killmail_id=entity.killmail_id, run_id=run_id)
+    return Message(kind=entity.kind, id=entity.entity_id, hash=entity.hash, cause=cause)
 
 
 def killmail_messages(hashes: Mapping[int, str], run_id: str | None) -> list[Message]:

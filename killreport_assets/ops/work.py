@@ -95,10 +95,6 @@ class DrainReport:
             self.note_error(error)
 
 
-FollowUp = tuple[WorkQueue, list[Message]]
-"""Messages for another queue."""
-
-
 class Work(Protocol):
     """One queue's work. `plan` and `store` run on the drain's thread, `fetch` on one of its fetchers."""
 
@@ -118,10 +114,10 @@ class Work(Protocol):
 
     def store(
         self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> list[FollowUp]:
+    ) -> None:
         """Write what was fetched (or `FRESH`, or `Gone`), with its lineage; count outcomes and rows.
 
-        Returns what is to be published when the transaction is committed.
+        Work that follows from it is requested (`lineage.request`); the drain publishes it after the commit.
         """
 
     def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:

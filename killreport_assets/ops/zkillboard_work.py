@@ -1,6 +1,7 @@
 """The work of `zkillboard_character_queue`: list a character's killmails on zKillboard.
 
-Whole bodies are in hand: each page is written at once. Ids with hashes that we lack go to `esi_killmail_queue`.
+Whole bodies are in hand: each page is written at once. Ids with hashes that we lack become pending for
+`esi_killmail_queue`.
 """
 
 import time
@@ -12,14 +13,13 @@ from typing import Any
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.esi.errors import Gone, ServiceError
-from killreport_assets.ops.publish import killmail_messages
-from killreport_assets.ops.work import FRESH, DrainReport, FollowUp, Task
+from killreport_assets.ops.work import FRESH, DrainReport, Task
 from killreport_assets.queues.catalogue import KILLMAILS, ZKILLBOARD_CHARACTERS, WorkQueue
 from killreport_assets.sources.zkillboard import Page, Zkillboard
 from killreport_assets.store import tables
 from killreport_assets.store.entities import known_killmails, write_zkillboard_values
 from killreport_assets.store.killmails import WriteReport, write_killmails
-from killreport_assets.store.lineage import end_pending
+from killreport_assets.store.lineage import end_pending, request
 from killreport_assets.store.syncs import COMPLETE, CUT_SHORT, recently_synced
 
 CACHE = timedelta(hours=1)
@@ -53,9 +53,7 @@ class ZkillboardCharacterWork:
 
     def plan(self, connection: Connection, tasks: Sequence[Task]) -> dict[str, Any]:
         fresh = recently_synced(connection, "zkillboard", [_subject(task)["subject"] for task in tasks], CACHE)
-        # Of one that was handed out before, nobody knows whether its follow-ups were published: it is listed again.
-        first_time = [task for task in tasks if task.delivery.deliveries == 0]
-        return {task.message.message_id: FRESH for task in first_time if _subject(task)["subject"] in fresh}
+        return {task.message.message_id: FRESH for task in tasks if _subject(task)["subject"] in fresh}
 
     def fetch(self, task: Task, known: Any) -> Any:
         clock, sync = time.monotonic(), Sync(datetime.now(UTC))
@@ -73,19 +71,19 @@ class ZkillboardCharacterWork:
 
     def store(
         self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> list[FollowUp]:
-        follow_ups: list[FollowUp] = []
+    ) -> None:
         for task, sync in results:
             if sync is FRESH or isinstance(sync, Gone):
                 report.outcomes["fresh" if sync is FRESH else "gone"] += 1
                 continue
             report.outcomes["stored"] += 1
             self._count(task, sync, report)
+            report.rows["syncs"] += 1
             connection.execute(tables.syncs.insert().values(self._row(task, sync, run_id)))
-            if sync.unknown:
-                follow_ups.append((KILLMAILS, killmail_messages(sync.unknown, run_id)))
+            report.requested += request(
+                connection, KILLMAILS.kind, list(sync.unknown), hashes=sync.unknown, urgent=task.delivery.urgent
+            )
         end_pending(connection, self.queue.kind, [task.message.id for task, _ in results])
-        return follow_ups
 
     def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
         end_pending(connection, self.queue.kind, [task.message.id for task in dead])  # the next schedule asks again

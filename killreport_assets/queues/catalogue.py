@@ -28,6 +28,15 @@ ZKILLBOARD_CHARACTERS = WorkQueue(
     "zkillboard_character_queue", "zkillboard_character", 1, "list a character's killmails on zKillboard",
     batch_size=1, paces=("zkillboard",),
 )  # fmt: skip
+USER_KILLMAILS = WorkQueue(
+    "esi_user_killmails_queue", "user_killmails", 3, "list a signed-in character's recent killmails on ESI",
+    batch_size=10, paces=("esi", "sso"), max_attempts=4,
+)  # fmt: skip
+CORPORATION_KILLMAILS = WorkQueue(
+    "esi_corporation_killmails_queue", "corporation_killmails", 3,
+    "list a corporation's recent killmails on ESI, with a Director's token",
+    batch_size=10, paces=("esi", "sso"), max_attempts=4,
+)  # fmt: skip
 KILLMAILS = WorkQueue(
     "esi_killmail_queue", "killmail", 10, "fetch one killmail by id and hash", paces=("esi", "esi:killmail")
 )
@@ -39,7 +48,10 @@ CORPORATIONS = WorkQueue("esi_corporation_info_queue", "corporation", 5, "fetch 
 CHARACTERS = WorkQueue("esi_character_info_queue", "character", 10, "fetch one character")
 TYPES = WorkQueue("esi_type_info_queue", "type", 10, "fetch one type")
 
-WORK_QUEUES = (ZKILLBOARD_CHARACTERS, KILLMAILS, ALLIANCES, ALLIANCE_CORPORATIONS, CORPORATIONS, CHARACTERS, TYPES)
+WORK_QUEUES = (
+    ZKILLBOARD_CHARACTERS, USER_KILLMAILS, CORPORATION_KILLMAILS, KILLMAILS,
+    ALLIANCES, ALLIANCE_CORPORATIONS, CORPORATIONS, CHARACTERS, TYPES,
+)  # fmt: skip
 """In the order in which they feed each other."""
 BY_KIND = {queue.kind: queue for queue in WORK_QUEUES}
 ENTITY_QUEUES = (ALLIANCES, CORPORATIONS, CHARACTERS, TYPES)

@@ -28,7 +28,9 @@ from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.feeds import SandboxFeeds
 from killreport_assets.sandbox.limits import Statistics
 from killreport_assets.sandbox.made import MadeKillmails, Profile
+from killreport_assets.sandbox.own_killmails import OwnKillmails
 from killreport_assets.sandbox.serving import Serving
+from killreport_assets.sandbox.sso import NATIVE_CLIENT, SandboxSso, SsoSwitches
 from killreport_assets.sandbox.world import World
 
 START_SECONDS = 30.0
@@ -42,7 +44,9 @@ def build_app(
     feed = LiveFeed(world, MadeKillmails(world, seed, profile), state)
     faults, statistics = Faults(), Statistics()
     serving = Serving(faults, statistics)
-    esi = SandboxEsi(world, feed, serving)
+    sso = SandboxSso(world, serving)
+    own = OwnKillmails(world, serving, sso)
+    esi = SandboxEsi(world, feed, serving, own)
 
     async def show_statistics(_request: Request) -> Response:
         return JSONResponse(statistics.as_json())
@@ -58,6 +62,7 @@ def build_app(
         faults.set({})
         statistics.reset()
         esi.reset()
+        sso.reset()
         return JSONResponse({})
 
     async def release(request: Request) -> Response:
@@ -66,6 +71,30 @@ def build_app(
     async def move(request: Request) -> Response:
         body = await request.json()
         esi.move(body["character_id"], body["corporation_id"], body.get("alliance_id"))
+        return JSONResponse({})
+
+    async def switch_sso(request: Request) -> Response:
+        sso.switches = SsoSwitches.model_validate(await request.json())
+        return JSONResponse({})
+
+    async def grant(request: Request) -> Response:
+        body = await request.json()
+        base = f"{request.url.scheme}://{request.url.netloc}/sso"
+        return JSONResponse(sso.grant(base, body["client_id"], body["character_id"], tuple(body["scopes"])))
+
+    async def end_grants(request: Request) -> Response:
+        sso.end((await request.json())["character_id"])
+        return JSONResponse({})
+
+    async def sell(request: Request) -> Response:
+        sso.sell((await request.json())["character_id"])
+        return JSONResponse({})
+
+    async def switch_own_killmails(request: Request) -> Response:
+        body = await request.json()
+        own.page_size = body.get("page_size", own.page_size)
+        own.cache_seconds = body.get("cache_seconds", own.cache_seconds)
+        own.refused |= {int(id_): said for id_, said in body.get("refused", {}).items()}
         return JSONResponse({})
 
     @contextlib.asynccontextmanager
@@ -86,15 +115,21 @@ def build_app(
         Route("/sandbox/reset", reset, methods=["POST"]),
         Route("/sandbox/release", release, methods=["POST"]),
         Route("/sandbox/move", move, methods=["POST"]),
+        Route("/sandbox/sso", switch_sso, methods=["PUT"]),
+        Route("/sandbox/sso/grant", grant, methods=["POST"]),
+        Route("/sandbox/sso/end", end_grants, methods=["POST"]),
+        Route("/sandbox/sso/sell", sell, methods=["POST"]),
+        Route("/sandbox/own-killmails", switch_own_killmails, methods=["PUT"]),
     ]
-    services = [*esi.routes(), *SandboxFeeds(world, feed, serving).routes()]
+    services = [*esi.routes(), *sso.routes(), *SandboxFeeds(world, feed, serving).routes()]
     return Starlette(routes=[*control, *services], lifespan=living)
 
 
 def service_urls(port: int) -> dict[str, str]:
     """The settings that point every service at a sandbox on this port, by environment variable."""
     names = {"ESI": "esi", "SSO": "sso", "ZKILLBOARD": "zkillboard", "R2Z2": "r2z2", "EVEREF": "everef", "SDE": "sde"}
-    return {f"KILLREPORT_{name}_URL": f"http://127.0.0.1:{port}/{path}" for name, path in names.items()}
+    urls = {f"KILLREPORT_{name}_URL": f"http://127.0.0.1:{port}/{path}" for name, path in names.items()}
+    return urls | {"KILLREPORT_SSO_CLIENT_ID": NATIVE_CLIENT}
 
 
 def serve(

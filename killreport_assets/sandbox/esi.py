@@ -15,6 +15,7 @@ from killreport_assets.sandbox import made
 from killreport_assets.sandbox.bulk import Maker, affiliations, names
 from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.limits import Bucket, ErrorLimit
+from killreport_assets.sandbox.own_killmails import OwnKillmails
 from killreport_assets.sandbox.serving import Handler, Serving, json_response
 from killreport_assets.sandbox.world import Record, World
 from killreport_assets.store.ids import is_npc_character, is_npc_corporation
@@ -28,7 +29,8 @@ RACES = (1, 2, 4, 8)
 class SandboxEsi:
     """ESI over the sandbox's world."""
 
-    def __init__(self, world: World, feed: LiveFeed, serving: Serving) -> None:
+    def __init__(self, world: World, feed: LiveFeed, serving: Serving, own: OwnKillmails) -> None:
+        self._own = own
         self._world = world
         self._feed = feed
         self._serving = serving
@@ -41,6 +43,7 @@ class SandboxEsi:
         """Forget what was spent."""
         self._errors = ErrorLimit()
         self._killmail_bucket = Bucket(KILLMAIL)
+        self._own.reset()
         self._moved.clear()
         self.entity.cache_clear()
 
@@ -68,7 +71,8 @@ class SandboxEsi:
         ):
             legacy.insert(0, self._serving.route("esi", path, bulk, methods=("POST",), around=self._legacy))
         killmail = "/killmails/{id:int}/{hash}"
-        return [*legacy, self._serving.route("esi", killmail, self._killmail, around=self._bucketed)]
+        own = self._own.routes(self._bucketed, self._character)
+        return [*own, *legacy, self._serving.route("esi", killmail, self._killmail, around=self._of_address)]
 
     def _legacy(self, request: Request, handler: Handler) -> Response:
         """Routes without a bucket: the error limit."""
@@ -78,9 +82,12 @@ class SandboxEsi:
         response.headers["X-ESI-Error-Limit-Reset"] = str(self._errors.reset)
         return response
 
-    def _bucketed(self, request: Request, handler: Handler) -> Response:
+    def _of_address(self, request: Request, handler: Handler) -> Response:
+        """A route of a rate-limit group whose bucket the address has."""
+        return self._bucketed(request, handler, self._killmail_bucket)
+
+    def _bucketed(self, request: Request, handler: Handler, bucket: Bucket) -> Response:
         """Routes of a rate-limit group: its tokens; the error limit's 420 holds here too."""
-        bucket = self._killmail_bucket
         if blocked := self._blocked():
             return blocked
         if bucket.remaining <= 0:
@@ -118,6 +125,8 @@ class SandboxEsi:
             "Expires": format_datetime(datetime.now(UTC) + timedelta(seconds=CACHE_SECONDS), usegmt=True),
             "Last-Modified": format_datetime(STARTED, usegmt=True),
         }
+        if "Cache-Control" in response.headers:  # the route has a cache time of its own
+            headers = {"ETag": etag, "Cache-Control": response.headers["Cache-Control"]}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
         self._serving.statistics.bodies[request.url.path] += 1

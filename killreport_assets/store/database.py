@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine, make_url
 
 from killreport_assets.errors import ServerUnreachable, UserError
-from killreport_assets.redaction import without_passwords
+from killreport_assets.redaction import without_secrets
 from killreport_assets.settings import Origin, Settings
 from killreport_assets.store import tables
 from killreport_assets.store.embedded import EmbeddedPostgres
@@ -83,7 +83,7 @@ def create_missing_databases(urls: DatabaseUrls) -> None:
                 continue
         except sa.exc.OperationalError as unreachable:
             if "does not exist" not in str(unreachable.orig):
-                where = without_passwords(str(url))
+                where = without_secrets(str(url))
                 raise ServerUnreachable(f"cannot reach PostgreSQL at {where}: {_first_line(unreachable)}") from None
         server = sa.create_engine(
             url.set(drivername="postgresql+psycopg", database="postgres"),

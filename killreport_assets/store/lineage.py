@@ -4,7 +4,7 @@
 records, producers request, whoever publishes claims, the drain settles. Nothing here publishes or fetches.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -23,13 +23,17 @@ MESSAGE_LASTS = timedelta(days=1)
 """A confirmed message that has not been settled: after this it counts as lost."""
 YOUNG = timedelta(hours=1)
 """What a killmail of this age mentions goes first."""
-_IS_NO_MORE_URGENT = "entity_pending.urgent or not excluded.urgent"
-_MAKE_URGENT = f"""
+_SAME_HASH = "entity_pending.hash is not distinct from excluded.hash"
+_IS_NOTHING_NEW = f"((entity_pending.urgent or not excluded.urgent) and {_SAME_HASH})"
+_TAKE_WHAT_IS_NEW = f"""
     urgent = entity_pending.urgent or excluded.urgent,
-    claimed_at = case when {_IS_NO_MORE_URGENT} then entity_pending.claimed_at end,
-    published_at = case when {_IS_NO_MORE_URGENT} then entity_pending.published_at end
+    hash = excluded.hash,
+    claimed_at = case when {_IS_NOTHING_NEW} then entity_pending.claimed_at end,
+    published_at = case when {_IS_NOTHING_NEW} then entity_pending.published_at end,
+    dead_at = case when {_SAME_HASH} then entity_pending.dead_at end
 """
-"""What becomes urgent while its message waits in the normal lane is published again, in the urgent one."""
+"""What becomes urgent while its message waits in the normal lane is published again, in the urgent one; so is a
+killmail of which another hash is told."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class PendingEntity:
     killmail_id: int | None
     claimed_at: datetime | None = None
     """By whose claim: a later one is somebody else's."""
+    hash: str | None = None
+    """Of a killmail that is known by id and hash only."""
 
 
 def _record_mentions_of(kind: str) -> str:
@@ -70,7 +76,7 @@ def _record_mentions_of(kind: str) -> str:
         from caused join pg_temp.new_killmails using (killmail_id) group by entity_id order by entity_id
         -- Not "do nothing": the row must be locked, so that whoever settles the entity waits for this commit and
         -- then sees these enrichments too.
-        on conflict (entity_kind, entity_id) do update set {_MAKE_URGENT}
+        on conflict (entity_kind, entity_id) do update set {_TAKE_WHAT_IS_NEW}
     """
 
 
@@ -81,28 +87,40 @@ def record_mentions(connection: Connection) -> None:
 
 
 def request(
-    connection: Connection, kind: str, ids: Sequence[int], *, urgent: bool = False, even_dead: bool = False
-) -> int:
+    connection: Connection, kind: str, ids: Sequence[int], *,
+    hashes: Mapping[int, str] | None = None, urgent: bool = False, even_dead: bool = False,
+) -> int:  # fmt: skip
     """Ask for work of a queue's kind that is not pending already; returns how much of it was not.
 
-    What is dead stays so, unless somebody asks for just these ids (`even_dead`).
+    Killmails have their hashes. What is dead stays so, unless somebody asks for just these ids (`even_dead`), or
+    tells another hash.
     """
     if even_dead:
         revive(connection, kind, ids, is_published=False)
+    distinct = sorted(set(ids))
     is_known = "false"
     if kind in DIMENSIONS:
         is_known = f"exists (select from {DIMENSIONS[kind].fullname} d where d.{kind}_id = id)"
     requested = connection.execute(
         sa.text(f"""
-        insert into ops.entity_pending (entity_kind, entity_id, urgent, is_known)
-        select distinct :kind, id, cast(:urgent as boolean), {is_known}
-        from unnest(cast(:ids as bigint[])) as given (id) where id > 0 order by id
-        on conflict (entity_kind, entity_id) do update set {_MAKE_URGENT}
-        where not ({_IS_NO_MORE_URGENT})
+        insert into ops.entity_pending (entity_kind, entity_id, hash, urgent, is_known)
+        select :kind, id, hash, cast(:urgent as boolean), {is_known}
+        from unnest(cast(:ids as bigint[]), cast(:hashes as text[])) as given (id, hash) where id > 0 order by id
+        on conflict (entity_kind, entity_id) do update set {_TAKE_WHAT_IS_NEW}
+        where not {_IS_NOTHING_NEW}
         """),
-        {"kind": kind, "ids": list(ids), "urgent": urgent},
+        {"kind": kind, "ids": distinct, "hashes": [(hashes or {}).get(id_) for id_ in distinct], "urgent": urgent},
     )
     return requested.rowcount
+
+
+def pending(connection: Connection, kind: str, ids: Sequence[int]) -> set[int]:
+    """Which of these are pending already, dead ones too."""
+    rows = connection.execute(
+        sa.text("select entity_id from ops.entity_pending where entity_kind = :kind and entity_id = any(:ids)"),
+        {"kind": kind, "ids": list(ids)},
+    )
+    return set(rows.scalars())
 
 
 def claim_pending(connection: Connection, limit: int, *, lost_too: bool = False) -> list[PendingEntity]:
@@ -122,12 +140,12 @@ def claim_pending(connection: Connection, limit: int, *, lost_too: bool = False)
         ), taken as (
             update ops.entity_pending p set claimed_at = now() from free
             where p.entity_kind = free.entity_kind and p.entity_id = free.entity_id
-            returning p.entity_kind, p.entity_id, p.urgent, p.claimed_at
+            returning p.entity_kind, p.entity_id, p.urgent, p.claimed_at, p.hash
         )
         select taken.entity_kind, taken.entity_id, taken.urgent,
                (select min(e.killmail_id) from ops.enrichments e
                 where e.entity_kind = taken.entity_kind and e.entity_id = taken.entity_id and e.enriched_at is null),
-               taken.claimed_at
+               taken.claimed_at, taken.hash
         from taken
         """),
         {"limit": limit, "claim_lasts": CLAIM_LASTS, **({"message_lasts": MESSAGE_LASTS} if lost_too else {})},
@@ -185,14 +203,7 @@ def settle(connection: Connection, kind: str, queue: str, settled: Sequence[Sett
     dead = [s.entity_id for s in settled if s.outcome == "dead"]
     done = [s.entity_id for s in settled if s.outcome != "dead"]
     end_pending(connection, kind, done)
-    # A dead one stays pending, for there is no body, but nothing publishes it any more.
-    connection.execute(
-        sa.text("""
-        update ops.entity_pending set dead_at = now()
-        where entity_kind = :kind and entity_id = any(cast(:ids as bigint[]))
-        """),
-        {"kind": kind, "ids": dead},
-    )
+    bury_pending(connection, kind, dead)
     return connection.execute(
         sa.text("""
         update ops.enrichments e set
@@ -226,6 +237,17 @@ def end_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:
             where entity_kind = :kind and entity_id = any(cast(:ids as bigint[])) order by entity_id for update
         )
         delete from ops.entity_pending p using locked where p.entity_kind = :kind and p.entity_id = locked.entity_id
+        """),
+        {"kind": kind, "ids": list(ids)},
+    )
+
+
+def bury_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:
+    """Note that nothing more is tried: it stays pending, for it was not done, but nothing publishes it any more."""
+    connection.execute(
+        sa.text("""
+        update ops.entity_pending set dead_at = now()
+        where entity_kind = :kind and entity_id = any(cast(:ids as bigint[]))
         """),
         {"kind": kind, "ids": list(ids)},
     )

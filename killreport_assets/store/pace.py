@@ -51,6 +51,7 @@ def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:
                    where t.bucket = p.service and t.spent_in > now() - make_interval(secs => w.seconds)), 0) as used
         from ops.request_pace p
         left join unnest(cast(:names as text[]), cast(:seconds as float8[])) as w (name, seconds) on w.name = p.service
+        where p.service not like '%:%:%'  -- not the buckets of single users
         order by p.service
         """),
         {"names": list(windows), "seconds": list(windows.values())},

@@ -6,9 +6,10 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-COMPLETE, CUT_SHORT = "complete", "more than the pages allowed"
+COMPLETE, UNCHANGED = "complete", "unchanged"
+CUT_SHORT, CONTINUED = "more than the pages allowed", "cut short: goes on at the next sync"
 """Outcomes of a list that was read; others are what it failed with, and dead when nothing more is tried."""
-SUCCESSES = (COMPLETE, CUT_SHORT)
+SUCCESSES = (COMPLETE, UNCHANGED, CUT_SHORT, CONTINUED)
 
 
 def recently_synced(connection: Connection, source: str, subjects: Sequence[str], within: timedelta) -> set[str]:

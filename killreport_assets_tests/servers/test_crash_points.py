@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 from killreport_assets.esi.errors import Refused, Unavailable
 from killreport_assets.ops.drain import run_drain
 from killreport_assets.ops.publish import publish_ids
-from killreport_assets.ops.work import FRESH, DrainReport, FollowUp, Task
+from killreport_assets.ops.work import FRESH, DrainReport, Task
 from killreport_assets.queues.broker import DELIVERY_LIMIT, Delivery, Drain, DrainBudget
 from killreport_assets.queues.catalogue import CHARACTERS, WorkQueue
 from killreport_assets.queues.pgmq import PgmqBroker
@@ -66,14 +66,13 @@ class CountingWork:
 
     def store(
         self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> list[FollowUp]:
+    ) -> None:
         self._crash.passed("fetched")
         for task, _ in results:
             insert = "insert into done (id, times) values (:id, 1) on conflict do nothing"
             connection.execute(sa.text(insert), {"id": task.message.id})
         report.outcomes["stored"] += len(results)
         self._crash.passed("stored")
-        return []
 
     def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
         """Nothing to note."""

@@ -24,7 +24,7 @@ from killreport_assets.queues.broker import DrainBudget
 from killreport_assets.queues.catalogue import ALLIANCES, CHARACTERS, CORPORATIONS, KILLMAILS
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.queues.rabbitmq import RabbitBroker
-from killreport_assets.redaction import without_passwords
+from killreport_assets.redaction import without_secrets
 from killreport_assets.sandbox.world import BODIES_CHARACTER
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.store.entities import move_cursor, note_head
@@ -204,8 +204,8 @@ def test_log_lines_are_json_when_not_on_a_terminal_one_a_batch(
 def test_passwords_are_taken_out_of_urls() -> None:
     text = "amqp://a:b@h/v and postgresql://me:p@ss@db:5432/x, but http://127.0.0.1:8650/esi stays"
     expected = "amqp://a:***@h/v and postgresql://me:***@db:5432/x, but http://127.0.0.1:8650/esi stays"
-    assert without_passwords(text) == expected
-    assert without_passwords("postgresql://h/db?user=u&password=pw&x=1") == "postgresql://h/db?user=u&password=***&x=1"
+    assert without_secrets(text) == expected
+    assert without_secrets("postgresql://h/db?user=u&password=pw&x=1") == "postgresql://h/db?user=u&password=***&x=1"
 
 
 def test_purging_keeps_materializations_and_what_is_young(engine: Engine) -> None:

@@ -350,7 +350,7 @@ def test_a_database_that_refuses_to_write_is_not_asked_in_a_hurry(platform: Plat
     class Full(EntityWork):
         tries: ClassVar[list[float]] = []
 
-        def store(self, *_: Any) -> list[Any]:
+        def store(self, *_: Any) -> None:
             self.tries.append(time.monotonic())
             raise sa.exc.OperationalError("insert", {}, Exception("disk full"))
 

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.ops.drain import run_drain
 from killreport_assets.ops.killmail_work import KillmailWork
-from killreport_assets.ops.work import DrainReport, FollowUp, Task
+from killreport_assets.ops.work import DrainReport, Task
 from killreport_assets.queues.broker import Delivery, Drain, DrainBudget
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.rabbitmq import RabbitBroker
@@ -44,10 +44,10 @@ class CrashingWork(KillmailWork):
 
     def store(
         self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> list[FollowUp]:
+    ) -> None:
         if self.step == "after fetch":
             kill()
-        return super().store(connection, results, report, run_id)
+        super().store(connection, results, report, run_id)
 
 
 def crash(broker: PgmqBroker | RabbitBroker, step: str) -> None:

@@ -1,23 +1,32 @@
 """The platform without Dagster, for tests: a database, a broker, an ESI client, and drains by queue."""
 
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import SecretStr
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.ops.alliance_corporations_work import AllianceCorporationsWork
 from killreport_assets.ops.drain import run_drain
 from killreport_assets.ops.entity_work import EntityWork
+from killreport_assets.ops.killmail_list_work import CorporationKillmailsWork, UserKillmailsWork
 from killreport_assets.ops.killmail_work import KillmailWork
 from killreport_assets.ops.producers import Produced, producer
+from killreport_assets.ops.tokens import TokenKeeper, token_keeper
+from killreport_assets.ops.user_syncs import Queued, intervals, queue_due
 from killreport_assets.ops.work import DrainReport, Work
 from killreport_assets.queues.broker import DrainBudget, WorkBroker
 from killreport_assets.queues.catalogue import WorkQueue
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.retry import DelayTiers
 from killreport_assets.settings import Settings
+from killreport_assets.store.grants import Grant
+from killreport_assets.store.killmail_lists import Intervals
+from killreport_assets.store.users import User, get_user, sign_in
+from killreport_assets.store.vault import Vault
 
 QUICK = DrainBudget(idle_seconds=0.3)
 PATIENT = DrainBudget(idle_seconds=1.5)
@@ -40,6 +49,41 @@ class Platform:
     def killmails(self, budget: DrainBudget = QUICK) -> DrainReport:
         """Drain the killmail queue."""
         return self.drain(KillmailWork(self.esi), budget)
+
+    @cached_property
+    def keeper(self) -> TokenKeeper:
+        """Hands out users' access tokens."""
+        return token_keeper(self.settings, self.engine)
+
+    @property
+    def intervals(self) -> Intervals:
+        """The tiers' intervals."""
+        return intervals(self.settings)
+
+    def user_killmails(self, budget: DrainBudget = QUICK, **options: Any) -> DrainReport:
+        """Drain the queue of users' killmail lists."""
+        return self.drain(UserKillmailsWork(self.esi, self.engine, self.keeper, self.intervals), budget, **options)
+
+    def corporation_killmails(self, budget: DrainBudget = QUICK, **options: Any) -> DrainReport:
+        """Drain the queue of corporations' killmail lists."""
+        work = CorporationKillmailsWork(self.esi, self.engine, self.keeper, self.intervals)
+        return self.drain(work, budget, **options)
+
+    def queue_due(self) -> Queued:
+        """Queue the lists that are due."""
+        return queue_due(self.engine, self.broker, self.esi, self.settings, run_id="publish")
+
+    def signed_in(self, tokens: dict[str, Any], account_id: int | None = None) -> int:
+        """Store a sign-in with tokens of the sandbox's; returns the account."""
+        access, refresh = SecretStr(tokens["access_token"]), tokens.get("refresh_token")
+        grant = Grant(access, SecretStr(refresh) if refresh else None, self.keeper.sso.validate(access))
+        with self.engine.begin() as connection:
+            return sign_in(connection, Vault(self.settings), grant, account_id)
+
+    def user(self, character_id: int) -> User:
+        """One user."""
+        with self.engine.connect() as connection:
+            return get_user(connection, character_id)
 
     def alliance_corporations(self, budget: DrainBudget = QUICK) -> DrainReport:
         """Drain the queue of alliances' corporation lists."""
@@ -82,4 +126,6 @@ class Platform:
     def close(self) -> None:
         """Let go of everything but the engine."""
         self.esi.close()
+        if "keeper" in vars(self):
+            self.keeper.close()
         self.broker.close()

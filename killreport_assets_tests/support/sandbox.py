@@ -1,10 +1,15 @@
 """The sandbox's control routes, for tests."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import requests
 
 from killreport_assets.sandbox.app import SandboxProcess
+from killreport_assets.sandbox.sso import NATIVE_CLIENT
+from killreport_assets.store.grants import CHARACTER_SCOPE, CORPORATION_SCOPE
+
+BOTH_SCOPES = (CHARACTER_SCOPE, CORPORATION_SCOPE)
 
 
 class Sandbox:
@@ -33,6 +38,30 @@ class Sandbox:
         """Let a character change its corporation."""
         body = {"character_id": character_id, "corporation_id": corporation_id, "alliance_id": alliance_id}
         requests.post(f"{self._url}/move", json=body, timeout=5).raise_for_status()
+
+    def grant(
+        self, character_id: int, scopes: Sequence[str] = BOTH_SCOPES, client_id: str = NATIVE_CLIENT
+    ) -> dict[str, Any]:
+        """Tokens of a character, as EVE's sign-in gives them."""
+        body = {"character_id": character_id, "scopes": list(scopes), "client_id": client_id}
+        tokens: dict[str, Any] = requests.post(f"{self._url}/sso/grant", json=body, timeout=5).json()
+        return tokens
+
+    def sso(self, **switches: Any) -> None:
+        """Change how the SSO behaves: rotation, lifetime, defect, scp, issuer; what is not given is as usual."""
+        requests.put(f"{self._url}/sso", json=switches, timeout=5).raise_for_status()
+
+    def end_grants(self, character_id: int) -> None:
+        """EVE accepts no grant of the character any more."""
+        requests.post(f"{self._url}/sso/end", json={"character_id": character_id}, timeout=5).raise_for_status()
+
+    def sell(self, character_id: int) -> None:
+        """The character moves to another account."""
+        requests.post(f"{self._url}/sso/sell", json={"character_id": character_id}, timeout=5).raise_for_status()
+
+    def own_killmails(self, **switches: Any) -> None:
+        """Change page_size, cache_seconds, or what the corporation route says to whom: refused={id: "role"}."""
+        requests.put(f"{self._url}/own-killmails", json=switches, timeout=5).raise_for_status()
 
     def statistics(self) -> dict[str, dict[str, int]]:
         """What it saw since the last reset."""

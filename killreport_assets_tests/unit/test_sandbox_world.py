@@ -16,7 +16,9 @@ from killreport_assets.sandbox.faults import Faults
 from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.limits import Statistics
 from killreport_assets.sandbox.made import CHARACTERS, FIRST_CHARACTER, FIRST_MADE_ID, MEANS, MadeKillmails, Profile
+from killreport_assets.sandbox.own_killmails import OwnKillmails
 from killreport_assets.sandbox.serving import Serving
+from killreport_assets.sandbox.sso import SandboxSso
 from killreport_assets.sandbox.world import World
 from killreport_assets.store.killmail_body import Killmail, KillmailBody, check
 from killreport_assets_tests.support import genuine
@@ -38,7 +40,9 @@ ROUTES: dict[str, tuple[str, type[EsiBody]]] = {
 
 
 def _esi() -> SandboxEsi:
-    return SandboxEsi(WORLD, LiveFeed(WORLD, MadeKillmails(WORLD)), Serving(Faults(), Statistics()))
+    serving = Serving(Faults(), Statistics())
+    own = OwnKillmails(WORLD, serving, SandboxSso(WORLD, serving))
+    return SandboxEsi(WORLD, LiveFeed(WORLD, MadeKillmails(WORLD)), serving, own)
 
 
 def _ids(kind: str) -> list[int]:

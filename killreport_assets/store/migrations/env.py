@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from killreport_assets.store import tables
+from killreport_assets.store import columns, tables, user_tables  # noqa: F401 - all tables are in the one metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=tables.metadata,
+    target_metadata=columns.metadata,
     version_table_schema="ops",
     include_schemas=True,
 )

@@ -1,0 +1,104 @@
+"""Queueing users' killmail lists: those that are due, or those that somebody wants now."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.engine import Connection, Engine
+
+from killreport_assets.errors import UserError
+from killreport_assets.esi.bulk import ask_in_bulk
+from killreport_assets.esi.client import EsiClient
+from killreport_assets.ops.killmail_list_work import LOOK_AHEAD
+from killreport_assets.ops.publish import publish_pending
+from killreport_assets.queues.broker import WorkBroker
+from killreport_assets.queues.catalogue import CORPORATION_KILLMAILS, USER_KILLMAILS
+from killreport_assets.settings import Settings
+from killreport_assets.store import users
+from killreport_assets.store.ids import is_npc_corporation
+from killreport_assets.store.killmail_lists import Intervals, due_lists
+from killreport_assets.store.lineage import request
+
+log = logging.getLogger(__name__)
+CORPORATION_TTL = timedelta(hours=1)
+"""ESI caches affiliations that long."""
+
+
+@dataclass(frozen=True)
+class Queued:
+    """How many lists were due, how many of them were not queued already, and how many messages were published.
+
+    What is published includes whatever else was pending, of any kind.
+    """
+
+    due_users: int
+    due_corporations: int
+    requested: int
+    published: int
+
+
+def intervals(settings: Settings) -> Intervals:
+    """The tiers' intervals."""
+    return Intervals(settings.standard_interval, settings.premium_interval)
+
+
+def queue_due(
+    engine: Engine, broker: WorkBroker, esi: EsiClient, settings: Settings, *, run_id: str | None = None
+) -> Queued:
+    """Queue every list that is due; look up before in which corporations Directors are.
+
+    Raises:
+        BrokerUnavailable: they stay pending, and are published by whoever comes next.
+    """
+    look_up_corporations(engine, esi)
+    with engine.begin() as connection:
+        due = due_lists(connection, intervals(settings), LOOK_AHEAD)
+        by_kind = {
+            queue.kind: [one.subject_id for one in due if one.kind == queue.kind]
+            for queue in (USER_KILLMAILS, CORPORATION_KILLMAILS)
+        }
+        requested = sum(request(connection, kind, ids) for kind, ids in by_kind.items())
+    published = publish_pending(engine, broker, run_id=run_id, lost_too=True)
+    return Queued(len(by_kind[USER_KILLMAILS.kind]), len(by_kind[CORPORATION_KILLMAILS.kind]), requested, published)
+
+
+def look_up_corporations(engine: Engine, esi: EsiClient) -> None:
+    """Bring users' corporations up to date, in bulk; who cannot be looked up keeps the one that is known."""
+    with engine.connect() as connection:
+        ids = users.outdated_corporations(connection, CORPORATION_TTL)
+    if not ids:
+        return
+    answer = ask_in_bulk(esi.affiliations, ids)
+    if answer.stopped_by:
+        log.warning("users' corporations are not all looked up: %s", answer.stopped_by)
+    with engine.begin() as connection:
+        users.write_corporations(connection, {e.character_id: e.corporation_id for e in answer.elements})
+
+
+def queue_now(engine: Engine, broker: WorkBroker, character_ids: Sequence[int], *, run_id: str | None = None) -> int:
+    """Queue these users' lists, and their corporations', in the urgent lane; returns how many messages that were.
+
+    Raises:
+        UserError: one of them is not signed in, or its sign-in has ended; nothing is queued.
+        BrokerUnavailable: they stay pending, and are published by whoever comes next.
+    """
+    with engine.begin() as connection:
+        chosen = [users.get_user(connection, character_id) for character_id in character_ids]
+        for user in chosen:
+            if user.state != users.ACTIVE:
+                raise UserError(f"{user.character_name} ({user.character_id}): {user.reason}")
+        request_lists(connection, chosen)
+    return publish_pending(engine, broker, run_id=run_id)
+
+
+def request_lists(connection: Connection, chosen: Sequence[users.User]) -> None:
+    """Ask for users' lists, and their corporations', urgently."""
+    own = [user.character_id for user in chosen]
+    corporations = [
+        user.corporation_id
+        for user in chosen
+        if user.corporation_state == users.ON and user.corporation_id and not is_npc_corporation(user.corporation_id)
+    ]
+    request(connection, USER_KILLMAILS.kind, own, urgent=True, even_dead=True)
+    request(connection, CORPORATION_KILLMAILS.kind, corporations, urgent=True, even_dead=True)

@@ -1,0 +1,30 @@
+"""What EVE's sign-in grants: data only. esi/sso.py makes it, users.py stores it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import SecretStr
+
+CHARACTER_SCOPE = "esi-killmails.read_killmails.v1"
+CORPORATION_SCOPE = "esi-killmails.read_corporation_killmails.v1"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a checked access token says."""
+
+    character_id: int
+    character_name: str
+    owner_hash: str
+    """Another one means that the character has another owner."""
+    scopes: frozenset[str]
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a sign-in or a refresh gave; secrets show nothing of themselves."""
+
+    access_token: SecretStr
+    refresh_token: SecretStr | None
+    identity: Identity

@@ -1,0 +1,133 @@
+"""When each killmail list is due, and how far it was read: `ops.killmail_lists`. SQL only; reading is for ops/."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from killreport_assets.store.user_tables import killmail_lists
+
+OF_USER, OF_CORPORATION = "user_killmails", "corporation_killmails"
+"""Kinds of lists: those of their queues' messages."""
+_LISTS = f"""
+    select l.*, min(coalesce(u.interval_seconds, case u.tier when 'premium' then :premium else :standard end))
+        as interval_seconds
+    from ops.killmail_lists l
+    join ops.users u on u.state = 'active' and (
+        (l.list_kind = '{OF_USER}' and u.character_id = l.subject_id)
+        or (l.list_kind = '{OF_CORPORATION}' and u.corporation_id = l.subject_id and u.corporation_state = 'on'
+            and (u.corporation_retry_at is null or u.corporation_retry_at <= now())))
+    group by l.list_kind, l.subject_id
+"""
+"""Lists that somebody's sign-in can read, with the shortest interval of those."""
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The tiers' intervals."""
+
+    standard: int
+    premium: int
+
+
+@dataclass(frozen=True)
+class KillmailList:
+    """One list that somebody's sign-in can read."""
+
+    kind: str
+    subject_id: int
+    interval: timedelta
+    next_at: datetime
+    synced_at: datetime | None
+    fresh_until: datetime | None
+    failures: int
+    etag: str | None
+    resume_page: int | None
+    newest_killmail_id: int | None
+    newest_killmail_at: datetime | None
+    created_at: datetime
+
+
+_COLUMNS = (
+    "list_kind, subject_id, make_interval(secs => interval_seconds), next_at, synced_at, fresh_until, failures, etag, "
+    "resume_page, newest_killmail_id, newest_killmail_at, created_at"
+)
+
+
+def readable_lists(
+    connection: Connection, intervals: Intervals, *, kind: str | None = None, subject_ids: Sequence[int] | None = None
+) -> list[KillmailList]:
+    """Lists that somebody's sign-in can read; those of a kind, with these subjects."""
+    rows = connection.execute(
+        sa.text(f"""
+        select {_COLUMNS} from ({_LISTS}) l
+        where list_kind = coalesce(:kind, list_kind)
+            and (:all or subject_id = any(cast(:subjects as bigint[])))
+        order by next_at, list_kind, subject_id
+        """),
+        {"standard": intervals.standard, "premium": intervals.premium, "kind": kind,
+         "all": subject_ids is None, "subjects": list(subject_ids or [])},
+    )  # fmt: skip
+    return [KillmailList(*row) for row in rows]
+
+
+def due_lists(connection: Connection, intervals: Intervals, ahead: timedelta) -> list[KillmailList]:
+    """Lists that are due within so long, and of which ESI has something newer by then."""
+    limit = connection.execute(sa.text("select now() + cast(:ahead as interval)"), {"ahead": ahead}).scalar_one()
+    return [
+        one
+        for one in readable_lists(connection, intervals)
+        if one.next_at <= limit and (one.fresh_until is None or one.fresh_until <= limit)
+    ]
+
+
+@dataclass(frozen=True)
+class ListState:
+    """How a list stands after a try."""
+
+    kind: str
+    subject_id: int
+    next_at: datetime
+    outcome: str
+    is_success: bool
+    fresh_until: datetime | None
+    etag: str | None
+    resume_page: int | None
+    newest_killmail_id: int | None
+
+
+def write_state(connection: Connection, state: ListState) -> None:
+    """Note what came of a try; the newest killmail's time is looked up, for it may have been stored since."""
+    connection.execute(
+        sa.text("""
+        update ops.killmail_lists set
+            next_at = :next_at, outcome = :outcome, etag = :etag, resume_page = :resume_page,
+            synced_at = case when :is_success then now() else synced_at end,
+            failures = case when :is_success then 0 else failures + 1 end,
+            fresh_until = coalesce(:fresh_until, fresh_until),
+            newest_killmail_id = cast(:newest as bigint),
+            newest_killmail_at = (select max(k.killmail_time) from raw.killmails k where k.killmail_id = :newest)
+        where list_kind = :kind and subject_id = :subject
+        """),
+        {"kind": state.kind, "subject": state.subject_id, "next_at": state.next_at, "outcome": state.outcome,
+         "is_success": state.is_success, "fresh_until": state.fresh_until, "etag": state.etag,
+         "resume_page": state.resume_page, "newest": state.newest_killmail_id},
+    )  # fmt: skip
+
+
+def note_outcome(connection: Connection, kind: str, subject_id: int, outcome: str) -> None:
+    """Note a try that will be repeated at once: nothing else has changed."""
+    connection.execute(
+        sa.update(killmail_lists)
+        .where(killmail_lists.c.list_kind == kind, killmail_lists.c.subject_id == subject_id)
+        .values(outcome=outcome)
+    )
+
+
+def killmail_time(connection: Connection, killmail_id: int | None) -> datetime | None:
+    """When a killmail happened, if it is stored."""
+    return connection.execute(
+        sa.text("select max(killmail_time) from raw.killmails where killmail_id = :id"), {"id": killmail_id}
+    ).scalar()
