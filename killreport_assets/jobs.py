@@ -109,7 +109,7 @@ queue_users = dg.define_asset_job(
     "queue_users",
     dg.AssetSelection.assets(asset_key(users)),
     tags=BOUNDED | {"killreport/producer": "users"},
-    description="Queue the killmail lists of users who are due (or, by configuration, of some now), and check the users",
+    description="Queue the killmail lists of users who are due, or (by configuration) of some now; check the users",
 )
 check_raw_tables = dg.define_asset_job(
     "check_raw_tables", dg.AssetSelection.checks(*CHECKS), description="Run the checks of the raw tables and queues"

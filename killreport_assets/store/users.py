@@ -196,7 +196,7 @@ def list_users(connection: Connection, *, account_id: int | None = None, charact
 def count_by_state(connection: Connection) -> dict[str, int]:
     """How many users are active, and how many disabled."""
     rows = connection.execute(sa.text("select state, count(*) from ops.users group by state order by state"))
-    return {state: count for state, count in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def ending_sign_ins(connection: Connection, failing_for: timedelta) -> dict[int, str]:
@@ -214,7 +214,7 @@ def ending_sign_ins(connection: Connection, failing_for: timedelta) -> dict[int,
         """),
         {"failing_for": failing_for},
     )
-    return {character_id: reason for character_id, reason in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def get_user(connection: Connection, character_id: int) -> User:

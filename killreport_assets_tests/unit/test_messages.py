@@ -55,6 +55,8 @@ def test_no_bytes_whatever_raise_anything_else(body: bytes) -> None:
 def test_the_catalogue_is_that_of_the_design() -> None:
     assert {queue.name: queue.parallel_fetches for queue in WORK_QUEUES} == {
         "zkillboard_character_queue": 1,
+        "esi_user_killmails_queue": 3,
+        "esi_corporation_killmails_queue": 3,
         "esi_killmail_queue": 10,
         "esi_alliance_info_queue": 3,
         "esi_alliance_corporations_queue": 5,
