@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from killreport_assets import __version__, work_cli
+from killreport_assets import __version__, user_cli, work_cli
 from killreport_assets.errors import UserError
 from killreport_assets.logs import configure_logging
 from killreport_assets.redaction import without_secrets
@@ -24,6 +24,9 @@ app = typer.Typer(
     epilog="Settings are environment variables that start with KILLREPORT_; `killreport settings` lists them.",
 )  # fmt: skip
 app.add_typer(work_cli.app)
+app.add_typer(user_cli.auth, name="auth")
+app.add_typer(user_cli.users, name="users")
+app.add_typer(user_cli.tokens, name="tokens")
 out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 

@@ -51,7 +51,7 @@ class Traceable(StrEnum):
 
 
 @contextmanager
-def _database(settings: Settings, *, asks_services: bool = False) -> Iterator[Engine]:
+def database_of(settings: Settings, *, asks_services: bool = False) -> Iterator[Engine]:
     """The database; of the services' origin where they are to be asked, else of either."""
     from killreport_assets.store.database import migrated_database, open_database
 
@@ -63,7 +63,8 @@ def _database(settings: Settings, *, asks_services: bool = False) -> Iterator[En
 
 
 @contextmanager
-def _broker(settings: Settings, engine: Engine) -> "Iterator[WorkBroker]":
+def broker_of(settings: Settings, engine: Engine) -> "Iterator[WorkBroker]":
+    """The work queues."""
     from killreport_assets.queues.connect import connect_broker
 
     broker = connect_broker(settings, engine)
@@ -95,7 +96,7 @@ def queue(
     chosen = None if name == SCAN else producer(name)
     if chosen is None and (ids or urgent):
         raise UserError(f"{SCAN} publishes everything that is pending: it takes neither --id nor --urgent")
-    with _database(settings, asks_services=True) as engine, _broker(settings, engine) as broker:
+    with database_of(settings, asks_services=True) as engine, broker_of(settings, engine) as broker:
         esi = EsiClient(settings, engine)
         try:
             if chosen is None:
@@ -123,7 +124,7 @@ def follow(
     """Have somebody's killmails listed on zKillboard regularly: a character's, or those of all known members."""
     from killreport_assets.store import followed
 
-    with _database(load_settings()) as engine, engine.begin() as connection:
+    with database_of(load_settings()) as engine, engine.begin() as connection:
         if kind is not None and id_ is not None:
             is_new = followed.follow(connection, kind.value, id_)
             out.print(f"{kind.value} {id_} is {'now' if is_new else 'already'} followed")
@@ -145,7 +146,7 @@ def unfollow(
     """Have somebody's killmails listed no more; what is stored stays."""
     from killreport_assets.store import followed
 
-    with _database(load_settings()) as engine, engine.begin() as connection:
+    with database_of(load_settings()) as engine, engine.begin() as connection:
         if not followed.unfollow(connection, kind.value, id_):
             raise UserError(f"{kind.value} {id_} was not followed")
     out.print(f"{kind.value} {id_} is followed no more")
@@ -161,7 +162,7 @@ def list_letters(
     """List dead letters, the latest first."""
     from killreport_assets.ops.dead_letters import list_dead_letters
 
-    with _database(load_settings()) as engine:
+    with database_of(load_settings()) as engine:
         letters = list_dead_letters(engine, queue=queue, replayed=replayed, limit=limit)
     if as_json:
         _print_json([asdict(letter) for letter in letters])
@@ -194,9 +195,9 @@ def replay_letters(
     from killreport_assets.ops.dead_letters import count_dead_letters, replay
 
     settings = load_settings()
-    with _database(settings) as engine:
+    with database_of(settings) as engine:
         chosen = _chosen(engine, ids, queue, everything=everything)
-        with _broker(settings, engine) as broker:
+        with broker_of(settings, engine) as broker:
             report = replay(engine, broker, chosen, urgent=urgent)
         skipped = len(chosen) - len(report.replayed) - len(report.refused)
         left = count_dead_letters(engine)
@@ -216,14 +217,14 @@ def drop_letters(
     """Forget dead letters for good; what they asked for is not asked for again."""
     from killreport_assets.ops.dead_letters import drop
 
-    with _database(load_settings()) as engine:
+    with database_of(load_settings()) as engine:
         out.print(f"dropped {drop(engine, _chosen(engine, ids, queue, everything=everything))}")
 
 
 def _letter(id_: int) -> "DeadLetter":
     from killreport_assets.ops.dead_letters import list_dead_letters
 
-    with _database(load_settings()) as engine:
+    with database_of(load_settings()) as engine:
         letters = list_dead_letters(engine, ids=[id_], replayed=True)
     if not letters:
         raise UserError(f"there is no dead letter {id_}")
@@ -247,7 +248,7 @@ def trace(
     """Show which killmail caused what to be fetched, when, by which runs, and what came of it."""
     from killreport_assets.store.trace import trace_entity, trace_killmail
 
-    with _database(load_settings()) as engine, engine.connect() as connection:
+    with database_of(load_settings()) as engine, engine.connect() as connection:
         found: Any
         if kind is Traceable.killmail:
             found = trace_killmail(connection, id_)

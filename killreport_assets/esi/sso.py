@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import jwt
 import requests
+from oauthlib.common import add_params_to_uri
 from oauthlib.oauth2 import WebApplicationClient
 from oauthlib.oauth2.rfc6749 import errors as oauth_errors
 from pydantic import SecretStr
@@ -83,11 +84,13 @@ class EveSso:
         Raises:
             Unavailable: EVE's sign-in does not say where.
         """
-        url: str = WebApplicationClient(self.client_id).prepare_request_uri(
-            self._endpoint("authorization_endpoint"), redirect_uri=redirect_uri,
-            scope=" ".join(sorted(scopes)), state=state,
-            code_challenge=challenge_of(verifier), code_challenge_method="S256",
-        )  # fmt: skip
+        # Not the client's own method: that one refuses the sandbox, which has no TLS.
+        parameters = {
+            "response_type": "code", "client_id": self.client_id, "redirect_uri": redirect_uri,
+            "scope": " ".join(sorted(scopes)), "state": state,
+            "code_challenge": challenge_of(verifier), "code_challenge_method": "S256",
+        }  # fmt: skip
+        url: str = add_params_to_uri(self._endpoint("authorization_endpoint"), list(parameters.items()))
         return url
 
     def exchange(self, code: str, verifier: str) -> Grant:

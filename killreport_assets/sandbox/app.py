@@ -82,6 +82,9 @@ def build_app(
         base = f"{request.url.scheme}://{request.url.netloc}/sso"
         return JSONResponse(sso.grant(base, body["client_id"], body["character_id"], tuple(body["scopes"])))
 
+    async def issued(_request: Request) -> Response:
+        return JSONResponse(sso.issued)
+
     async def end_grants(request: Request) -> Response:
         sso.end((await request.json())["character_id"])
         return JSONResponse({})
@@ -116,6 +119,7 @@ def build_app(
         Route("/sandbox/release", release, methods=["POST"]),
         Route("/sandbox/move", move, methods=["POST"]),
         Route("/sandbox/sso", switch_sso, methods=["PUT"]),
+        Route("/sandbox/sso/issued", issued),
         Route("/sandbox/sso/grant", grant, methods=["POST"]),
         Route("/sandbox/sso/end", end_grants, methods=["POST"]),
         Route("/sandbox/sso/sell", sell, methods=["POST"]),

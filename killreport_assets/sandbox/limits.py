@@ -85,7 +85,7 @@ class Statistics:
     answers: Counter[str] = field(default_factory=Counter)
     """By service and status, `esi 200`."""
     bodies: Counter[str] = field(default_factory=Counter)
-    """ESI's 200s by path: how often each record was read."""
+    """ESI's 200s by path: how often each record was read; and requests for tokens."""
     most_in_a_second: Counter[str] = field(default_factory=Counter)
     violations: Counter[str] = field(default_factory=Counter)
     _recent: dict[str, deque[float]] = field(default_factory=dict)

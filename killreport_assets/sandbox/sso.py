@@ -50,6 +50,8 @@ class SsoSwitches(BaseModel):
     scp: str = "list"
     """How access tokens tell scopes: list, string or absent."""
     issuer: str | None = None
+    failing: list[int] = []
+    """Characters for whose refresh tokens the answer is a 503."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class SandboxSso:
         self._current: dict[tuple[str, int], str] = {}
         self._ended: set[int] = set()
         self._sold: Counter[int] = Counter()
+        self.issued: list[str] = []
+        """Every secret that was handed out."""
 
     def routes(self) -> list[Route]:
         """Its routes."""
@@ -102,10 +106,12 @@ class SandboxSso:
         """Tokens, as the token endpoint gives them."""
         nonce = secrets.token_urlsafe(12)
         self._current[client_id, character_id] = nonce
+        access_token = self._access_token(base, client_id, character_id, scopes)
+        refresh_token = _sealed([client_id, character_id, list(scopes), nonce])
+        self.issued += [access_token, refresh_token]
         return {
-            "access_token": self._access_token(base, client_id, character_id, scopes), "token_type": "Bearer",
-            "expires_in": round(self.switches.lifetime),
-            "refresh_token": _sealed([client_id, character_id, list(scopes), nonce]),
+            "access_token": access_token, "token_type": "Bearer", "expires_in": round(self.switches.lifetime),
+            "refresh_token": refresh_token,
         }  # fmt: skip
 
     def bearer(self, request: Request) -> Record | None:
@@ -164,6 +170,7 @@ class SandboxSso:
             answer = {"error": "access_denied", "state": asked["state"]}
         else:
             code = secrets.token_urlsafe(16)
+            self.issued.append(code)
             self._codes[code] = _Code(
                 asked["client_id"], int(form["character_id"]), tuple(asked["scope"].split()),
                 asked["code_challenge"], time.monotonic(),
@@ -173,6 +180,7 @@ class SandboxSso:
 
     def _token(self, request: Request) -> Response:
         form = _form(request)
+        self._serving.statistics.bodies[request.url.path] += 1
         client_id = _client(request, form)
         if client_id is None:
             return json_response({"error": "invalid_client"}, 401)
@@ -198,6 +206,8 @@ class SandboxSso:
         if opened is None or opened[0] != client_id or opened[1] in self._ended:
             return json_response({"error": "invalid_grant", "error_description": f"Invalid refresh token {token}"}, 400)
         _, character_id, scopes, nonce = opened
+        if character_id in self.switches.failing:
+            return json_response({"error": "temporarily_unavailable"}, 503)
         if self._current.get((client_id, character_id), nonce) != nonce:
             return json_response({"error": "invalid_grant", "error_description": "Invalid refresh token"}, 400)
         answer = self.grant(_base(request), client_id, character_id, tuple(scopes))

@@ -15,7 +15,7 @@ from killreport_assets.store.grants import CORPORATION_SCOPE, Grant
 from killreport_assets.store.ids import FIRST_NPC_CORPORATION, LAST_NPC_CORPORATION
 from killreport_assets.store.killmail_lists import OF_CORPORATION, OF_USER
 from killreport_assets.store.user_tables import killmail_lists, tokens, users
-from killreport_assets.store.vault import Vault
+from killreport_assets.store.vault import Unreadable, Vault
 
 ACTIVE, DISABLED = "active", "disabled"
 ON, OFF, NOT_GRANTED = "on", "off", "not granted"
@@ -111,6 +111,26 @@ def write_tokens(connection: Connection, vault: Vault, grant: Grant) -> None:
     }  # fmt: skip
     statement = insert(tokens).values(row)
     connection.execute(statement.on_conflict_do_update(index_elements=["character_id"], set_=row))
+
+
+def encrypt_anew(connection: Connection, vault: Vault) -> tuple[int, list[int]]:
+    """Encrypt all tokens with the newest key; returns how many users that were, and whose could not be read."""
+    rows = connection.execute(sa.select(tokens).order_by(tokens.c.character_id).with_for_update()).all()
+    broken = []
+    for row in rows:
+        try:
+            sealed = {
+                name: vault.encrypt(vault.decrypt(value, row.key_id))
+                for name, value in (("access_token", row.access_token), ("refresh_token", row.refresh_token))
+                if value is not None
+            }
+        except Unreadable:
+            broken.append(row.character_id)
+            continue
+        connection.execute(
+            sa.update(tokens).where(tokens.c.character_id == row.character_id).values(key_id=vault.key_id, **sealed)
+        )
+    return len(rows) - len(broken), broken
 
 
 def note_scopes(connection: Connection, character_id: int, scopes: Sequence[str]) -> None:

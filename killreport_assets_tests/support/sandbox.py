@@ -51,6 +51,15 @@ class Sandbox:
         """Change how the SSO behaves: rotation, lifetime, defect, scp, issuer; what is not given is as usual."""
         requests.put(f"{self._url}/sso", json=switches, timeout=5).raise_for_status()
 
+    def issued(self) -> list[str]:
+        """Every code, access token and refresh token that its SSO has handed out."""
+        secrets: list[str] = requests.get(f"{self._url}/sso/issued", timeout=5).json()
+        return secrets
+
+    def token_requests(self) -> int:
+        """How often its SSO was asked for tokens."""
+        return self.statistics()["bodies"].get("/sso/v2/oauth/token", 0)
+
     def end_grants(self, character_id: int) -> None:
         """EVE accepts no grant of the character any more."""
         requests.post(f"{self._url}/sso/end", json={"character_id": character_id}, timeout=5).raise_for_status()

@@ -1,0 +1,253 @@
+"""Users' tokens on real servers: encrypted, refreshed by one at a time, ended when EVE ends them."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from killreport_assets.errors import UserError
+from killreport_assets.esi.errors import ServiceError, Unavailable
+from killreport_assets.ops.tokens import ENDED, NO_REFRESH_TOKEN, OTHER_OWNER, SignedOut, token_keeper
+from killreport_assets.sandbox.world import BODIES_CHARACTER, World
+from killreport_assets.settings import load_settings
+from killreport_assets.store.users import encrypt_anew, list_users
+from killreport_assets.store.vault import Vault, new_key
+from killreport_assets_tests.support.platform import PATIENT, Platform
+from killreport_assets_tests.support.sandbox import Sandbox
+
+WORLD = World()
+PILOTS = [id_ for id_ in sorted(WORLD.affiliations) if id_ > 90_000_000][:50]
+EXPIRED = "update ops.tokens set expires_at = now() - interval '1 hour'"
+
+
+@pytest.fixture
+def pilot(platform: Platform, sandbox: Sandbox) -> int:
+    """A pilot who has just signed in."""
+    platform.signed_in(sandbox.grant(BODIES_CHARACTER))
+    return BODIES_CHARACTER
+
+
+def _refresh_token(platform: Platform, character_id: int) -> str:
+    row = platform.rows(f"select refresh_token, key_id from ops.tokens where character_id = {character_id}")[0]
+    return Vault(platform.settings).decrypt(*row).get_secret_value()
+
+
+def test_the_database_holds_ciphertext_only(platform: Platform, sandbox: Sandbox, pilot: int) -> None:
+    [row] = platform.rows("select t::text from ops.tokens t")
+    assert not any(secret in row[0] for secret in sandbox.issued())
+    assert row[0].count("gAAAA") == 2  # Fernet's version and the first bytes of the time
+    assert _refresh_token(platform, pilot) in sandbox.issued()
+
+
+def test_a_good_token_is_handed_out_as_it_is(platform: Platform, sandbox: Sandbox, pilot: int) -> None:
+    access = platform.keeper.access(pilot)
+    assert access.token.get_secret_value() in sandbox.issued()
+    assert access.holder == f"killreport-sandbox:{pilot}"
+    assert sandbox.token_requests() == 0
+    assert str(access.token) not in sandbox.issued()
+
+
+@pytest.mark.parametrize(("left", "requests"), [(59, 1), (90, 0), (-3_600, 1)])
+def test_it_is_refreshed_when_less_than_a_minute_is_left(
+    platform: Platform, sandbox: Sandbox, pilot: int, left: int, requests: int
+) -> None:
+    platform.execute(f"update ops.tokens set expires_at = now() + interval '{left} seconds'")
+    platform.keeper.access(pilot)
+    assert sandbox.token_requests() == requests
+
+
+@pytest.mark.parametrize("rotation", [True, False])
+def test_the_refresh_token_that_comes_back_is_kept(
+    platform: Platform, sandbox: Sandbox, pilot: int, rotation: bool
+) -> None:
+    sandbox.sso(rotation=rotation)
+    first = _refresh_token(platform, pilot)
+    for _ in range(3):  # with rotation, each is good for one refresh
+        platform.execute(EXPIRED)
+        platform.keeper.access(pilot)
+    assert (_refresh_token(platform, pilot) == first) is not rotation
+    assert platform.user(pilot).state == "active"
+
+
+def test_an_ended_grant_disables_the_user_with_a_reason(platform: Platform, sandbox: Sandbox, pilot: int) -> None:
+    sandbox.end_grants(pilot)
+    platform.execute(EXPIRED)
+    with pytest.raises(SignedOut, match="Sign in again"):
+        platform.keeper.access(pilot)
+    assert (platform.user(pilot).state, platform.user(pilot).reason) == ("disabled", ENDED)
+    assert platform.scalar("select count(*) from ops.tokens") == 0
+    with pytest.raises(SignedOut):
+        platform.keeper.access(pilot)
+    assert sandbox.token_requests() == 1
+    platform.signed_in(sandbox.grant(pilot))
+    assert (platform.user(pilot).state, platform.user(pilot).reason) == ("active", None)
+
+
+@pytest.mark.parametrize("kind", ["500", "502", "429", "timeout", "truncated"])
+def test_everything_else_is_retried(platform: Platform, sandbox: Sandbox, pilot: int, kind: str) -> None:
+    platform.execute(EXPIRED)
+    sandbox.faults({"path": "/sso/v2/oauth/token", "kinds": [kind], "times": 1})
+    with pytest.raises(ServiceError, match=r"503|50[02]|no answer|throttles|answered 200|unexpected shape"):
+        platform.keeper.access(pilot)
+    assert platform.user(pilot).state == "active"
+    assert platform.scalar("select failing_since is not null from ops.tokens")
+
+
+def test_an_application_that_eve_does_not_know_is_the_operators_fault(
+    platform: Platform, pilot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.execute(EXPIRED)
+    monkeypatch.setenv("KILLREPORT_SSO_CLIENT_ID", "unknown")
+    keeper = token_keeper(load_settings(), platform.engine)
+    with pytest.raises(UserError, match="KILLREPORT_SSO_CLIENT_ID"):
+        keeper.access(pilot)
+    assert platform.user(pilot).state == "active"
+
+
+def test_two_processes_refresh_one_token_once(platform: Platform, sandbox: Sandbox, pilot: int) -> None:
+    platform.execute(EXPIRED)
+    sandbox.faults(latency=0.5)  # both are there before the first answer
+    command = [sys.executable, "-m", "killreport_assets_tests.support.refresh", str(pilot)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    for process in processes:
+        out, _ = process.communicate(timeout=60)
+        assert (process.returncode, out.decode()) == (0, f"killreport-sandbox:{pilot}")
+    assert sandbox.token_requests() == 1
+
+
+@pytest.mark.parametrize(("rotation", "state"), [(False, "active"), (True, "disabled")])
+def test_a_process_killed_before_its_commit_leaves_a_user_who_knows(
+    platform: Platform, sandbox: Sandbox, pilot: int, rotation: bool, state: str
+) -> None:
+    """Where EVE replaced the refresh token the new one is lost: the user is asked to sign in again."""
+    sandbox.sso(rotation=rotation)
+    platform.execute(EXPIRED)
+    command = [sys.executable, "-m", "killreport_assets_tests.support.refresh", str(pilot), "die"]
+    assert subprocess.run(command, timeout=60).returncode == -9
+    assert sandbox.token_requests() == 1
+    if rotation:
+        with pytest.raises(SignedOut, match="Sign in again"):
+            platform.keeper.access(pilot)
+    else:
+        platform.keeper.access(pilot)
+    assert platform.user(pilot).state == state
+
+
+def test_a_token_that_esi_rejects_is_replaced_whatever_its_expiry_says(
+    platform: Platform, sandbox: Sandbox, pilot: int
+) -> None:
+    access = platform.keeper.access(pilot)
+    other = platform.keeper.access(pilot, rejected=access.token)
+    assert other.token != access.token
+    assert (
+        platform.keeper.access(pilot, rejected=access.token).token == other.token
+    )  # replaced once, by whoever is first
+    assert sandbox.token_requests() == 1
+
+
+def test_changing_the_key_leaves_everybody_signed_in(platform: Platform, sandbox: Sandbox) -> None:
+    for pilot in PILOTS[:3]:
+        platform.signed_in(sandbox.grant(pilot))
+    platform.execute(f"update ops.tokens set access_token = 'gAAAA-broken' where character_id = {PILOTS[2]}")
+    running = platform.keeper  # has read the old key
+    running.access(PILOTS[0])
+    vault = Vault(platform.settings)
+    old = vault.key_id
+    vault.add_key()
+    with platform.engine.begin() as connection:
+        assert encrypt_anew(connection, vault) == (2, [PILOTS[2]])
+    assert vault.key_id != old
+    assert dict(platform.rows("select key_id, count(*) from ops.tokens group by 1")) == {vault.key_id: 2, old: 1}
+    assert running.access(PILOTS[1]).token.get_secret_value() in sandbox.issued()
+
+
+def test_a_missing_key_is_said_and_signs_nobody_out(
+    platform: Platform, pilot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KILLREPORT_TOKEN_KEY", new_key())
+    keeper = token_keeper(load_settings(), platform.engine)
+    with pytest.raises(UserError, match="is not in KILLREPORT_TOKEN_KEY: put it back"):
+        keeper.access(pilot)
+    assert platform.user(pilot).state == "active"
+    assert keeper is not platform.keeper
+
+
+def test_fifty_users_in_one_cycle_each_get_their_own_outcome(platform: Platform, sandbox: Sandbox) -> None:
+    for pilot in PILOTS:
+        platform.signed_in(sandbox.grant(pilot))
+    kinds = ["good", "short", "expired", "ended", "no refresh", "no refresh but good", "sold", "rejected", "damaged",
+             "failing"]  # fmt: skip
+    of = {kind: PILOTS[index :: len(kinds)] for index, kind in enumerate(kinds)}
+
+    def change(kind: str, change: str) -> None:
+        with platform.engine.begin() as connection:
+            connection.execute(
+                sa.text(f"update ops.tokens set {change} where character_id = any(:ids)"), {"ids": of[kind]}
+            )
+
+    change("short", "expires_at = now() + interval '30 seconds'")
+    for kind in ("expired", "ended", "no refresh", "sold", "damaged", "failing"):
+        change(kind, "expires_at = now() - interval '1 day'")
+    for kind in ("no refresh", "no refresh but good"):
+        change(kind, "refresh_token = null")
+    change("damaged", "refresh_token = 'gAAAA-cut-off'")
+    for pilot in of["ended"]:
+        sandbox.end_grants(pilot)
+    for pilot in of["sold"]:
+        sandbox.sell(pilot)
+    vault = Vault(platform.settings)
+    change("rejected", f"access_token = '{vault.encrypt(SecretStr('not-a-token'))}'")
+    sandbox.sso(failing=of["failing"])
+
+    assert platform.queue_due().due_users == 50
+    report = platform.user_killmails(PATIENT)
+    assert report.outcomes["stored"] == 25
+    assert report.outcomes["skipped"] == 25
+    assert report.outcomes["dead"] == 0
+    with platform.engine.connect() as connection:
+        users = {user.character_id: user for user in list_users(connection)}
+    complete = {"good", "short", "expired", "no refresh but good", "rejected"}
+    reasons = {"ended": ENDED, "no refresh": NO_REFRESH_TOKEN, "sold": OTHER_OWNER, "damaged": "damaged"}
+    for kind, pilots in of.items():
+        for pilot in pilots:
+            user = users[pilot]
+            assert (user.outcome == "complete") is (kind in complete), (kind, user)
+            assert (user.state == "disabled") is (kind in reasons), (kind, user)
+            assert reasons.get(kind, "") in (user.reason or ""), (kind, user)
+    failing = users[of["failing"][0]]
+    assert "503" in str(failing.outcome)
+    assert failing.next_at is not None
+    assert failing.next_at - datetime.now(UTC) > timedelta(seconds=200)
+    assert platform.scalar("select count(*) from ops.tokens") == 50 - 20
+    assert sandbox.statistics()["violations"] == {}
+
+
+def test_budgets_are_each_users_own_and_never_exceeded(platform: Platform, sandbox: Sandbox) -> None:
+    greedy, other = PILOTS[:2]
+    for pilot in (greedy, other):
+        platform.signed_in(sandbox.grant(pilot))
+    sandbox.own_killmails(cache_seconds=0)
+    for _ in range(18):
+        platform.execute(
+            "update ops.killmail_lists set next_at = now(), fresh_until = null, etag = null "
+            f"where subject_id = {greedy} and list_kind = 'user_killmails'"
+        )
+        platform.execute(f"update ops.killmail_lists set next_at = now() + interval '1 d' where subject_id = {other}")
+        platform.queue_due()
+        platform.user_killmails()
+    outcomes = [row[0] for row in platform.rows("select outcome from ops.syncs order by sync_id")]
+    assert outcomes[:13] == ["complete"] * 13
+    assert all("tokens of ESI's group char-killmail are spent" in outcome for outcome in outcomes[13:])
+    platform.execute(f"update ops.killmail_lists set next_at = now() where subject_id = {other}")
+    platform.queue_due()
+    assert platform.user_killmails().outcomes["stored"] == 1
+    assert sandbox.statistics()["violations"] == {}
+
+
+def test_sso_that_answers_nonsense_is_said_without_its_content(platform: Platform, sandbox: Sandbox) -> None:
+    sandbox.faults({"path": "/sso/.well-known", "kinds": ["truncated"]})
+    with pytest.raises(Unavailable, match="broken JSON"):
+        platform.keeper.sso.refresh(SecretStr("x"))

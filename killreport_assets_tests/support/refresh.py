@@ -1,0 +1,40 @@
+"""A process that wants a user's access token: run as a program of its own, with the settings in the environment.
+
+`python -m killreport_assets_tests.support.refresh CHARACTER_ID [die]`: with `die` it is killed, as by kill -9, when
+EVE's sign-in has answered and nothing is committed yet.
+"""
+
+import os
+import signal
+import sys
+
+from pydantic import SecretStr
+
+from killreport_assets.esi.sso import EveSso
+from killreport_assets.ops.tokens import TokenKeeper
+from killreport_assets.settings import load_settings
+from killreport_assets.store.database import open_database
+from killreport_assets.store.grants import Grant
+from killreport_assets.store.vault import Vault
+
+
+class DyingSso(EveSso):
+    """Kills its process as soon as it has an answer."""
+
+    def refresh(self, refresh_token: SecretStr) -> Grant:
+        super().refresh(refresh_token)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("nobody outlives that")
+
+
+def main() -> None:
+    """Ask for the token; print whose it is, never the token."""
+    settings = load_settings()
+    engine = open_database(settings)
+    kind = DyingSso if "die" in sys.argv else EveSso
+    keeper = TokenKeeper(engine, lambda: kind(settings, engine), Vault(settings))
+    sys.stdout.write(keeper.access(int(sys.argv[1])).holder)
+
+
+if __name__ == "__main__":
+    main()
