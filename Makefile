@@ -20,7 +20,7 @@ dev: install ## open the Dagster UI over the same data, with a feed that lives
 	@$(VENV)/killreport dev
 
 test: install ## provision what the tests need and run every test
-	@scripts/provision-rabbitmq.sh
+	@scripts/provision.sh
 	@$(VENV)/pytest $(PYTEST_ARGS)
 
 lint: install ## ruff, mypy and sqlfluff
@@ -35,7 +35,7 @@ format: install ## let ruff and sqlfluff put the code into shape
 	@$(VENV)/sqlfluff fix --force dbt_transforms/models
 
 bench: install ## measure, and print ratios against a reference of the same run
-	@scripts/provision-rabbitmq.sh
+	@scripts/provision.sh
 	@$(VENV)/python -m benchmarks
 
 clean: ## stop the embedded server and remove what was built; data in .killreport stays

@@ -66,7 +66,7 @@ class AuthPages:
         self.keeper = token_keeper(settings, engine)
         loader = jinja2.PackageLoader("killreport_assets.auth")
         environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-        environment.filters["moment"] = _moment
+        environment.filters |= {"moment": _moment, "due": _due}
         self._templates = Jinja2Templates(env=environment)
 
     @property
@@ -230,6 +230,11 @@ def _moment(moment: datetime | None) -> str:
     )
     said = f"in {distance:.0f} {unit}" if seconds > 0 else f"{distance:.0f} {unit} ago"
     return f"{said} ({moment:%d %b %H:%M} UTC)"
+
+
+def _due(moment: datetime | None) -> str:
+    """When a list is due; what is due waits for the next look at who is, every few minutes."""
+    return "within minutes" if moment is None or moment <= datetime.now(UTC) else _moment(moment)
 
 
 def build_app(settings: Settings, engine: Engine) -> Starlette:

@@ -185,8 +185,11 @@ class _Runner:
             drain.stop()
             pause = max(self._report.throttled_until - datetime.now(UTC), timedelta())
             drain.retry_later([task.delivery for task in outcome.parked], pause, failed=False)
-        self._report.count_batch(done=len(outcome.results), retried=len(outcome.retries), parked=len(outcome.parked),
-                                 dead=len(outcome.dead))  # fmt: skip
+        is_retry = bool(batch.fetching) and all(task.delivery.attempts for task, _ in batch.fetching)
+        self._report.count_batch(
+            done=len(outcome.results), retried=len(outcome.retries), parked=len(outcome.parked),
+            dead=len(outcome.dead), is_retry=is_retry,
+        )  # fmt: skip
         log.info("batch settled", extra={
             "queue": self.work.queue.name, "run": self.run_id, "done": len(outcome.results),
             "retried": len(outcome.retries), "parked": len(outcome.parked), "dead": len(outcome.dead),

@@ -53,7 +53,8 @@ class DrainReport:
     requested: int = 0
     """Further entities that were found to be unknown."""
     failed: bool = False
-    """Whether every message of some batch failed: a service that refuses everything, a worker that is set up wrong."""
+    """Whether every message of some batch failed, not all of them once more: a service that refuses everything, a
+    worker that is set up wrong."""
     throttled_until: datetime | None = None
     first_killmail: int | None = None
     last_killmail: int | None = None
@@ -67,10 +68,13 @@ class DrainReport:
         """Messages taken from the queue."""
         return self.outcomes.total()
 
-    def count_batch(self, *, done: int, retried: int, parked: int, dead: int) -> None:
-        """Count what a batch's messages came to, those done apart: their work counts them by outcome."""
+    def count_batch(self, *, done: int, retried: int, parked: int, dead: int, is_retry: bool) -> None:
+        """Count what a batch's messages came to, those done apart: their work counts them by outcome.
+
+        A batch of messages that had all failed before (`is_retry`) says nothing about the service or the worker.
+        """
         self.outcomes += Counter(retried=retried, parked=parked, dead=dead)
-        self.failed = self.failed or (retried + dead > 0 and done + parked == 0)
+        self.failed = self.failed or (retried + dead > 0 and done + parked == 0 and not is_retry)
 
     def saw_killmail(self, killmail_id: int | None) -> None:
         """Widen the range of killmails that this drain was about."""

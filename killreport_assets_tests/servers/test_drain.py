@@ -179,6 +179,14 @@ def test_a_run_in_which_everything_failed_says_so(platform: Platform, sandbox: S
     assert "503" in report.errors[0]
 
 
+def test_one_message_that_keeps_failing_makes_no_run_red(platform: Platform, sandbox: Sandbox) -> None:
+    sandbox.faults({"path": f"/esi/characters/{BODIES_CHARACTER}", "kinds": ["503"]})
+    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER, IDS_CHARACTER])
+    report = platform.entities("character", PATIENT)
+    assert (report.outcomes["stored"], report.outcomes["retried"]) == (1, CHARACTERS.max_attempts - 1)
+    assert not report.failed
+
+
 def test_throttled_messages_are_parked_uncounted_and_the_drain_ends(platform: Platform, sandbox: Sandbox) -> None:
     sandbox.faults({"path": "/esi", "kinds": ["420"], "times": 1})
     publish_ids(platform.broker, CHARACTERS, sorted(WORLD.affiliations)[10:110])

@@ -1,7 +1,9 @@
 """Users' tokens on real servers: encrypted, refreshed by one at a time, ended when EVE ends them."""
 
+import logging
 import subprocess
 import sys
+import traceback
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -245,6 +247,32 @@ def test_budgets_are_each_users_own_and_never_exceeded(platform: Platform, sandb
     platform.queue_due()
     assert platform.user_killmails().outcomes["stored"] == 1
     assert sandbox.statistics()["violations"] == {}
+
+
+def test_nothing_says_a_token_however_much_is_logged(
+    platform: Platform, sandbox: Sandbox, pilot: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not the libraries' debug lines, not an error, not a repr; EVE's own error text holds the refresh token."""
+    caplog.set_level(logging.DEBUG)
+    said = [repr(platform.keeper), repr(platform.settings), repr(platform.keeper.access(pilot))]
+    platform.execute(EXPIRED)
+    platform.queue_due()
+    platform.user_killmails()
+    tokens = sandbox.grant(pilot)
+    sandbox.end_grants(pilot)
+    for wrong in (
+        lambda: platform.keeper.sso.refresh(SecretStr(tokens["refresh_token"])),
+        lambda: platform.keeper.sso.exchange(tokens["refresh_token"], tokens["refresh_token"]),
+        lambda: platform.keeper.sso.validate(SecretStr(tokens["refresh_token"])),
+        lambda: platform.keeper.sso.validate(SecretStr(tokens["access_token"] + "x")),
+    ):
+        with pytest.raises(ServiceError) as error:
+            wrong()
+        said += [str(error.value), repr(error.value), "".join(traceback.format_exception(error.value))]
+    assert caplog.text.count("oauth/token") >= 2  # the libraries do say something
+    said.append(caplog.text)
+    for secret in sandbox.issued():
+        assert not any(secret in text or secret[:60] in text for text in said)
 
 
 def test_sso_that_answers_nonsense_is_said_without_its_content(platform: Platform, sandbox: Sandbox) -> None:

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Make sure that the tests find what they need of Debian's packages: a RabbitMQ server to start a private node of (its
+# service is left off), and Chromium to look at the sign-in page with.
+set -eu
+
+has() {
+    case "$1" in
+        rabbitmq-server) [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] ;;
+        chromium) command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 ;;
+    esac
+}
+
+missing=
+for package in rabbitmq-server chromium; do
+    has "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing Debian's$missing for the tests (no service is started) …"
+    made=
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        made=yes
+        printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d
+        chmod +x /usr/sbin/policy-rc.d
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC2086 - a list of packages
+    apt-get install -y -qq --no-install-recommends $missing >/dev/null 2>&1 ||
+        { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing >/dev/null; } ||
+        echo "apt-get could not install$missing" >&2
+    if [ -n "$made" ]; then rm -f /usr/sbin/policy-rc.d; fi
+fi
+
+for package in $missing; do
+    if ! has "$package"; then
+        echo "Some tests need Debian's package $package: apt install $package (no service of it has to run)." >&2
+        if [ "${CI:-}" = true ]; then exit 1; fi
+        echo "Without it they are reported as skipped." >&2
+    fi
+done
