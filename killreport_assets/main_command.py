@@ -37,6 +37,7 @@ class LiveOptions:
 def use_sandbox(urls: dict[str, str]) -> None:
     """Point every service at a sandbox; it may be asked more than the real ESI."""
     os.environ.update(urls)
+    os.environ.pop("KILLREPORT_SSO_CLIENT_SECRET", None)  # that of an application at the real EVE
     os.environ.setdefault("KILLREPORT_ESI_MAX_RPS", str(SANDBOX_MAX_RPS))
 
 

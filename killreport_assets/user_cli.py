@@ -22,6 +22,9 @@ CharacterId = Annotated[int, typer.Argument(metavar="CHARACTER_ID", min=1, help=
 def serve(
     port: Annotated[int | None, typer.Option(help="default: KILLREPORT_AUTH_PORT")] = None,
     host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="against the sandbox of a running `killreport dev`")
+    ] = False,
 ) -> None:
     """Serve the sign-in page, on loopback unless told otherwise. Ctrl-C ends it.
 
@@ -29,8 +32,13 @@ def serve(
     passes the Host header on.
     """
     from killreport_assets.auth import app
+    from killreport_assets.main_command import use_sandbox
+    from killreport_assets.sandbox.app import service_urls
 
     settings = load_settings()
+    if sandbox:
+        use_sandbox(service_urls(settings.sandbox_port))
+        settings = load_settings()
     if port is not None:
         settings = settings.model_copy(update={"auth_port": port})
     if not is_loopback(f"http://{host}") and settings.auth_url is None:
@@ -162,6 +170,7 @@ def rotate_key() -> None:
             vault.add_key()
         with engine.begin() as connection:
             count, broken = encrypt_anew(connection, vault)
+        vault.drop_old_keys()
     out.print(f"encrypted the tokens of {count} users with key {vault.key_id}")
     if broken:
         out.print(f"[red]could not be read[/]: those of {', '.join(map(str, broken))}; they have to sign in again")

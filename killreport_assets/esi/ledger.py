@@ -231,10 +231,10 @@ class Ledger:
         return Reservation(0, now, now, sent, self._monotonic(), wait=wait)
 
     def _raise_when_paused(self, connection: Connection, bucket: TokenBucket | None) -> None:
-        for name, holder in ((self._service, ""), (self._name(bucket), bucket.holder if bucket else "")):
-            pause = longest_pause(connection, [name], self._clock)
-            if pause is not None:
-                raise Throttled(pause.reason, pause.until, holder)
+        pause = longest_pause(connection, [self._service, self._name(bucket)], self._clock)
+        if pause is not None:
+            is_holders = bucket is not None and pause.service != self._service
+            raise Throttled(pause.reason, pause.until, bucket.holder if bucket and is_holders else "")
 
     def _affordable(self, connection: Connection, bucket: TokenBucket) -> int:
         """How many requests of the worst cost the bucket still has; 0 while others' answers may give tokens back."""

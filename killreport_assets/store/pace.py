@@ -21,8 +21,9 @@ class Pace:
 
 @dataclass(frozen=True)
 class Pause:
-    """Nobody asks before `until`."""
+    """Nobody asks `service`, a service or a bucket of it, before `until`."""
 
+    service: str
     reason: str
     until: datetime
 
@@ -33,12 +34,12 @@ def longest_pause(
     """The pause of these services and buckets that lasts longest; None when there is none."""
     row = connection.execute(
         sa.text(f"""
-        select pause_reason, paused_until from ops.request_pace
+        select service, pause_reason, paused_until from ops.request_pace
         where service = any(:services) and paused_until > {sql_clock} order by paused_until desc limit 1
         """),
         {"services": list(services)},
     ).one_or_none()
-    return Pause(str(row.pause_reason), row.paused_until) if row is not None else None
+    return Pause(row.service, str(row.pause_reason), row.paused_until) if row is not None else None
 
 
 def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:

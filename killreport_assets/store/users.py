@@ -103,8 +103,9 @@ def sign_in(connection: Connection, vault: Vault, grant: Grant, account_id: int 
 
 def write_tokens(connection: Connection, vault: Vault, grant: Grant) -> None:
     """Encrypt and keep what a sign-in or a refresh gave."""
+    access_token = vault.encrypt(grant.access_token)
     row = {
-        "character_id": grant.identity.character_id, "access_token": vault.encrypt(grant.access_token),
+        "character_id": grant.identity.character_id, "access_token": access_token,
         "refresh_token": vault.encrypt(grant.refresh_token) if grant.refresh_token else None,
         "expires_at": grant.identity.expires_at, "key_id": vault.key_id, "refreshed_at": sa.func.now(),
         "failing_since": None,

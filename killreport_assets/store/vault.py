@@ -48,6 +48,7 @@ class Vault:
 
     def _load(self) -> None:
         keys = _keys_of_setting(self._setting) if self._setting is not None else _keys_of_file(self._file)
+        self._read_at = self._file.stat().st_mtime_ns if self.is_file else 0
         self._keys = {_key_id(key): key for key in keys}
         self._fernet = MultiFernet([Fernet(key) for key in keys])
 
@@ -63,6 +64,8 @@ class Vault:
 
     def encrypt(self, secret: SecretStr) -> str:
         """The ciphertext, made with `key_id`."""
+        if self.is_file and self._file.stat().st_mtime_ns != self._read_at:
+            self._load()  # somebody has changed the keys: the old ones are not for new secrets
         return self._fernet.encrypt(secret.get_secret_value().encode()).decode()
 
     def decrypt(self, ciphertext: str, key_id: str) -> SecretStr:
@@ -91,7 +94,7 @@ class Vault:
         return hmac.new(key.encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
     def add_key(self) -> None:
-        """Put a fresh key before the newest in the file; older ones than that are dropped.
+        """Put a fresh key in front of those in the file.
 
         Raises:
             UserError: the keys are in the setting.
@@ -101,8 +104,14 @@ class Vault:
                 "the keys are in KILLREPORT_TOKEN_KEY: put a new one in front yourself "
                 "(`killreport tokens new-key` prints one), a comma behind it"
             )
-        _write(self._file, [new_key(), self._keys[self.key_id]])
+        _write(self._file, [new_key(), *self._keys.values()])
         self._load()
+
+    def drop_old_keys(self) -> None:
+        """Keep the newest key and the one before it, which somebody may be about to use; when nothing needs others."""
+        if self.is_file:
+            _write(self._file, list(self._keys.values())[:2])
+            self._load()
 
 
 def _checked(keys: Sequence[str], where: str) -> list[str]:

@@ -67,7 +67,20 @@ def test_what_runs_finds_the_key_that_another_process_has_made(tmp_path: Path) -
     other.add_key()
     assert running.decrypt(other.encrypt(SecretStr("x")), other.key_id).get_secret_value() == "x"
     late = running.encrypt(SecretStr("y"))
+    assert running.key_id == other.key_id  # nothing is encrypted with an old key any more
     assert other.decrypt(late, running.key_id).get_secret_value() == "y"
+
+
+def test_keys_are_dropped_only_when_nothing_needs_them(tmp_path: Path) -> None:
+    vault = _vault(tmp_path)
+    sealed, oldest = vault.encrypt(SecretStr("x")), vault.key_id
+    vault.add_key()
+    vault.add_key()
+    assert vault.decrypt(sealed, oldest).get_secret_value() == "x"
+    vault.drop_old_keys()
+    assert len((tmp_path / KEY_FILE).read_text().split()) == 2
+    with pytest.raises(UserError, match=oldest):
+        vault.decrypt(sealed, oldest)
 
 
 def test_of_two_that_make_the_file_the_first_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
