@@ -197,8 +197,9 @@ class AuthPages:
 
 async def _checked_form(request: Request) -> FormData:
     """The form, if it came from our own page."""
-    if int(request.headers.get("content-length") or 0) > MOST_FORM_BYTES:
-        raise Problem("Too much", "That form is larger than any of ours.", 413)
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > MOST_FORM_BYTES:
+        raise Problem("Not one of our forms", "It is larger than any of ours, or does not say how large it is.", 413)
     form = await request.form()
     expected, given = request.session.get("csrf"), form.get("csrf")
     if not expected or not isinstance(given, str) or not hmac.compare_digest(given.encode(), expected.encode()):

@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.esi import routes
-from killreport_assets.esi.client import Access, EsiClient, RecentKillmails
+from killreport_assets.esi.client import Access, EsiClient, Path, RecentKillmails
 from killreport_assets.esi.errors import Forbidden, Gone, ServiceError, Throttled, Unavailable
+from killreport_assets.esi.routes import Route
 from killreport_assets.ops.due_times import SHORTEST, idle_time, next_due, retry_due, stretched
 from killreport_assets.ops.tokens import SignedOut, TokenKeeper
 from killreport_assets.ops.work import FRESH, SAMPLE_ROWS, DrainReport, Task
@@ -96,8 +97,8 @@ def read_list(read_page: ReadPage, known: KillmailList, listing: Listing) -> Non
 class KillmailListWork(ABC):
     """What both works share; each reading is a row in `ops.syncs`."""
 
-    kind: str
     subject: str
+    """What its lists are of, in `ops.syncs`."""
 
     def __init__(self, client: EsiClient, engine: Engine, keeper: TokenKeeper, intervals: Intervals) -> None:
         self._client, self._engine, self._keeper, self._intervals = client, engine, keeper, intervals
@@ -157,27 +158,27 @@ class KillmailListWork(ABC):
             one.subject_id: one
             for one in killmail_lists.readable_lists(connection, self._intervals, kind=self.queue.kind, subject_ids=ids)
         }
-        read = [(task, result) for task, result in results if isinstance(result, Listing)]
+        # A message and its copy have one listing.
+        read = {task.message.id: (task, result) for task, result in results if isinstance(result, Listing)}
         report.outcomes["fresh"] += len(results) - len(read)
-        listed = {id_: hash_ for _, listing in read for id_, hash_ in listing.hashes.items()}
+        listed = {id_: hash_ for _, listing in read.values() for id_, hash_ in listing.hashes.items()}
         stored = known_killmails(connection, list(listed))
         unknown = {id_: hash_ for id_, hash_ in listed.items() if id_ not in stored}
-        fresh = set(unknown) - pending(connection, KILLMAILS.kind, list(unknown))
+        new = set(unknown) - pending(connection, KILLMAILS.kind, list(unknown))
         # All at once, in one order, so that no two drains wait for each other.
-        urgent = any(task.delivery.urgent for task, _ in read)
+        urgent = any(task.delivery.urgent for task, _ in read.values())
         report.requested += request(connection, KILLMAILS.kind, list(unknown), hashes=unknown, urgent=urgent)
-        for task, listing in sorted(read, key=lambda result: result[0].message.id):
+        for subject_id, (_, listing) in sorted(read.items()):
             report.outcomes["stored" if listing.is_success else "skipped"] += 1
-            known = lists.get(task.message.id)
-            queued = len(fresh & set(listing.hashes))
-            fresh -= set(listing.hashes)
-            self._show(task.message.id, listing, queued, report)
+            queued = len(new & set(listing.hashes))
+            new -= set(listing.hashes)
+            self._show(subject_id, listing, queued, report)
             if listing.outcome == NOBODY:
                 continue
-            self._note_sync(connection, task.message.id, listing, queued, run_id)
+            self._note_sync(connection, subject_id, listing, queued, run_id)
             report.rows["syncs"] += 1
-            if known is not None:
-                killmail_lists.write_state(connection, self._state(connection, known, listing))
+            if subject_id in lists:
+                killmail_lists.write_state(connection, self._state(connection, lists[subject_id], listing))
         end_pending(connection, self.queue.kind, ids)
 
     def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
@@ -186,9 +187,7 @@ class KillmailListWork(ABC):
     def _state(self, connection: Connection, known: KillmailList, listing: Listing) -> ListState:
         now = datetime.now(UTC)
         newest = max([*listing.hashes, known.newest_killmail_id or 0]) or None
-        newest_at = known.newest_killmail_at
-        if newest is not None:
-            newest_at = killmail_lists.killmail_time(connection, newest)
+        newest_at = killmail_lists.killmail_time(connection, newest)  # it may have been stored since
         if listing.is_success:
             idle = idle_time(now, newest_at, is_empty=newest is None, known_since=known.created_at)
             interval = stretched(known.interval, idle)
@@ -200,7 +199,7 @@ class KillmailListWork(ABC):
             next_at = max(retry_due(now, known.interval, known.failures), listing.fresh_until or now)
         return ListState(
             known.kind, known.subject_id, next_at, listing.outcome, listing.is_success, listing.fresh_until,
-            listing.etag, listing.resume_page, newest,
+            listing.etag, listing.resume_page, newest, newest_at,
         )  # fmt: skip
 
     def _show(self, subject_id: int, listing: Listing, queued: int, report: DrainReport) -> None:
@@ -224,6 +223,14 @@ class KillmailListWork(ABC):
             )
         )  # fmt: skip
 
+    def _reader(self, route: Route, path: Path, known: KillmailList, listing: Listing) -> Callable[[Access], None]:
+        """What reads the list of a route into `listing`, given somebody's access."""
+
+        def read(access: Access) -> None:
+            read_list(lambda page, etag: self._client.recent_killmails(route, path, page, access, etag), known, listing)
+
+        return read
+
     def _with(self, character_id: int, listing: Listing, read: Callable[[Access], None]) -> None:
         """Read with a user's token; one that ESI rejects is refreshed once."""
         listing.character_id = character_id
@@ -246,16 +253,7 @@ class UserKillmailsWork(KillmailListWork):
         return USER_KILLMAILS
 
     def _read(self, known: KillmailList, listing: Listing) -> None:
-        path = {"character_id": known.subject_id}
-
-        def read(access: Access) -> None:
-            read_list(
-                lambda page, etag: self._client.recent_killmails(
-                    routes.RECENT_OF_CHARACTER, path, page, access, etag
-                ),
-                known, listing,
-            )  # fmt: skip
-
+        read = self._reader(routes.RECENT_OF_CHARACTER, {"character_id": known.subject_id}, known, listing)
         self._with(known.subject_id, listing, read)
 
 
@@ -269,16 +267,7 @@ class CorporationKillmailsWork(KillmailListWork):
         return CORPORATION_KILLMAILS
 
     def _read(self, known: KillmailList, listing: Listing) -> None:
-        path = {"corporation_id": known.subject_id}
-
-        def read(access: Access) -> None:
-            read_list(
-                lambda page, etag: self._client.recent_killmails(
-                    routes.RECENT_OF_CORPORATION, path, page, access, etag
-                ),
-                known, listing,
-            )  # fmt: skip
-
+        read = self._reader(routes.RECENT_OF_CORPORATION, {"corporation_id": known.subject_id}, known, listing)
         if is_npc_corporation(known.subject_id):
             raise SignedOut("An NPC corporation's killmails are nobody's to list.")
         tried: list[int] = []

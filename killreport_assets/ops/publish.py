@@ -2,9 +2,9 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import BY_KIND, KILLMAILS, WorkQueue
@@ -42,13 +42,23 @@ def publish_pending(
                 messages = [_message(entity, run_id) for entity in entities]
                 broker.publish(BY_KIND[kind].name, messages, urgent=urgent)
         except BaseException:
-            with engine.begin() as connection:
-                release_claims(connection, claimed)
+            _settle_claims(engine, claimed, release_claims)
             raise
-        with engine.begin() as connection:
-            confirm_published(connection, claimed)
+        _settle_claims(engine, claimed, confirm_published)
         published += len(claimed)
     return published
+
+
+def _settle_claims(
+    engine: Engine, claimed: Sequence[PendingEntity], settle: Callable[[Connection, Sequence[PendingEntity]], None]
+) -> None:
+    """One transaction a kind: who holds rows of one kind never waits for those of another."""
+    by_kind: dict[str, list[PendingEntity]] = defaultdict(list)
+    for entity in claimed:
+        by_kind[entity.kind].append(entity)
+    for entities in by_kind.values():
+        with engine.begin() as connection:
+            settle(connection, entities)
 
 
 def _message(entity: PendingEntity, run_id: str | None) -> Message:

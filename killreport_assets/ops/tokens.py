@@ -5,6 +5,7 @@ that nobody else can have used the old one meanwhile.
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -28,6 +29,8 @@ from killreport_assets.store.vault import Unreadable, Vault
 
 log = logging.getLogger(__name__)
 REFRESH_BEFORE = timedelta(seconds=60)
+MOST_REFRESHES = 2
+"""At once in one process: each holds a connection to PostgreSQL while EVE answers."""
 ENDED = (
     "EVE no longer accepts this sign-in: it was revoked at EVE, or its newest token was lost when KillReport was "
     "interrupted. Sign in again."
@@ -49,6 +52,7 @@ class TokenKeeper:
         self._engine, self._vault = engine, vault
         self._connect = connect
         self._sso: EveSso | None = None
+        self._turns = threading.BoundedSemaphore(MOST_REFRESHES)
 
     @property
     def sso(self) -> EveSso:
@@ -77,7 +81,7 @@ class TokenKeeper:
     def _refreshed(self, character_id: int, rejected: SecretStr | None) -> SecretStr:
         ended: str | None = None
         try:
-            with self._engine.begin() as connection:
+            with self._turns, self._engine.begin() as connection:
                 stored = stored_tokens(connection, character_id, lock=True)
                 if stored is None:
                     raise SignedOut("Nobody is signed in with this character.")

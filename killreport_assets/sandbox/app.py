@@ -26,7 +26,7 @@ from killreport_assets.sandbox.esi import SandboxEsi
 from killreport_assets.sandbox.faults import Faults
 from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.feeds import SandboxFeeds
-from killreport_assets.sandbox.limits import Statistics
+from killreport_assets.sandbox.limits import TICK_SECONDS, Statistics
 from killreport_assets.sandbox.made import MadeKillmails, Profile
 from killreport_assets.sandbox.own_killmails import OwnKillmails
 from killreport_assets.sandbox.serving import Serving
@@ -107,9 +107,15 @@ def build_app(
                 await asyncio.sleep(every)
                 feed.release()
 
-        task = asyncio.create_task(release_for_ever(release_every)) if release_every else None
+        async def tick_for_ever() -> None:
+            while True:
+                statistics.tick()
+                await asyncio.sleep(TICK_SECONDS)
+
+        tasks = [asyncio.create_task(tick_for_ever())]
+        tasks += [asyncio.create_task(release_for_ever(release_every))] if release_every else []
         yield
-        if task:
+        for task in tasks:
             task.cancel()
 
     control = [

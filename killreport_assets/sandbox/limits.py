@@ -5,12 +5,15 @@ ESI's error limit (100 errors a minute, then 420) and token buckets (floating wi
 
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from killreport_assets.esi.routes import TokenBucket
 
 ERRORS_PER_WINDOW = 100
 ERROR_WINDOW = 60.0
+TICK_SECONDS = 0.01
 
 
 @dataclass
@@ -87,18 +90,40 @@ class Statistics:
     bodies: Counter[str] = field(default_factory=Counter)
     """ESI's 200s by path: how often each record was read; and requests for tokens."""
     most_in_a_second: Counter[str] = field(default_factory=Counter)
+    """Requests that surely came within one second: a window shorter by what this process was late itself."""
     violations: Counter[str] = field(default_factory=Counter)
     _recent: dict[str, deque[float]] = field(default_factory=dict)
+    _stalls: deque[tuple[float, float]] = field(default_factory=deque)
+    _ticked: float = field(init=False)
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._ticked = self.clock()
 
     def arrived(self, service: str) -> None:
         """Count a request where it arrives."""
-        now = time.monotonic()
+        now = self.clock()
         recent = self._recent.setdefault(service, deque())
         recent.append(now)
         while recent[0] <= now - 1.0:
             recent.popleft()
         self.requests[service] += 1
-        self.most_in_a_second[service] = max(self.most_in_a_second[service], len(recent))
+        # What waited for a stalled process seems to have come all at once.
+        surely_since = now - 1.0 + self._late(now)
+        doubtful = sum(1 for _ in takewhile(lambda arrived: arrived <= surely_since, recent))
+        self.most_in_a_second[service] = max(self.most_in_a_second[service], len(recent) - doubtful)
+
+    def tick(self) -> None:
+        """Called every `TICK_SECONDS`: how late it is, is how late this process notices a request."""
+        now = self.clock()
+        self._stalls.append((now, now - self._ticked - TICK_SECONDS))
+        while self._stalls[0][0] < now - 1.0:
+            self._stalls.popleft()
+        self._ticked = now
+
+    def _late(self, now: float) -> float:
+        """The longest stall of the last second, in seconds."""
+        return max([now - self._ticked - TICK_SECONDS, *(stall for _, stall in self._stalls), 0.0])
 
     def reset(self) -> None:
         """Count from zero."""

@@ -7,8 +7,6 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from killreport_assets.store.user_tables import killmail_lists
-
 OF_USER, OF_CORPORATION = "user_killmails", "corporation_killmails"
 """Kinds of lists: those of their queues' messages."""
 _LISTS = f"""
@@ -96,10 +94,11 @@ class ListState:
     etag: str | None
     resume_page: int | None
     newest_killmail_id: int | None
+    newest_killmail_at: datetime | None
 
 
 def write_state(connection: Connection, state: ListState) -> None:
-    """Note what came of a try; the newest killmail's time is looked up, for it may have been stored since."""
+    """Note what came of a try."""
     connection.execute(
         sa.text("""
         update ops.killmail_lists set
@@ -107,23 +106,14 @@ def write_state(connection: Connection, state: ListState) -> None:
             synced_at = case when :is_success then now() else synced_at end,
             failures = case when :is_success then 0 else failures + 1 end,
             fresh_until = coalesce(:fresh_until, fresh_until),
-            newest_killmail_id = cast(:newest as bigint),
-            newest_killmail_at = (select max(k.killmail_time) from raw.killmails k where k.killmail_id = :newest)
+            newest_killmail_id = :newest, newest_killmail_at = :newest_at
         where list_kind = :kind and subject_id = :subject
         """),
         {"kind": state.kind, "subject": state.subject_id, "next_at": state.next_at, "outcome": state.outcome,
          "is_success": state.is_success, "fresh_until": state.fresh_until, "etag": state.etag,
-         "resume_page": state.resume_page, "newest": state.newest_killmail_id},
+         "resume_page": state.resume_page, "newest": state.newest_killmail_id,
+         "newest_at": state.newest_killmail_at},
     )  # fmt: skip
-
-
-def note_outcome(connection: Connection, kind: str, subject_id: int, outcome: str) -> None:
-    """Note a try that will be repeated at once: nothing else has changed."""
-    connection.execute(
-        sa.update(killmail_lists)
-        .where(killmail_lists.c.list_kind == kind, killmail_lists.c.subject_id == subject_id)
-        .values(outcome=outcome)
-    )
 
 
 def killmail_time(connection: Connection, killmail_id: int | None) -> datetime | None:

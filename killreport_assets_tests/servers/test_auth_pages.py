@@ -238,6 +238,12 @@ def test_forms_need_the_token_of_their_session(platform: Platform, url: str, vis
     assert _stored(platform) == (1, 1, 1)
 
 
+def test_a_form_larger_than_ours_is_not_read(visitor: Visitor) -> None:
+    assert visitor.post("/sign-in", grant="x" * 20_000).status_code == 413
+    unsized = visitor.session.post(f"{visitor.url}/sign-in", data=iter([b"csrf=x"]), timeout=10)
+    assert unsized.status_code == 413
+
+
 def test_the_session_is_http_only_same_site_and_signed(platform: Platform, visitor: Visitor) -> None:
     visitor.sign_in(BODIES_CHARACTER)
     cookie = visitor.get().headers["Set-Cookie"].lower()

@@ -1,15 +1,20 @@
 """Users' killmail lists on real servers: who is due, what is read, what is queued, and what becomes of refusals."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from killreport_assets.errors import UserError
+from killreport_assets.ops.killmail_work import KillmailWork
+from killreport_assets.ops.publish import publish_pending
 from killreport_assets.ops.user_syncs import queue_now
+from killreport_assets.ops.work import Task
 from killreport_assets.queues.catalogue import CORPORATION_KILLMAILS, KILLMAILS, USER_KILLMAILS
 from killreport_assets.sandbox.world import BODIES_CHARACTER, World, participants
 from killreport_assets.store.grants import CHARACTER_SCOPE
 from killreport_assets.store.killmails import write_killmails
+from killreport_assets.store.lineage import request
 from killreport_assets.store.syncs import CONTINUED
 from killreport_assets.store.users import set_interval
 from killreport_assets_tests.support import genuine
@@ -219,3 +224,52 @@ def test_who_did_not_grant_the_corporation_is_not_asked_for_it(platform: Platfor
     platform.signed_in(sandbox.grant(BODIES_CHARACTER, [CHARACTER_SCOPE]))
     assert _sync(platform) == (1, 0)
     assert platform.user(BODIES_CHARACTER).corporation_state == "not granted"
+
+
+def test_a_killmail_that_cannot_be_stored_is_not_asked_for_with_every_sync(
+    platform: Platform, sandbox: Sandbox, pilot: int
+) -> None:
+    class Malformed(KillmailWork):
+        def fetch(self, task: Task, known: object) -> dict[str, int]:
+            return {"killmail_id": task.message.id}
+
+    sandbox.own_killmails(cache_seconds=0)
+    _sync(platform)
+    assert platform.drain(Malformed(platform.esi)).outcomes["rejected"] == len(OWN | CORPORATIONS_OWN)
+    platform.execute("update ops.killmail_lists set etag = null")
+    _let_time_pass(platform)
+    _sync(platform)
+    assert platform.broker.depth(KILLMAILS.name).ready == 0
+    assert _syncs(platform)[-1][3] == 0
+
+
+def test_the_same_killmail_with_another_hash_is_asked_for_again(platform: Platform) -> None:
+    for hash_ in ("a" * 40, "a" * 40, "b" * 40):
+        with platform.engine.begin() as connection:
+            request(connection, KILLMAILS.kind, [7], hashes={7: hash_})
+        publish_pending(platform.engine, platform.broker)
+    assert platform.broker.depth(KILLMAILS.name).ready == 2
+    platform.execute("update ops.entity_pending set dead_at = now()")
+    for hash_, asked in (("b" * 40, 0), ("c" * 40, 1)):
+        with platform.engine.begin() as connection:
+            assert request(connection, KILLMAILS.kind, [7], hashes={7: hash_}) == asked
+
+
+def test_two_drains_that_list_the_same_killmails_do_not_wait_for_each_other(
+    platform: Platform, sandbox: Sandbox
+) -> None:
+    """Everybody on the same killmails, in several drains at once, while others publish and fetch."""
+    pilots = [id_ for id_ in sorted(WORLD.affiliations) if id_ > 90_000_000][:40]
+    for pilot in pilots:
+        platform.signed_in(sandbox.grant(pilot))
+    platform.queue_due()
+    with ThreadPoolExecutor(4) as pool:
+        drains = [pool.submit(platform.user_killmails, PATIENT) for _ in range(2)]
+        drains += [pool.submit(platform.corporation_killmails, PATIENT), pool.submit(platform.killmails, PATIENT)]
+        reports = [drain.result() for drain in drains]
+    assert sum(report.outcomes["stored"] for report in reports[:2]) == len(pilots)
+    assert not [error for report in reports for error in report.errors]
+    platform.killmails(PATIENT)
+    wanted = {k.id for k in WORLD.killmails.values() if k.character_ids & set(pilots)}
+    assert {row[0] for row in platform.rows("select killmail_id from raw.killmails")} >= wanted
+    assert platform.scalar("select count(*) from ops.entity_pending where entity_kind = 'killmail'") == 0
