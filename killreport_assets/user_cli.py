@@ -41,7 +41,7 @@ def serve(
         settings = load_settings()
     if port is not None:
         settings = settings.model_copy(update={"auth_port": port})
-    if not is_loopback(f"http://{host}") and settings.auth_url is None:
+    if not is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}") and settings.auth_url is None:
         raise UserError(
             f"to listen on {host}, say how browsers reach the page: KILLREPORT_AUTH_URL=https://your.host, "
             "with a proxy in front that terminates TLS"
@@ -102,11 +102,11 @@ def sync(
     if due == bool(character_ids):
         raise UserError("say who: character ids, or --due")
     with database_of(settings, asks_services=True) as engine, broker_of(settings, engine) as broker:
-        if character_ids:
-            out.print(f"published {queue_now(engine, broker, character_ids)}")
-            return
         esi = EsiClient(settings, engine)
         try:
+            if character_ids:
+                out.print(f"queued {queue_now(engine, broker, character_ids, esi=esi)} lists")
+                return
             queued = queue_due(engine, broker, esi, settings)
         finally:
             esi.close()
@@ -159,8 +159,11 @@ def forget(
 
 @tokens.command("rotate-key")
 def rotate_key() -> None:
-    """Encrypt every token anew with a new key; what is running goes on, for the last key stays behind it."""
-    from killreport_assets.store.users import encrypt_anew
+    """Encrypt every token anew with a new key; what is running goes on.
+
+    With KILLREPORT_TOKEN_KEY: put the new key in front of the old one, restart everything, and only then run this.
+    """
+    from killreport_assets.store.users import encrypt_anew, keys_in_use
     from killreport_assets.store.vault import Vault
 
     settings = load_settings()
@@ -170,7 +173,8 @@ def rotate_key() -> None:
             vault.add_key()
         with engine.begin() as connection:
             count, broken = encrypt_anew(connection, vault)
-        vault.drop_old_keys()
+            in_use = keys_in_use(connection)
+        vault.drop_keys_but(in_use)
     out.print(f"encrypted the tokens of {count} users with key {vault.key_id}")
     if broken:
         out.print(f"[red]could not be read[/]: those of {', '.join(map(str, broken))}; they have to sign in again")

@@ -130,7 +130,7 @@ def killmails(
             budget = replace(ON_REQUEST, batch_size=work.queue.batch_size)
             metadata |= _drained(run_drain(work, broker, database, budget, run_id=run_id))
         elif isinstance(source, UserSource):
-            queue_now(database, broker, source.character_ids, run_id=run_id)
+            queue_now(database, broker, source.character_ids, esi=esi, run_id=run_id)
             own = [work(esi, database, token_keeper, intervals(load_settings()))
                    for work in (UserKillmailsWork, CorporationKillmailsWork)]  # fmt: skip
             for listing in own:

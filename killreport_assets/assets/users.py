@@ -30,7 +30,8 @@ def users(
     """Queue the killmail lists of users who are due."""
     metadata: Metadata = {}
     if config.character_ids:
-        metadata["published"] = queue_now(database, broker, config.character_ids, run_id=context.run_id)
+        lists = queue_now(database, broker, config.character_ids, esi=esi, run_id=context.run_id)
+        metadata["lists queued"] = lists
     else:
         queued = queue_due(database, broker, esi, load_settings(), run_id=context.run_id)
         metadata |= {

@@ -4,6 +4,7 @@ Who somebody is, is decided here; what a sign-in is made of is esi/sso.py's, whe
 """
 
 import hmac
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -35,11 +36,11 @@ from killreport_assets.ops.tokens import token_keeper
 from killreport_assets.ops.user_syncs import queue_now
 from killreport_assets.queues.broker import BrokerUnavailable
 from killreport_assets.queues.connect import connect_broker
-from killreport_assets.settings import Settings
+from killreport_assets.settings import Settings, is_loopback
 from killreport_assets.store.grants import CHARACTER_SCOPE, CORPORATION_SCOPE, Grant
 from killreport_assets.store.users import User, list_users, sign_in
-from killreport_assets.store.vault import Vault
 
+log = logging.getLogger(__name__)
 SESSION_SECONDS = 14 * 86_400
 SIGN_IN_SECONDS = 900
 """How long a sign-in may take from our page and back to it."""
@@ -62,8 +63,10 @@ class AuthPages:
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._settings, self._engine = settings, engine
-        self._vault = Vault(settings)
         self.keeper = token_keeper(settings, engine)
+        self._vault = self.keeper.vault
+        self._finished: dict[str, float] = {}
+        """States that have come back, and when they were begun: a copy of an old session must not bring them again."""
         loader = jinja2.PackageLoader("killreport_assets.auth")
         environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
         environment.filters |= {"moment": _moment, "due": _due}
@@ -77,6 +80,8 @@ class AuthPages:
     async def home(self, request: Request) -> Response:
         """One's own characters, and the way to sign in."""
         users = await run_in_threadpool(self._own, request)
+        if not users:
+            request.session.pop("account", None)  # nobody is left in it: whoever signs in next begins anew
         return self._page(request, "home.html", users=users, message=request.session.pop("message", None))
 
     async def begin(self, request: Request) -> Response:
@@ -102,8 +107,7 @@ class AuthPages:
                 "This sign-in cannot be finished",
                 "It was not begun in this browser, or has been finished already. Nothing was stored; begin again.",
             )
-        if time.time() - begun["begun_at"] > SIGN_IN_SECONDS:
-            raise Problem("This sign-in took too long", "Nothing was stored; begin again.")
+        self._finish_once(state, begun["begun_at"])
         code = request.query_params.get("code")
         if not code:
             raise Problem("You did not sign in", "EVE says that nothing was granted. Nothing was stored.")
@@ -111,6 +115,14 @@ class AuthPages:
         granted = "your killmails" + (" and your corporation's" if CORPORATION_SCOPE in user.scopes else "")
         request.session["message"] = f"{user.character_name} is signed in. Granted: {granted}."
         return RedirectResponse("/", 303)
+
+    def _finish_once(self, state: str, begun_at: float) -> None:
+        """Refuse a sign-in that took too long, or has come back before."""
+        oldest = time.time() - SIGN_IN_SECONDS
+        self._finished = {known: begun for known, begun in self._finished.items() if begun > oldest}
+        if begun_at < oldest or state in self._finished:
+            raise Problem("This sign-in is over", "It took too long, or was finished already. Begin again.")
+        self._finished[state] = begun_at
 
     async def sync(self, request: Request) -> Response:
         """Queue a character's lists now."""
@@ -175,7 +187,10 @@ class AuthPages:
         finally:
             broker.close()
         if user.fresh_until is not None and user.fresh_until > datetime.now(UTC):
-            return f"ESI has nothing newer for {user.character_name} before {user.fresh_until:%H:%M:%S} UTC."
+            return (
+                f"ESI is not asked for {user.character_name} before {user.fresh_until:%H:%M:%S} UTC: "
+                "it has nothing newer until then, or its limit is reached."
+            )
         return f"{user.character_name} is queued to be synced first."
 
     def _finish(self, request: Request, code: str, begun: dict[str, Any]) -> User:
@@ -183,8 +198,9 @@ class AuthPages:
         grant = self.keeper.sso.exchange(code, verifier)
         if CHARACTER_SCOPE not in grant.identity.scopes:
             raise Problem("Nothing to read", "EVE granted no access to your killmails. Nothing was stored.")
-        account = self._store(grant, request.session.get("account"))
-        request.session.clear()  # a new session for whoever has signed in
+        # Who comes back to characters of theirs adds one; everybody else begins an account, or comes back to theirs.
+        account = self._store(grant, request.session.get("account") if self._own(request) else None)
+        request.session.clear()
         request.session["account"] = account
         with self._engine.connect() as connection:
             [user] = list_users(connection, character_id=grant.identity.character_id)
@@ -215,7 +231,10 @@ def _explained(error: Exception) -> Problem:
     if isinstance(error, BrokerUnavailable):
         return Problem("Not queued yet", "The work queues cannot be reached; it is queued as soon as they are.", 503)
     if isinstance(error, UserError):
-        return Problem("This does not work", str(error), 503)
+        log.error("the sign-in page: %s", error)  # for the operator: it may name files and settings
+        return Problem(
+            "This does not work now", "Whoever runs this KillReport has to mend it. Nothing was stored.", 503
+        )
     return Problem("The database cannot be reached", "Nothing was stored; try again in a minute.", 503)
 
 
@@ -255,6 +274,10 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
     }  # fmt: skip
 
     async def with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        if is_loopback(settings.public_auth_url) and request.url.hostname != public.hostname:
+            return RedirectResponse(
+                settings.public_auth_url
+            )  # EVE sends browsers back there, and so must be the session
         response = await call_next(request)
         response.headers.update(headers)
         return response
@@ -273,10 +296,11 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[
-            Middleware(BaseHTTPMiddleware, dispatch=with_headers),
             Middleware(TrustedHostMiddleware, allowed_hosts=[str(public.hostname), "127.0.0.1", "localhost"]),
+            Middleware(BaseHTTPMiddleware, dispatch=with_headers),
             Middleware(
-                SessionMiddleware, secret_key=pages.session_secret, session_cookie="killreport_session",
+                SessionMiddleware, secret_key=pages.session_secret,
+                session_cookie="__Host-killreport_session" if public.scheme == "https" else "killreport_session",
                 max_age=SESSION_SECONDS, same_site="lax", https_only=public.scheme == "https",
             ),
         ],

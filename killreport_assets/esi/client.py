@@ -227,7 +227,10 @@ class EsiClient:
             raise Gone(f"{response.url}: 404 {_error_text(response)}", status)
         if status in {401, 403}:
             said = _error_text(response)
-            raise Forbidden(f"{response.url}: {status} {said}", status, said)
+            is_about_us = (
+                b"sso_status" not in response.content
+            )  # else ESI could not ask EVE's sign-in (esi-issues #1266)
+            raise Forbidden(f"{response.url}: {status} {said}", status, said if is_about_us else "")
         if status >= 400:
             raise Refused(f"{response.url}: {status} {_error_text(response)}", status)
 

@@ -24,16 +24,18 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.errors import UserError
 from killreport_assets.esi.budget import RequestBudget
-from killreport_assets.esi.errors import Refused, Throttled, Unavailable
+from killreport_assets.esi.errors import Refused, ServiceError, Throttled, Unavailable
 from killreport_assets.http_session import HttpSession, json_body
 from killreport_assets.settings import Settings
-from killreport_assets.store.grants import CHARACTER_SCOPE, CORPORATION_SCOPE, Grant, Identity
+from killreport_assets.store.grants import CHARACTER_SCOPE, CORPORATION_SCOPE, Grant, Identity, Tokens
 
 METADATA = "/.well-known/oauth-authorization-server"
 CACHE_SECONDS = 3_600.0
 """How long metadata and keys count."""
 UNKNOWN_KEY_SECONDS = 60.0
 """Keys are asked for anew when one is unknown, but not more often than this."""
+FAILED_SECONDS = 3.0
+"""How long a document that could not be read is not asked for again."""
 LEEWAY_SECONDS = 5.0
 """By how much EVE's clock may be ahead of ours."""
 GAME = "EVE Online"
@@ -77,6 +79,7 @@ class EveSso:
         self._budget = RequestBudget(engine, "sso", settings.sso_max_rps)
         self._lock = threading.Lock()
         self._cached: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._failed: dict[str, tuple[float, ServiceError]] = {}
 
     def authorization_url(self, redirect_uri: str, scopes: Iterable[str], state: str, verifier: str) -> str:
         """Where to send the browser; `verifier` is of `new_verifier`, and stays here.
@@ -101,33 +104,35 @@ class EveSso:
             InvalidToken: what came back is no token for us.
             Unavailable, Throttled: try again.
         """
+        self._keys(CACHE_SECONDS)  # a code is good once: nothing else may fail after it
         body = WebApplicationClient(self.client_id).prepare_request_body(
             code=code, code_verifier=verifier, include_client_id=self._secret is None
         )
         try:
-            return self._grant(body)
+            answer = self._ask_for_tokens(body)
+        except InvalidGrant:
+            raise
         except Refused as refused:
-            if isinstance(refused, InvalidGrant | InvalidToken):
-                raise
             raise InvalidGrant(str(refused), refused.status) from None
+        return Grant(answer.access_token, answer.refresh_token, self.validate(answer.access_token))
 
-    def refresh(self, refresh_token: SecretStr) -> Grant:
-        """A new access token; the refresh token that comes with it may be another one, and replaces the old.
+    def refresh(self, refresh_token: SecretStr) -> Tokens:
+        """New tokens, still to be validated; the refresh token may be another one, and the old is good no more.
 
         Raises:
             InvalidGrant: the user has to sign in again.
-            InvalidToken: what came back is no token for us.
             Unavailable, Throttled: try again.
         """
+        self._keys(CACHE_SECONDS)
         body = WebApplicationClient(self.client_id).prepare_refresh_body(
             refresh_token=refresh_token.get_secret_value(),
             **({"client_id": self.client_id} if not self._secret else {}),
         )
         try:
-            return self._grant(body)
+            return self._ask_for_tokens(body)
+        except InvalidGrant:
+            raise
         except Refused as refused:
-            if isinstance(refused, InvalidGrant | InvalidToken):
-                raise
             raise Unavailable(str(refused)) from None  # only invalid_grant is final
 
     def revoke(self, refresh_token: SecretStr) -> None:
@@ -150,11 +155,10 @@ class EveSso:
         """
         token = access_token.get_secret_value()
         try:
-            key = self._key(jwt.get_unverified_header(token))
-            claims = jwt.decode(
-                token, key, algorithms=["RS256"], audience=GAME, issuer=self._issuers(), leeway=LEEWAY_SECONDS,
-                options={"require": ["exp", "iat", "iss", "aud", "sub"]},
-            )  # fmt: skip
+            try:
+                claims = self._claims(token, CACHE_SECONDS)
+            except (jwt.InvalidKeyError, jwt.InvalidSignatureError):
+                claims = self._claims(token, UNKNOWN_KEY_SECONDS)  # EVE may have changed its keys
         except jwt.PyJWTError as wrong:
             raise InvalidToken(f"the access token is not valid: {_what_is_wrong(wrong)}") from None
         audience = claims["aud"]
@@ -167,7 +171,7 @@ class EveSso:
         self._budget.flush()
         self._session.close()
 
-    def _grant(self, body: str) -> Grant:
+    def _ask_for_tokens(self, body: str) -> Tokens:
         response = self._post("token_endpoint", body)
         try:
             answer = WebApplicationClient(self.client_id).parse_request_body_response(response.text)
@@ -181,9 +185,8 @@ class EveSso:
         except (oauth_errors.OAuth2Error, ValueError) as wrong:
             error = getattr(wrong, "error", None) or "an unexpected shape"
             raise Refused(f"EVE's sign-in answered {response.status_code}, {error}", response.status_code) from None
-        access = SecretStr(str(answer["access_token"]))
         refresh = answer.get("refresh_token")
-        return Grant(access, SecretStr(str(refresh)) if refresh else None, self.validate(access))
+        return Tokens(SecretStr(str(answer["access_token"])), SecretStr(str(refresh)) if refresh else None)
 
     def _post(self, endpoint: str, form: str | Mapping[str, str]) -> requests.Response:
         auth = (self.client_id, self._secret.get_secret_value()) if self._secret else None
@@ -213,10 +216,14 @@ class EveSso:
             read_at, document = self._cached.get(url, (-CACHE_SECONDS, {}))
             if time.monotonic() - read_at < max_age and document:
                 return document
+            failed_at, error = self._failed.get(url, (-FAILED_SECONDS, None))
+            if error is not None and time.monotonic() - failed_at < FAILED_SECONDS:
+                raise error  # not everybody has to wait for it in turn
             try:
                 document = self._read(url)
-            except Unavailable:
+            except (Unavailable, Throttled) as unavailable:
                 if not document:
+                    self._failed[url] = time.monotonic(), unavailable
                     raise
             else:
                 self._cached[url] = time.monotonic(), document
@@ -229,12 +236,20 @@ class EveSso:
             raise Unavailable(f"{url}: {response.status_code}, or no JSON object")
         return body
 
-    def _key(self, header: Mapping[str, Any]) -> jwt.PyJWK:
-        for max_age in (CACHE_SECONDS, UNKNOWN_KEY_SECONDS):
-            for jwk in self._document(self._endpoint("jwks_uri"), max_age).get("keys", []):
-                if jwk.get("kid") == header.get("kid") and jwk.get("alg") == header.get("alg") == "RS256":
-                    return jwt.PyJWK(jwk)
+    def _claims(self, token: str, max_age: float) -> dict[str, Any]:
+        header = jwt.get_unverified_header(token)
+        for jwk in self._keys(max_age):
+            if jwk.get("kid") == header.get("kid") and jwk.get("alg") == header.get("alg") == "RS256":
+                claims: dict[str, Any] = jwt.decode(
+                    token, jwt.PyJWK(jwk), algorithms=["RS256"], audience=GAME, issuer=self._issuers(),
+                    leeway=LEEWAY_SECONDS, options={"require": ["exp", "iat", "iss", "aud", "sub"]},
+                )  # fmt: skip
+                return claims
         raise jwt.InvalidKeyError
+
+    def _keys(self, max_age: float) -> list[dict[str, Any]]:
+        keys: list[dict[str, Any]] = self._document(self._endpoint("jwks_uri"), max_age).get("keys", [])
+        return keys
 
     def _issuers(self) -> list[str]:
         """EVE has been seen to name itself with and without the scheme, with and without a slash."""

@@ -28,6 +28,7 @@ from killreport_assets.store.ids import is_npc_corporation
 from killreport_assets.store.killmail_lists import Intervals, KillmailList, ListState
 from killreport_assets.store.lineage import end_pending, pending, request
 from killreport_assets.store.syncs import COMPLETE, CONTINUED, UNCHANGED
+from killreport_assets.store.vault import KeyMissing
 
 log = logging.getLogger(__name__)
 LOOK_AHEAD = timedelta(seconds=60)
@@ -60,6 +61,7 @@ ReadPage = Callable[[int, str | None], RecentKillmails]
 def read_list(read_page: ReadPage, known: KillmailList, listing: Listing) -> None:
     """Read a list into `listing`: its new part first, then where an earlier reading was cut short.
 
+    A list that has changed is read to its end: nobody promises that what is added late stands on the first page.
     What has been read is kept, whatever stops it: an empty bucket of the user's, or a failure on a later page.
 
     Raises:
@@ -134,7 +136,7 @@ class KillmailListWork(ABC):
         listing = Listing(datetime.now(UTC), etag=known.etag, resume_page=known.resume_page)
         try:
             self._read(known, listing)
-        except SignedOut as ended:
+        except (SignedOut, KeyMissing) as ended:
             listing.outcome, listing.is_success = str(ended), False
         except Throttled as throttled:
             if not throttled.holder:
@@ -214,12 +216,17 @@ class KillmailListWork(ABC):
     def _note_sync(
         self, connection: Connection, subject_id: int, listing: Listing, queued: int, run_id: str | None
     ) -> None:
+        character_id = listing.character_id
+        if character_id is not None and not users.is_user(connection, character_id):
+            if character_id == subject_id:
+                return  # forgotten meanwhile: nothing more is noted of it
+            character_id = None
         connection.execute(
             tables.syncs.insert().values(
                 source=self.queue.kind, subject=f"{self.subject}:{subject_id}", started_at=listing.started_at,
                 seconds=listing.seconds, listed=len(listing.hashes), stored=0, queued=queued,
                 skipped=len(listing.hashes) - queued, outcome=listing.outcome, run_id=run_id,
-                character_id=listing.character_id,
+                character_id=character_id,
             )
         )  # fmt: skip
 
@@ -276,7 +283,7 @@ class CorporationKillmailsWork(KillmailListWork):
             tried.append(director)
             try:
                 self._with(director, listing, read)
-            except SignedOut as ended:
+            except (SignedOut, KeyMissing) as ended:
                 problem = ended
             except Forbidden as forbidden:
                 problem = SignedOut(f"ESI refused: {forbidden.said}")

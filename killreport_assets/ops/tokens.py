@@ -7,16 +7,20 @@ that nobody else can have used the old one meanwhile.
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from pydantic import SecretStr
 from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.errors import UserError
 from killreport_assets.esi.client import Access
-from killreport_assets.esi.errors import ServiceError
+from killreport_assets.esi.errors import ServiceError, Unavailable
 from killreport_assets.esi.sso import EveSso, InvalidGrant, InvalidToken
 from killreport_assets.settings import Settings
 from killreport_assets.store.users import (
+    BROKEN,
     StoredTokens,
     disable,
     forget,
@@ -37,7 +41,6 @@ ENDED = (
 )
 OTHER_OWNER = "The character has another owner now: the old sign-in has ended. Sign in again."
 NO_REFRESH_TOKEN = "The sign-in has expired, and EVE gave nothing to renew it with. Sign in again."  # noqa: S105
-BROKEN = "The stored sign-in is damaged and cannot be read. Sign in again."
 
 
 class SignedOut(Exception):
@@ -47,19 +50,21 @@ class SignedOut(Exception):
 class TokenKeeper:
     """Hands out access tokens that are good for a minute at least; one object serves all threads of a process."""
 
-    def __init__(self, engine: Engine, connect: Callable[[], EveSso], vault: Vault) -> None:
-        """`connect` makes the client of EVE's sign-in when it is first needed."""
-        self._engine, self._vault = engine, vault
-        self._connect = connect
-        self._sso: EveSso | None = None
+    def __init__(self, engine: Engine, connect: Callable[[], EveSso], open_vault: Callable[[], Vault]) -> None:
+        """The client of EVE's sign-in and the vault are made when they are first needed: most runs have no users."""
+        self._engine = engine
+        self._connect, self._open_vault = connect, open_vault
         self._turns = threading.BoundedSemaphore(MOST_REFRESHES)
 
-    @property
+    @cached_property
     def sso(self) -> EveSso:
         """EVE's sign-in."""
-        if self._sso is None:
-            self._sso = self._connect()
-        return self._sso
+        return self._connect()
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What tokens are encrypted with."""
+        return self._open_vault()
 
     def access(self, character_id: int, *, rejected: SecretStr | None = None) -> Access:
         """What to ask ESI with; a token that ESI has `rejected` is replaced, whatever its expiry says.
@@ -79,81 +84,81 @@ class TokenKeeper:
         return Access(token, f"{self.sso.client_id}:{character_id}")
 
     def _refreshed(self, character_id: int, rejected: SecretStr | None) -> SecretStr:
-        ended: str | None = None
         try:
             with self._turns, self._engine.begin() as connection:
                 stored = stored_tokens(connection, character_id, lock=True)
                 if stored is None:
                     raise SignedOut("Nobody is signed in with this character.")
-                token = self._usable(stored, rejected)  # another process may have been first
-                if token is None:
-                    token, ended = self._refresh(connection, character_id, stored)
+                # Another process may have been first.
+                result = self._usable(stored, rejected) or self._refresh(connection, character_id, stored)
         except ServiceError:
             with self._engine.begin() as connection:
                 note_refresh_failure(connection, character_id)
             raise
-        if ended is not None or token is None:
-            log.warning("the sign-in of character %s has ended: %s", character_id, ended)
-            raise SignedOut(ended)
-        return token
+        if isinstance(result, SecretStr):
+            return result
+        raise result
 
     def _usable(self, stored: StoredTokens, rejected: SecretStr | None) -> SecretStr | None:
         if stored.expires_at - datetime.now(UTC) < REFRESH_BEFORE:
             return None
         try:
-            token = self._vault.decrypt(stored.access_token, stored.key_id)
+            token = self.vault.decrypt(stored.access_token, stored.key_id)
         except Unreadable:
             return None
         return None if rejected is not None and token == rejected else token
 
     def _refresh(
         self, connection: Connection, character_id: int, stored: StoredTokens
-    ) -> tuple[SecretStr | None, str | None]:
-        """The new access token, or why there is none; both are written already."""
+    ) -> SecretStr | SignedOut | ServiceError:
+        """The new access token, or why there is none; what EVE gave is written already, and is to be committed."""
+        if stored.refresh_token is None:
+            return self._end(connection, character_id, NO_REFRESH_TOKEN)
         try:
-            if stored.refresh_token is None:
-                return None, self._end(connection, character_id, NO_REFRESH_TOKEN)
-            grant = self.sso.refresh(self._vault.decrypt(stored.refresh_token, stored.key_id))
+            old = self.vault.decrypt(stored.refresh_token, stored.key_id)
+            tokens = self.sso.refresh(old)
         except Unreadable:
-            return None, self._end(connection, character_id, BROKEN)
+            return self._end(connection, character_id, BROKEN)
         except InvalidGrant:
-            return None, self._end(connection, character_id, ENDED)
-        except InvalidToken as invalid:
-            return None, self._end(connection, character_id, f"EVE gave a token that is not valid ({invalid}).")
-        if (grant.identity.character_id, grant.identity.owner_hash) != (character_id, stored.owner_hash):
-            return None, self._end(connection, character_id, OTHER_OWNER)
-        write_tokens(connection, self._vault, grant)
-        note_scopes(connection, character_id, sorted(grant.identity.scopes))
-        return grant.access_token, None
+            return self._end(connection, character_id, ENDED)
+        # From here on the old refresh token may be good no more: the new one is kept, whatever comes.
+        tokens = replace(tokens, refresh_token=tokens.refresh_token or old)
+        write_tokens(connection, self.vault, character_id, tokens, expires_at=datetime.now(UTC))
+        try:
+            identity = self.sso.validate(tokens.access_token)
+        except ServiceError as error:
+            note_refresh_failure(connection, character_id)
+            return error if not isinstance(error, InvalidToken) else Unavailable(str(error))
+        if (identity.character_id, identity.owner_hash) != (character_id, stored.owner_hash):
+            return self._end(connection, character_id, OTHER_OWNER)
+        write_tokens(connection, self.vault, character_id, tokens, expires_at=identity.expires_at)
+        note_scopes(connection, character_id, sorted(identity.scopes))
+        return tokens.access_token
 
-    def _end(self, connection: Connection, character_id: int, reason: str) -> str:
+    def _end(self, connection: Connection, character_id: int, reason: str) -> SignedOut:
         disable(connection, character_id, reason)
-        return reason
+        log.warning("the sign-in of character %s has ended: %s", character_id, reason)
+        return SignedOut(reason)
 
     def forget(self, character_id: int) -> str | None:
         """End the grant at EVE and delete the user; returns why EVE could not be told, None when it was."""
-        with self._engine.connect() as connection:
-            stored = stored_tokens(connection, character_id)
         problem = None
-        if stored is not None and stored.refresh_token is not None:
-            try:
-                self.sso.revoke(self._vault.decrypt(stored.refresh_token, stored.key_id))
-            except (ServiceError, Unreadable) as error:
-                problem = str(error)
         with self._engine.begin() as connection:
+            stored = stored_tokens(connection, character_id, lock=True)  # nobody refreshes it meanwhile
+            if stored is not None and stored.refresh_token is not None:
+                try:
+                    self.sso.revoke(self.vault.decrypt(stored.refresh_token, stored.key_id))
+                except (ServiceError, Unreadable, UserError) as error:
+                    problem = str(error)
             forget(connection, character_id)
         return problem
 
     def close(self) -> None:
         """Let go of connections."""
-        if self._sso is not None:
-            self._sso.close()
+        if "sso" in vars(self):
+            self.sso.close()
 
 
 def token_keeper(settings: Settings, engine: Engine) -> TokenKeeper:
-    """As the settings say.
-
-    Raises:
-        UserError: the key of the tokens is unusable.
-    """
-    return TokenKeeper(engine, lambda: EveSso(settings, engine), Vault(settings))
+    """As the settings say; what is wrong with them is said when a token is first needed."""
+    return TokenKeeper(engine, lambda: EveSso(settings, engine), lambda: Vault(settings))

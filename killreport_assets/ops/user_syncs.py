@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from killreport_assets.errors import UserError
 from killreport_assets.esi.bulk import ask_in_bulk
@@ -16,13 +16,16 @@ from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import CORPORATION_KILLMAILS, USER_KILLMAILS
 from killreport_assets.settings import Settings
 from killreport_assets.store import users
-from killreport_assets.store.ids import is_npc_corporation
 from killreport_assets.store.killmail_lists import Intervals, due_lists
 from killreport_assets.store.lineage import request
+from killreport_assets.store.pace import purge_idle_holders
 
 log = logging.getLogger(__name__)
 CORPORATION_TTL = timedelta(hours=1)
 """ESI caches affiliations that long."""
+HOLDERS_IDLE = timedelta(hours=1)
+MOST_PUBLISHED_NOW = 500
+"""Urgent ones first: somebody is waiting, and not for whatever else is pending."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ def queue_due(
     """
     look_up_corporations(engine, esi)
     with engine.begin() as connection:
+        purge_idle_holders(connection, HOLDERS_IDLE)
         due = due_lists(connection, intervals(settings), LOOK_AHEAD)
         by_kind = {
             queue.kind: [one.subject_id for one in due if one.kind == queue.kind]
@@ -73,32 +77,33 @@ def look_up_corporations(engine: Engine, esi: EsiClient) -> None:
     if answer.stopped_by:
         log.warning("users' corporations are not all looked up: %s", answer.stopped_by)
     with engine.begin() as connection:
-        users.write_corporations(connection, {e.character_id: e.corporation_id for e in answer.elements})
+        corporations = {e.character_id: e.corporation_id for e in answer.elements}
+        users.write_corporations(connection, corporations, answer.refused)
 
 
-def queue_now(engine: Engine, broker: WorkBroker, character_ids: Sequence[int], *, run_id: str | None = None) -> int:
-    """Queue these users' lists, and their corporations', in the urgent lane; returns how many messages that were.
+def queue_now(
+    engine: Engine, broker: WorkBroker, character_ids: Sequence[int], *,
+    esi: EsiClient | None = None, run_id: str | None = None,
+) -> int:  # fmt: skip
+    """Queue these users' lists, and their corporations', in the urgent lane; returns how many lists those are.
+
+    With `esi` corporations that are not known yet are looked up before; without it their lists come with the next look
+    at who is due.
 
     Raises:
         UserError: one of them is not signed in, or its sign-in has ended; nothing is queued.
         BrokerUnavailable: they stay pending, and are published by whoever comes next.
     """
+    if esi is not None:
+        look_up_corporations(engine, esi)
     with engine.begin() as connection:
         chosen = [users.get_user(connection, character_id) for character_id in character_ids]
         for user in chosen:
             if user.state != users.ACTIVE:
                 raise UserError(f"{user.character_name} ({user.character_id}): {user.reason}")
-        request_lists(connection, chosen)
-    return publish_pending(engine, broker, run_id=run_id)
-
-
-def request_lists(connection: Connection, chosen: Sequence[users.User]) -> None:
-    """Ask for users' lists, and their corporations', urgently."""
-    own = [user.character_id for user in chosen]
-    corporations = [
-        user.corporation_id
-        for user in chosen
-        if user.corporation_state == users.ON and user.corporation_id and not is_npc_corporation(user.corporation_id)
-    ]
-    request(connection, USER_KILLMAILS.kind, own, urgent=True, even_dead=True)
-    request(connection, CORPORATION_KILLMAILS.kind, corporations, urgent=True, even_dead=True)
+        own = [user.character_id for user in chosen]
+        corporations = {user.corporation_id for user in chosen if user.lists_corporation and user.corporation_id}
+        request(connection, USER_KILLMAILS.kind, own, urgent=True, even_dead=True)
+        request(connection, CORPORATION_KILLMAILS.kind, list(corporations), urgent=True, even_dead=True)
+    publish_pending(engine, broker, run_id=run_id, most=MOST_PUBLISHED_NOW)
+    return len(own) + len(corporations)

@@ -27,7 +27,7 @@ CACHE_SECONDS = 300
 SAID = {
     "role": "Character does not have required role(s)",
     "member": "Character is not in the corporation",
-    "sso": "Timeout contacting the SSO",
+    "sso": "Character does not have required role(s)",
 }
 
 

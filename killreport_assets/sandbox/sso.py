@@ -50,6 +50,8 @@ class SsoSwitches(BaseModel):
     scp: str = "list"
     """How access tokens tell scopes: list, string or absent."""
     issuer: str | None = None
+    returns_refresh_token: bool = True
+    """Whether a refresh is answered with a refresh token, as it always is at EVE so far."""
     failing: list[int] = []
     """Characters for whose refresh tokens the answer is a 503."""
 
@@ -192,6 +194,7 @@ class SandboxSso:
 
     def _exchange(self, request: Request, client_id: str, form: dict[str, str]) -> Response:
         code = self._codes.pop(form.get("code", ""), None)
+        self.issued += [form["code_verifier"]] if form.get("code_verifier") else []
         challenge = base64.urlsafe_b64encode(hashlib.sha256(form.get("code_verifier", "").encode()).digest())
         if code is None or code.client_id != client_id or time.monotonic() - code.made_at > CODE_SECONDS:
             return json_response({"error": "invalid_grant", "error_description": "Authorization code not found"}, 400)
@@ -208,12 +211,13 @@ class SandboxSso:
         _, character_id, scopes, nonce = opened
         if character_id in self.switches.failing:
             return json_response({"error": "temporarily_unavailable"}, 503)
-        if self._current.get((client_id, character_id), nonce) != nonce:
+        if self.switches.rotation and self._current.get((client_id, character_id), nonce) != nonce:
             return json_response({"error": "invalid_grant", "error_description": "Invalid refresh token"}, 400)
         answer = self.grant(_base(request), client_id, character_id, tuple(scopes))
         if not self.switches.rotation:
-            self._current[client_id, character_id] = nonce
             answer["refresh_token"] = token
+        if not self.switches.returns_refresh_token:
+            del answer["refresh_token"]
         return json_response(answer)
 
     def _revoke(self, request: Request) -> Response:

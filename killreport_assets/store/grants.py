@@ -22,9 +22,15 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Grant:
-    """What a sign-in or a refresh gave; secrets show nothing of themselves."""
+class Tokens:
+    """What EVE's token endpoint gave; secrets show nothing of themselves."""
 
     access_token: SecretStr
     refresh_token: SecretStr | None
+
+
+@dataclass(frozen=True)
+class Grant(Tokens):
+    """Tokens, and what the access token says, checked."""
+
     identity: Identity

@@ -10,14 +10,21 @@ from sqlalchemy.engine import Connection
 OF_USER, OF_CORPORATION = "user_killmails", "corporation_killmails"
 """Kinds of lists: those of their queues' messages."""
 _LISTS = f"""
-    select l.*, min(coalesce(u.interval_seconds, case u.tier when 'premium' then :premium else :standard end))
-        as interval_seconds
+    select l.*, r.interval_seconds
     from ops.killmail_lists l
-    join ops.users u on u.state = 'active' and (
-        (l.list_kind = '{OF_USER}' and u.character_id = l.subject_id)
-        or (l.list_kind = '{OF_CORPORATION}' and u.corporation_id = l.subject_id and u.corporation_state = 'on'
-            and (u.corporation_retry_at is null or u.corporation_retry_at <= now())))
-    group by l.list_kind, l.subject_id
+    join (
+        select kind, subject_id,
+               min(coalesce(own_seconds, case tier when 'premium' then :premium else :standard end)) as interval_seconds
+        from (
+            select '{OF_USER}' as kind, character_id as subject_id, interval_seconds as own_seconds, tier
+            from ops.users where state = 'active'
+            union all
+            select '{OF_CORPORATION}', corporation_id, interval_seconds, tier
+            from ops.users
+            where state = 'active' and corporation_state = 'on'
+                and (corporation_retry_at is null or corporation_retry_at <= now())
+        ) readable group by kind, subject_id
+    ) r on r.kind = l.list_kind and r.subject_id = l.subject_id
 """
 """Lists that somebody's sign-in can read, with the shortest interval of those."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -64,3 +64,15 @@ def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:
         )
         for row in rows
     ]  # fmt: skip
+
+
+def purge_idle_holders(connection: Connection, idle_for: timedelta) -> None:
+    """Forget the buckets of single users that were not touched for so long: longer than their window, they are full."""
+    for table, column, moment in (("request_tokens", "bucket", "spent_in"), ("request_pace", "service", "next_at")):
+        connection.execute(
+            sa.text(f"""
+            delete from ops.{table} where {column} like '%:%:%:%' and {moment} < now() - cast(:idle as interval)
+            {"and coalesce(paused_until, now()) <= now()" if table == "request_pace" else ""}
+            """),
+            {"idle": idle_for},
+        )

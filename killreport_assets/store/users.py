@@ -11,15 +11,17 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
 from killreport_assets.errors import UserError
-from killreport_assets.store.grants import CORPORATION_SCOPE, Grant
-from killreport_assets.store.ids import FIRST_NPC_CORPORATION, LAST_NPC_CORPORATION
+from killreport_assets.store.grants import CORPORATION_SCOPE, Grant, Tokens
+from killreport_assets.store.ids import FIRST_NPC_CORPORATION, LAST_NPC_CORPORATION, is_npc_corporation
 from killreport_assets.store.killmail_lists import OF_CORPORATION, OF_USER
 from killreport_assets.store.user_tables import killmail_lists, tokens, users
-from killreport_assets.store.vault import Unreadable, Vault
+from killreport_assets.store.vault import KeyMissing, Unreadable, Vault
 
 ACTIVE, DISABLED = "active", "disabled"
 ON, OFF, NOT_GRANTED = "on", "off", "not granted"
 TIERS = ("standard", "premium")
+BROKEN = "The stored sign-in is damaged and cannot be read. Sign in again."
+NPC_CORPORATION = "An NPC corporation's killmails cannot be listed."
 _CORPORATION_USABLE = f"""
     u.state = '{ACTIVE}' and u.corporation_state = '{ON}'
     and (u.corporation_retry_at is null or u.corporation_retry_at <= now())
@@ -53,6 +55,12 @@ class User:
     corporation_next_at: datetime | None
     corporation_outcome: str | None
 
+    @property
+    def lists_corporation(self) -> bool:
+        """Whether the corporation's killmails are listed with this sign-in, now or later."""
+        is_npc = self.corporation_id is not None and is_npc_corporation(self.corporation_id)
+        return self.state == ACTIVE and self.corporation_state == ON and not is_npc
+
 
 @dataclass(frozen=True)
 class StoredTokens:
@@ -63,8 +71,6 @@ class StoredTokens:
     refresh_token: str | None
     key_id: str
     owner_hash: str
-    is_disabled: bool
-    reason: str | None
 
 
 def sign_in(connection: Connection, vault: Vault, grant: Grant, account_id: int | None) -> int:
@@ -74,6 +80,7 @@ def sign_in(connection: Connection, vault: Vault, grant: Grant, account_id: int 
     nothing of the old owner's grant, account or settings is left.
     """
     identity = grant.identity
+    stored_tokens(connection, identity.character_id, lock=True)  # first of all, as whoever refreshes does
     known = connection.execute(
         sa.select(users.c.owner_hash, users.c.account_id)
         .where(users.c.character_id == identity.character_id)
@@ -91,7 +98,7 @@ def sign_in(connection: Connection, vault: Vault, grant: Grant, account_id: int 
     }  # fmt: skip
     statement = insert(users).values(row | {"tier": TIERS[0]})
     connection.execute(statement.on_conflict_do_update(index_elements=["character_id"], set_=row))
-    write_tokens(connection, vault, grant)
+    write_tokens(connection, vault, identity.character_id, grant, expires_at=identity.expires_at)
     statement = insert(killmail_lists).values(list_kind=OF_USER, subject_id=identity.character_id)
     connection.execute(
         statement.on_conflict_do_update(
@@ -101,13 +108,14 @@ def sign_in(connection: Connection, vault: Vault, grant: Grant, account_id: int 
     return account
 
 
-def write_tokens(connection: Connection, vault: Vault, grant: Grant) -> None:
+def write_tokens(
+    connection: Connection, vault: Vault, character_id: int, given: Tokens, *, expires_at: datetime
+) -> None:
     """Encrypt and keep what a sign-in or a refresh gave."""
-    access_token = vault.encrypt(grant.access_token)
     row = {
-        "character_id": grant.identity.character_id, "access_token": access_token,
-        "refresh_token": vault.encrypt(grant.refresh_token) if grant.refresh_token else None,
-        "expires_at": grant.identity.expires_at, "key_id": vault.key_id, "refreshed_at": sa.func.now(),
+        "character_id": character_id, "access_token": vault.encrypt(given.access_token),
+        "refresh_token": vault.encrypt(given.refresh_token) if given.refresh_token else None,
+        "expires_at": expires_at, "key_id": vault.key_id, "refreshed_at": sa.func.now(),
         "failing_since": None,
     }  # fmt: skip
     statement = insert(tokens).values(row)
@@ -115,7 +123,10 @@ def write_tokens(connection: Connection, vault: Vault, grant: Grant) -> None:
 
 
 def encrypt_anew(connection: Connection, vault: Vault) -> tuple[int, list[int]]:
-    """Encrypt all tokens with the newest key; returns how many users that were, and whose could not be read."""
+    """Encrypt all tokens with the newest key; returns how many users that were, and whose could not be read.
+
+    Damaged ones have to sign in again; those whose key is missing are left as they are, for it may be put back.
+    """
     rows = connection.execute(sa.select(tokens).order_by(tokens.c.character_id).with_for_update()).all()
     broken = []
     for row in rows:
@@ -125,13 +136,22 @@ def encrypt_anew(connection: Connection, vault: Vault) -> tuple[int, list[int]]:
                 for name, value in (("access_token", row.access_token), ("refresh_token", row.refresh_token))
                 if value is not None
             }
+        except KeyMissing:
+            broken.append(row.character_id)
+            continue
         except Unreadable:
+            disable(connection, row.character_id, BROKEN)
             broken.append(row.character_id)
             continue
         connection.execute(
             sa.update(tokens).where(tokens.c.character_id == row.character_id).values(key_id=vault.key_id, **sealed)
         )
     return len(rows) - len(broken), broken
+
+
+def keys_in_use(connection: Connection) -> set[str]:
+    """The keys that stored tokens are encrypted with."""
+    return set(connection.execute(sa.select(tokens.c.key_id).distinct()).scalars())
 
 
 def note_scopes(connection: Connection, character_id: int, scopes: Sequence[str]) -> None:
@@ -152,7 +172,7 @@ def stored_tokens(connection: Connection, character_id: int, *, lock: bool = Fal
     """A user's tokens; with `lock` nobody else reads them so until the commit. None: there is no such user, or none."""
     row = connection.execute(
         sa.text(f"""
-        select t.access_token, t.expires_at, t.refresh_token, t.key_id, u.owner_hash, u.state = '{DISABLED}', u.reason
+        select t.access_token, t.expires_at, t.refresh_token, t.key_id, u.owner_hash
         from ops.tokens t join ops.users u using (character_id) where character_id = :id
         {"for update of t" if lock else ""}
         """),
@@ -179,14 +199,16 @@ def disable(connection: Connection, character_id: int, reason: str) -> None:
 
 
 def forget(connection: Connection, character_id: int) -> bool:
-    """Delete everything about a user but the killmails; False when there was no such user."""
+    """Delete everything about a user but the killmails; False when there was no such user.
+
+    What the user's bucket at ESI still lacks stays noted until it is full again.
+    """
+    stored_tokens(connection, character_id, lock=True)  # first of all, as whoever refreshes does
     mine = {"id": character_id, "kind": OF_USER}
     connection.execute(sa.text("delete from ops.killmail_lists where list_kind = :kind and subject_id = :id"), mine)
     connection.execute(sa.text("delete from ops.entity_pending where entity_kind = :kind and entity_id = :id"), mine)
     connection.execute(sa.text("delete from ops.syncs where subject = 'character:' || :id and source = :kind"), mine)
     connection.execute(sa.text("update ops.syncs set character_id = null where character_id = :id"), mine)
-    for table, column in (("request_pace", "service"), ("request_tokens", "bucket")):
-        connection.execute(sa.text(f"delete from ops.{table} where {column} like '%:%:%:' || :id"), mine)
     return bool(connection.execute(sa.delete(users).where(users.c.character_id == character_id)).rowcount)
 
 
@@ -198,7 +220,9 @@ def list_users(connection: Connection, *, account_id: int | None = None, charact
                u.state, u.reason, u.corporation_state, u.corporation_reason, u.corporation_retry_at,
                u.tier, u.interval_seconds, u.signed_in_at,
                l.synced_at, case when u.state = 'active' then l.next_at end, l.fresh_until, l.outcome,
-               o.synced_at, case when u.state = 'active' and u.corporation_state = 'on' then o.next_at end, o.outcome
+               o.synced_at,
+               case when u.state = 'active' and u.corporation_state = 'on'
+                    then greatest(o.next_at, u.corporation_retry_at) end, o.outcome
         from ops.users u
         left join ops.killmail_lists l on l.list_kind = :user_kind and l.subject_id = u.character_id
         left join ops.killmail_lists o on o.list_kind = :corporation_kind and o.subject_id = u.corporation_id
@@ -238,6 +262,12 @@ def ending_sign_ins(connection: Connection, failing_for: timedelta) -> dict[int,
     return {row[0]: row[1] for row in rows}
 
 
+def is_user(connection: Connection, character_id: int) -> bool:
+    """Whether somebody has signed in with the character, and was not forgotten."""
+    query = sa.select(sa.exists().where(users.c.character_id == character_id))
+    return bool(connection.execute(query).scalar())
+
+
 def get_user(connection: Connection, character_id: int) -> User:
     """One user.
 
@@ -272,17 +302,27 @@ def outdated_corporations(connection: Connection, ttl: timedelta) -> list[int]:
     return list(rows.scalars())
 
 
-def write_corporations(connection: Connection, corporations: dict[int, int]) -> None:
-    """Note users' corporations, and begin lists for those that had none; NPC corporations have none."""
+def write_corporations(connection: Connection, corporations: dict[int, int], refused: Sequence[int] = ()) -> None:
+    """Note users' corporations, and begin lists for those that had none; NPC corporations have none.
+
+    Who was `refused` keeps the one that is known, and is asked about again when that is outdated anew.
+    """
+    connection.execute(
+        sa.update(users).where(users.c.character_id.in_(refused)).values(corporation_checked_at=sa.func.now())
+    )
     connection.execute(
         sa.text("""
-        update ops.users u set corporation_id = seen.corporation_id, corporation_checked_at = now()
+        update ops.users u set
+            corporation_id = seen.corporation_id, corporation_checked_at = now(),
+            corporation_reason = case when seen.corporation_id between :first_npc and :last_npc then :npc_reason
+                                      else nullif(u.corporation_reason, :npc_reason) end
         from unnest(cast(:characters as bigint[]), cast(:corporations as bigint[]))
             as seen (character_id, corporation_id)
         where u.character_id = seen.character_id
         """),
-        {"characters": list(corporations), "corporations": list(corporations.values())},
-    )
+        {"characters": list(corporations), "corporations": list(corporations.values()), "npc_reason": NPC_CORPORATION,
+         "first_npc": FIRST_NPC_CORPORATION, "last_npc": LAST_NPC_CORPORATION},
+    )  # fmt: skip
     connection.execute(
         sa.text(f"""
         insert into ops.killmail_lists (list_kind, subject_id)

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +18,10 @@ from killreport_assets.errors import UserError
 from killreport_assets.settings import Settings
 
 KEY_FILE = "token-key"
+
+
+class KeyMissing(UserError):
+    """The key that something was encrypted with is not here; it may be put back."""
 
 
 class Unreadable(Exception):
@@ -72,14 +76,14 @@ class Vault:
         """What was encrypted.
 
         Raises:
-            UserError: its key is not here; says what to do.
+            KeyMissing: says what to do.
             Unreadable: the ciphertext is broken.
         """
         if key_id not in self._keys:
             self._load()  # another process may have changed the keys
         if key_id not in self._keys:
             where = str(self._file) if self.is_file else "KILLREPORT_TOKEN_KEY"
-            raise UserError(
+            raise KeyMissing(
                 f"tokens are encrypted with key {key_id}, which is not in {where}: put it back, behind the newest; "
                 "or let the users sign in again"
             )
@@ -107,10 +111,11 @@ class Vault:
         _write(self._file, [new_key(), *self._keys.values()])
         self._load()
 
-    def drop_old_keys(self) -> None:
-        """Keep the newest key and the one before it, which somebody may be about to use; when nothing needs others."""
+    def drop_keys_but(self, needed: Collection[str]) -> None:
+        """Keep the needed keys, the newest, and the one before it, which somebody may be about to use."""
         if self.is_file:
-            _write(self._file, list(self._keys.values())[:2])
+            newest = list(self._keys)[:2]
+            _write(self._file, [key for key_id, key in self._keys.items() if key_id in newest or key_id in needed])
             self._load()
 
 

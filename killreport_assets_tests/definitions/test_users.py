@@ -5,13 +5,17 @@ from typing import Any
 import dagster as dg
 
 from killreport_assets.build import build_defs
-from killreport_assets.sandbox.world import BODIES_CHARACTER, World
+from killreport_assets.sandbox.world import BODIES_CHARACTER, World, participants
 from killreport_assets.settings import Settings
 from killreport_assets_tests.support.platform import Platform
 from killreport_assets_tests.support.sandbox import Sandbox
 
 WORLD = World()
 OWN = {k.id for k in WORLD.killmails.values() if BODIES_CHARACTER in k.character_ids}
+CORPORATION = WORLD.affiliations[BODIES_CHARACTER][0]
+CORPORATIONS_OWN = {
+    k.id for k in WORLD.killmails.values() if any(p.get("corporation_id") == CORPORATION for p in participants(k.body))
+}
 QUICK = {"idle_seconds": 0.3}
 Instance = dg.DagsterInstance
 
@@ -71,7 +75,7 @@ def test_some_users_can_be_queued_now(
 ) -> None:
     platform.signed_in(sandbox.grant(BODIES_CHARACTER))
     result = _run(settings, instance, "queue_users", {"users": {"character_ids": [BODIES_CHARACTER]}})
-    assert _materialized(result, "ops", "users")["published"] == 1
+    assert _materialized(result, "ops", "users")["lists queued"] == 2
     wrong = _run(settings, instance, "queue_users", {"users": {"character_ids": [1]}}, check=False)
     assert not wrong.success
 
@@ -82,8 +86,8 @@ def test_one_users_killmails_are_materialized_by_config(
     platform.signed_in(sandbox.grant(BODIES_CHARACTER))
     source = {"source": {"user": {"character_ids": [BODIES_CHARACTER]}}}
     result = _run(settings, instance, "ingest_killmails", {"killmails": source})
-    assert _materialized(result, "raw", "killmails")["dagster/row_count"] == len(OWN)
-    assert {row[0] for row in platform.rows("select killmail_id from raw.killmails")} == OWN
+    assert _materialized(result, "raw", "killmails")["dagster/row_count"] == len(OWN | CORPORATIONS_OWN)
+    assert {row[0] for row in platform.rows("select killmail_id from raw.killmails")} == OWN | CORPORATIONS_OWN
 
 
 def test_the_checks_say_who_has_to_sign_in_again_and_which_lists_are_late(

@@ -16,6 +16,7 @@ import requests
 import sqlalchemy as sa
 
 from killreport_assets.instance import dagster_environment
+from killreport_assets.sandbox.sso import CLIENT_SECRET, CONFIDENTIAL_CLIENT
 from killreport_assets.sandbox.world import BODIES_CHARACTER, World
 from killreport_assets.settings import load_settings
 from killreport_assets.store.vault import KEY_FILE
@@ -51,6 +52,8 @@ class Stage:
     home: Home
     sandbox: Sandbox
     texts: dict[str, str] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+    """Keys of the vault that were in use once."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -84,6 +87,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, _sandbox_process) -> Iterato
     port = _free_port()
     environment = sandbox.urls | {
         "KILLREPORT_AUTH_PORT": str(port), "KILLREPORT_LOG_LEVEL": "DEBUG", "KILLREPORT_LOG_FORMAT": "json",
+        "KILLREPORT_SSO_CLIENT_ID": CONFIDENTIAL_CLIENT, "KILLREPORT_SSO_CLIENT_SECRET": CLIENT_SECRET,
         "KILLREPORT_ESI_MAX_RPS": "500", "KILLREPORT_ESI_DOWNTIME": "", "KILLREPORT_DELAY_TIERS": "0.2,0.4",
     }  # fmt: skip
     stage = Stage(Home(tmp_path_factory.mktemp("users") / "home", environment), sandbox)
@@ -98,6 +102,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, _sandbox_process) -> Iterato
         for character_id in (BODIES_CHARACTER, ENDED, FAILING):
             visitor.sign_in(character_id, "corporation" if character_id == BODIES_CHARACTER else "character")
         visitor.come_back(f"{visitor.url}/callback?code={sandbox.issued()[0]}&state=wrong")
+        stage.keys += (stage.home.path / KEY_FILE).read_text().split()
         _work(stage)
         stage.texts["page"] = visitor.get().text
         stage.texts["cookies"] = str(dict(visitor.session.cookies))
@@ -219,13 +224,13 @@ def test_no_secret_is_anywhere(stage: Stage) -> None:
             stage.texts[str(path)] = path.read_text(errors="replace")
     for log in stage.home.path.parent.parent.glob("logs*/auth"):
         stage.texts["log of the page"] = log.read_text()
-    secrets = [*stage.sandbox.issued(), *(stage.home.path / KEY_FILE).read_text().split()]
+    secrets = [*stage.sandbox.issued(), CLIENT_SECRET, *stage.keys, *(stage.home.path / KEY_FILE).read_text().split()]
     assert len(secrets) > 8
     for name, text in stage.texts.items():
         for secret in secrets:
             assert secret not in text, name
             assert secret[:40] not in text or len(secret) < 40, name
-        assert not re.search(r"eyJ[\\w-]{10,}\\.[\\w-]{10,}", text.replace(stage.texts["cookies"], "")), name
+        assert not re.search(r"eyJ[\w-]{10,}\.[\w-]{10,}", text.replace(stage.texts["cookies"], "")), name
     assert "gAAAA" in stage.texts["at the end"]
     for name in ("queued", "done", "graphql", "log of the page"):  # there was something to be seen
         assert len(stage.texts[name]) > 200, name

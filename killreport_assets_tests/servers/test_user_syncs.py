@@ -16,7 +16,7 @@ from killreport_assets.store.grants import CHARACTER_SCOPE
 from killreport_assets.store.killmails import write_killmails
 from killreport_assets.store.lineage import request
 from killreport_assets.store.syncs import CONTINUED
-from killreport_assets.store.users import set_interval
+from killreport_assets.store.users import NPC_CORPORATION, set_interval
 from killreport_assets_tests.support import genuine
 from killreport_assets_tests.support.platform import PATIENT, Platform
 from killreport_assets_tests.support.sandbox import Sandbox
@@ -188,6 +188,7 @@ def test_who_is_not_in_the_corporation_is_asked_again_tomorrow(
     assert user.corporation_state == "on"
     assert user.corporation_retry_at is not None
     assert timedelta(hours=23) < user.corporation_retry_at - datetime.now(UTC) < timedelta(hours=25)
+    assert user.corporation_next_at == user.corporation_retry_at  # what the page says
     _let_time_pass(platform)
     assert platform.queue_due().due_corporations == 0
     platform.execute("update ops.users set corporation_retry_at = now() - interval '1 second'")
@@ -216,8 +217,14 @@ def test_npc_corporations_are_skipped(platform: Platform, sandbox: Sandbox, pilo
     queued = platform.queue_due()
     assert (queued.due_users, queued.due_corporations) == (1, 0)
     assert platform.user(pilot).corporation_id == 1_000_035
+    assert platform.user(pilot).corporation_reason == NPC_CORPORATION
+    assert not platform.user(pilot).lists_corporation
     queue_now(platform.engine, platform.broker, [pilot])
     assert platform.broker.depth(CORPORATION_KILLMAILS.name).ready == 0
+    sandbox.move(pilot, CORPORATION)
+    platform.execute("update ops.users set corporation_checked_at = null")
+    assert platform.queue_due().due_corporations == 1
+    assert platform.user(pilot).corporation_reason is None
 
 
 def test_who_did_not_grant_the_corporation_is_not_asked_for_it(platform: Platform, sandbox: Sandbox) -> None:
