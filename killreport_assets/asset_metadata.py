@@ -49,7 +49,7 @@ def table_metadata(engine: Engine, table: sa.Table) -> Metadata:
 def drain_metadata(report: DrainReport) -> Metadata:
     """What a drain did: counts by outcome, the killmails that it was about, a sample, the first errors."""
     metadata: Metadata = {"taken": report.taken, "published": report.published}
-    metadata |= {"unknown corporations": report.requested} if report.requested else {}
+    metadata |= {"requested": report.requested} if report.requested else {}
     metadata |= {name: count for name, count in report.outcomes.items() if count}
     metadata |= {f"rows written: {name}": count for name, count in report.rows.items() if count}
     if report.first_killmail is not None and report.last_killmail is not None:

@@ -14,7 +14,7 @@ from killreport_assets.asset_metadata import asset_key, drain_metadata, names_me
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.ops.alliance_corporations_work import AllianceCorporationsWork
 from killreport_assets.ops.drain import run_drain
-from killreport_assets.ops.killmail_list_work import CorporationKillmailsWork, UserKillmailsWork
+from killreport_assets.ops.killmail_list_work import CorporationKillmailsWork, KillmailListWork, UserKillmailsWork
 from killreport_assets.ops.killmail_work import KillmailWork
 from killreport_assets.ops.names import resolve_names
 from killreport_assets.ops.publish import publish_ids
@@ -130,38 +130,29 @@ def consume_zkillboard_characters(
     _drain_and_report(context, config, database, broker, esi, ZkillboardCharacterWork(zkillboard, database))
 
 
-@dg.op(name=f"consume_{USER_KILLMAILS.name}", tags={"killreport/queue": USER_KILLMAILS.name}, out=dg.Out(dg.Nothing))
-def consume_user_killmails(
-    context: dg.OpExecutionContext, config: DrainConfig, database: dg.ResourceParam[Engine],
-    broker: dg.ResourceParam[WorkBroker], esi: dg.ResourceParam[EsiClient],
-    token_keeper: dg.ResourceParam[TokenKeeper],
-) -> None:  # fmt: skip
-    """List signed-in characters' recent killmails."""
-    publish_ids(broker, USER_KILLMAILS, config.ids, run_id=context.run_id, urgent=True)
-    work = UserKillmailsWork(esi, database, token_keeper, intervals(load_settings()))
-    _drain_and_report(context, config, database, broker, esi, work)
+def _killmail_list_op(queue: WorkQueue, work: type[KillmailListWork]) -> dg.OpDefinition:
+    """The consuming op of a queue of killmail lists that only those who have signed in can read."""
 
+    @dg.op(
+        name=f"consume_{queue.name}", description=queue.description, tags={"killreport/queue": queue.name},
+        out=dg.Out(dg.Nothing),
+    )  # fmt: skip
+    def consume(
+        context: dg.OpExecutionContext, config: DrainConfig, database: dg.ResourceParam[Engine],
+        broker: dg.ResourceParam[WorkBroker], esi: dg.ResourceParam[EsiClient],
+        token_keeper: dg.ResourceParam[TokenKeeper],
+    ) -> None:  # fmt: skip
+        publish_ids(broker, queue, config.ids, run_id=context.run_id, urgent=True)
+        lists = work(esi, database, token_keeper, intervals(load_settings()))
+        _drain_and_report(context, config, database, broker, esi, lists)
 
-@dg.op(
-    name=f"consume_{CORPORATION_KILLMAILS.name}",
-    tags={"killreport/queue": CORPORATION_KILLMAILS.name},
-    out=dg.Out(dg.Nothing),
-)
-def consume_corporation_killmails(
-    context: dg.OpExecutionContext, config: DrainConfig, database: dg.ResourceParam[Engine],
-    broker: dg.ResourceParam[WorkBroker], esi: dg.ResourceParam[EsiClient],
-    token_keeper: dg.ResourceParam[TokenKeeper],
-) -> None:  # fmt: skip
-    """List corporations' recent killmails, with their Directors' sign-ins."""
-    publish_ids(broker, CORPORATION_KILLMAILS, config.ids, run_id=context.run_id, urgent=True)
-    work = CorporationKillmailsWork(esi, database, token_keeper, intervals(load_settings()))
-    _drain_and_report(context, config, database, broker, esi, work)
+    return consume
 
 
 CONSUMING_OPS: dict[WorkQueue, dg.OpDefinition] = {
     ZKILLBOARD_CHARACTERS: consume_zkillboard_characters,
-    USER_KILLMAILS: consume_user_killmails,
-    CORPORATION_KILLMAILS: consume_corporation_killmails,
+    USER_KILLMAILS: _killmail_list_op(USER_KILLMAILS, UserKillmailsWork),
+    CORPORATION_KILLMAILS: _killmail_list_op(CORPORATION_KILLMAILS, CorporationKillmailsWork),
     KILLMAILS: consume_killmails,
     ALLIANCE_CORPORATIONS: consume_alliance_corporations,
 }

@@ -51,7 +51,7 @@ class DrainReport:
     published: int = 0
     """Pending entities published for the next queues."""
     requested: int = 0
-    """Further entities that were found to be unknown."""
+    """Further work that was asked for: unknown corporations of an alliance, unknown killmails of a list."""
     failed: bool = False
     """Whether every message of some batch failed, not all of them once more: a service that refuses everything, a
     worker that is set up wrong."""

@@ -58,10 +58,16 @@ def test_a_database_of_the_first_release_is_brought_up_with_what_is_in_it(databa
                 values (1, 'caused', 'esi'), (2, 'asked', 'esi');
                 insert into ops.enrichments (entity_kind, entity_id, killmail_id, roles, outcome, enriched_at) values
                     ('character', 1, 7, '{victim}', 'stored', '2026-11-01'),
-                    ('character', 1, 8, '{victim}', 'stored', '2026-11-02')
+                    ('character', 1, 8, '{victim}', 'stored', '2026-11-02');
+                insert into ops.entity_pending (entity_kind, entity_id) values ('character', 3);
+                insert into ops.syncs (source, subject, started_at, outcome)
+                    values ('zkillboard', 'x', now(), 'complete')
                 """)
             )
         assert migrate(engine) is True
+        with engine.connect() as connection:
+            for table in ("ops.entity_pending where hash is null", "ops.syncs where character_id is null"):
+                assert connection.execute(sa.text(f"select count(*) from {table}")).scalar() == 1
         with engine.connect() as connection:
             known = connection.execute(sa.text("select character_id, known_since::date from raw.characters order by 1"))
             assert [(row[0], f"{row[1]}") for row in known] == [(1, "2026-11-01"), (2, "2003-05-06")]

@@ -47,7 +47,7 @@ from killreport_assets.store.migrate import migrate
 from killreport_assets_tests.support import genuine
 from killreport_assets_tests.support.crash import STEPS
 from killreport_assets_tests.support.platform import PATIENT, TIERS, Platform
-from killreport_assets_tests.support.rabbitmq import RabbitNode
+from killreport_assets_tests.support.rabbitmq import RabbitNode, empty
 from killreport_assets_tests.support.sandbox import Sandbox
 
 WORLD = World()
@@ -65,10 +65,7 @@ def either(
         node: RabbitNode = request.getfixturevalue("rabbit_node")
         broker = RabbitBroker(node.url, TIERS)
         monkeypatch.setenv("KILLREPORT_AMQP_URL", node.url)
-        for queue in (KILLMAILS, *ENTITY_QUEUES):
-            with broker.drain(queue.name, DrainBudget(idle_seconds=0.2)) as drain:
-                while not drain.finished:
-                    drain.acknowledge(drain.take(0.1))
+        empty(broker, KILLMAILS, *ENTITY_QUEUES)
     platform = Platform(settings, engine, broker)
     yield platform
     platform.close()

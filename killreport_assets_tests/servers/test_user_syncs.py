@@ -1,9 +1,11 @@
 """Users' killmail lists on real servers: who is due, what is read, what is queued, and what becomes of refusals."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy.engine import Engine
 
 from killreport_assets.errors import UserError
 from killreport_assets.ops.killmail_work import KillmailWork
@@ -11,14 +13,17 @@ from killreport_assets.ops.publish import publish_pending
 from killreport_assets.ops.user_syncs import queue_now
 from killreport_assets.ops.work import Task
 from killreport_assets.queues.catalogue import CORPORATION_KILLMAILS, KILLMAILS, USER_KILLMAILS
+from killreport_assets.queues.rabbitmq import RabbitBroker
 from killreport_assets.sandbox.world import BODIES_CHARACTER, World, participants
+from killreport_assets.settings import Settings
 from killreport_assets.store.grants import CHARACTER_SCOPE
 from killreport_assets.store.killmails import write_killmails
 from killreport_assets.store.lineage import request
 from killreport_assets.store.syncs import CONTINUED
 from killreport_assets.store.users import NPC_CORPORATION, set_interval
 from killreport_assets_tests.support import genuine
-from killreport_assets_tests.support.platform import PATIENT, Platform
+from killreport_assets_tests.support.platform import PATIENT, QUICK, TIERS, Platform
+from killreport_assets_tests.support.rabbitmq import RabbitNode, empty
 from killreport_assets_tests.support.sandbox import Sandbox
 
 WORLD = World()
@@ -65,6 +70,25 @@ def test_a_users_killmails_and_the_corporations_are_queued_once(platform: Platfo
     assert {row[0] for row in platform.rows("select killmail_id from raw.killmails")} == OWN | CORPORATIONS_OWN
     assert platform.scalar("select count(*) from ops.entity_pending where entity_kind = 'killmail'") == 0
     assert _sync(platform) == (0, 0)  # nobody is due
+
+
+def test_it_works_the_same_over_rabbitmq_and_no_message_has_more_than_it_needs(
+    settings: Settings, engine: Engine, sandbox: Sandbox, rabbit_node: RabbitNode
+) -> None:
+    broker = RabbitBroker(rabbit_node.url, TIERS)
+    empty(broker, USER_KILLMAILS, CORPORATION_KILLMAILS, KILLMAILS)
+    platform = Platform(settings, engine, broker)
+    platform.signed_in(sandbox.grant(BODIES_CHARACTER))
+    platform.queue_due()
+    with broker.drain(USER_KILLMAILS.name, QUICK) as drain:
+        [delivery] = drain.take(5.0)
+        assert set(json.loads(delivery.body)) == {"schema", "kind", "id", "cause", "requested_at"}
+        drain.retry_later([delivery], timedelta(), failed=False)
+    assert platform.user_killmails(PATIENT).outcomes["stored"] == 1
+    assert platform.corporation_killmails(PATIENT).outcomes["stored"] == 1
+    platform.killmails(PATIENT)
+    assert {row[0] for row in platform.rows("select killmail_id from raw.killmails")} == OWN | CORPORATIONS_OWN
+    platform.close()
 
 
 def test_what_is_stored_is_skipped(platform: Platform, pilot: int) -> None:

@@ -10,6 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from killreport_assets.queues.broker import DrainBudget
+from killreport_assets.queues.catalogue import WorkQueue
+from killreport_assets.queues.rabbitmq import RabbitBroker
+
 SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 START_SECONDS = 90
 
@@ -103,3 +107,11 @@ class RabbitNode:
                 return connection.recv(1) == b"\x01"
         except OSError:
             return False
+
+
+def empty(broker: RabbitBroker, *queues: WorkQueue) -> None:
+    """Take out what other tests have left on the node."""
+    for queue in queues:
+        with broker.drain(queue.name, DrainBudget(idle_seconds=0.2)) as drain:
+            while not drain.finished:
+                drain.acknowledge(drain.take(0.1))

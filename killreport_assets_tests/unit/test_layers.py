@@ -41,6 +41,11 @@ def test_ops_and_metadata_import_nothing_of_what_shows_them() -> None:
             assert not name.startswith(("killreport_assets.assets", "killreport_assets.jobs")), (module, name)
 
 
+def test_the_sign_in_page_needs_no_dagster() -> None:
+    for module in [*(PACKAGE / "auth").glob("*.py"), PACKAGE / "user_cli.py"]:
+        assert not any(name.startswith("dagster") for name in _imports(module)), module
+
+
 def test_only_transforms_imports_dagster_dbt() -> None:
     importers = {_name(module) for module in MODULES if any(i.startswith("dagster_dbt") for i in _imports(module))}
     assert importers == {"transforms/definitions.py"}
