@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from typing import Annotated
 
+import sqlalchemy as sa
 import typer
 from rich.markup import escape
 from rich.table import Table
@@ -15,6 +16,7 @@ from killreport_assets.work_cli import broker_of, database_of, out
 users = typer.Typer(no_args_is_help=True, help="Who has signed in with EVE, and how their killmail lists stand.")
 auth = typer.Typer(no_args_is_help=True, help="The page on which people sign in with EVE.")
 tokens = typer.Typer(no_args_is_help=True, help="The keys that users' tokens are encrypted with.")
+ROTATION_LOCK = 7_304_114_502  # an advisory lock's number; only has to differ from other ones
 CharacterId = Annotated[int, typer.Argument(metavar="CHARACTER_ID", min=1, help="of the list")]
 
 
@@ -167,17 +169,24 @@ def rotate_key() -> None:
     from killreport_assets.store.vault import Vault
 
     settings = load_settings()
-    with database_of(settings) as engine:
+    with database_of(settings) as engine, engine.connect() as turn:
+        turn.execute(sa.text("select pg_advisory_lock(:lock)"), {"lock": ROTATION_LOCK})  # one at a time
         vault = Vault(settings)
         if vault.is_file:
             vault.add_key()
         with engine.begin() as connection:
-            count, broken = encrypt_anew(connection, vault)
+            done = encrypt_anew(connection, vault)
             in_use = keys_in_use(connection)
         vault.drop_keys_but(in_use)
-    out.print(f"encrypted the tokens of {count} users with key {vault.key_id}")
-    if broken:
-        out.print(f"[red]could not be read[/]: those of {', '.join(map(str, broken))}; they have to sign in again")
+    out.print(f"encrypted the tokens of {len(done.users)} users with key {vault.key_id}")
+    out.print("restart `killreport auth serve`, if it runs: its sessions are signed with the old key until then")
+    if done.damaged:
+        out.print(f"[red]damaged[/]: those of {', '.join(map(str, done.damaged))}; they have to sign in again")
+    if done.key_missing:
+        missing = ", ".join(map(str, done.key_missing))
+        out.print(
+            f"[red]their key is missing[/]: those of {missing}; put it back behind the newest, and run this again"
+        )
 
 
 @tokens.command("new-key")

@@ -38,7 +38,7 @@ from killreport_assets.queues.broker import BrokerUnavailable
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings, is_loopback
 from killreport_assets.store.grants import CHARACTER_SCOPE, CORPORATION_SCOPE, Grant
-from killreport_assets.store.users import User, list_users, sign_in
+from killreport_assets.store.users import ACTIVE, User, list_users, sign_in
 
 log = logging.getLogger(__name__)
 SESSION_SECONDS = 14 * 86_400
@@ -181,6 +181,8 @@ class AuthPages:
 
     def _sync(self, request: Request) -> str:
         user = self._mine(request)
+        if user.state != ACTIVE:
+            raise Problem("This sign-in has ended", user.reason or "Sign in again.")
         broker = connect_broker(self._settings, self._engine)
         try:
             queue_now(self._engine, broker, [user.character_id])

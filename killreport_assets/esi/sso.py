@@ -106,7 +106,7 @@ class EveSso:
         """
         self._keys(CACHE_SECONDS)  # a code is good once: nothing else may fail after it
         body = WebApplicationClient(self.client_id).prepare_request_body(
-            code=code, code_verifier=verifier, include_client_id=self._secret is None
+            code=code, code_verifier=verifier, include_client_id=not self._secret
         )
         try:
             answer = self._ask_for_tokens(body)
@@ -218,12 +218,14 @@ class EveSso:
                 return document
             failed_at, error = self._failed.get(url, (-FAILED_SECONDS, None))
             if error is not None and time.monotonic() - failed_at < FAILED_SECONDS:
-                raise error  # not everybody has to wait for it in turn
+                if not document:
+                    raise error
+                return document  # not everybody has to wait for it in turn
             try:
                 document = self._read(url)
             except (Unavailable, Throttled) as unavailable:
+                self._failed[url] = time.monotonic(), unavailable
                 if not document:
-                    self._failed[url] = time.monotonic(), unavailable
                     raise
             else:
                 self._cached[url] = time.monotonic(), document

@@ -33,6 +33,7 @@ from killreport_assets.queues.broker import (
 )
 from killreport_assets.queues.envelope import UnreadableMessage, decode
 from killreport_assets.store import tables
+from killreport_assets.store.lineage import lock_pending
 from killreport_assets.store.text import storable
 
 log = logging.getLogger(__name__)
@@ -273,7 +274,9 @@ class _Runner:
 
     def _write_together(self, results: list[tuple[Task, Any]], dead: list[Dead]) -> None:
         counted = DrainReport()
+        settled = [task.message.id for task, _ in results] + [letter.message.id for letter in dead if letter.message]
         with self.engine.begin() as connection:
+            lock_pending(connection, self.work.queue.kind, settled)
             if results:
                 self.work.store(connection, results, counted, self.run_id)
             if dead:

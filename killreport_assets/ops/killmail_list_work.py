@@ -23,7 +23,7 @@ from killreport_assets.ops.tokens import SignedOut, TokenKeeper
 from killreport_assets.ops.work import FRESH, SAMPLE_ROWS, DrainReport, Task
 from killreport_assets.queues.catalogue import CORPORATION_KILLMAILS, KILLMAILS, USER_KILLMAILS, WorkQueue
 from killreport_assets.store import killmail_lists, tables, users
-from killreport_assets.store.entities import known_killmails
+from killreport_assets.store.entities import known_killmails, recently_rejected
 from killreport_assets.store.ids import is_npc_corporation
 from killreport_assets.store.killmail_lists import Intervals, KillmailList, ListState
 from killreport_assets.store.lineage import end_pending, pending, request
@@ -37,6 +37,9 @@ NOBODY = "nobody to ask with"
 MISSING_ROLE, NOT_A_MEMBER = "required role", "not in the corporation"
 """Parts of what ESI says to a 403 (zKillboard's cron/1.corporations.php tells them apart by these texts)."""
 MEMBER_AGAIN = timedelta(days=1)
+REJECTED_AGAIN = timedelta(days=1)
+"""A killmail that could not be stored is fetched again after so long, if a list still has it."""
+UNREADABLE_NOW = "This KillReport cannot read the sign-in at the moment."
 
 
 @dataclass
@@ -62,10 +65,10 @@ def read_list(read_page: ReadPage, known: KillmailList, listing: Listing) -> Non
     """Read a list into `listing`: its new part first, then where an earlier reading was cut short.
 
     A list that has changed is read to its end: nobody promises that what is added late stands on the first page.
-    What has been read is kept, whatever stops it: an empty bucket of the user's, or a failure on a later page.
+    What has been read is kept when a later page fails, or the user's bucket is empty; not when everybody has to wait.
 
     Raises:
-        ServiceError: not even the first page could be read.
+        ServiceError: not even the first page could be read, or ESI is paused for all.
     """
     listing.etag, listing.resume_page = known.etag, known.resume_page
     first = read_page(1, known.etag)
@@ -136,7 +139,7 @@ class KillmailListWork(ABC):
         listing = Listing(datetime.now(UTC), etag=known.etag, resume_page=known.resume_page)
         try:
             self._read(known, listing)
-        except (SignedOut, KeyMissing) as ended:
+        except SignedOut as ended:
             listing.outcome, listing.is_success = str(ended), False
         except Throttled as throttled:
             if not throttled.holder:
@@ -165,7 +168,8 @@ class KillmailListWork(ABC):
         report.outcomes["fresh"] += len(results) - len(read)
         listed = {id_: hash_ for _, listing in read.values() for id_, hash_ in listing.hashes.items()}
         stored = known_killmails(connection, list(listed))
-        unknown = {id_: hash_ for id_, hash_ in listed.items() if id_ not in stored}
+        rejected = recently_rejected(connection, list(listed), REJECTED_AGAIN)
+        unknown = {id_: hash_ for id_, hash_ in listed.items() if id_ not in stored | rejected}
         new = set(unknown) - pending(connection, KILLMAILS.kind, list(unknown))
         # All at once, in one order, so that no two drains wait for each other.
         urgent = any(task.delivery.urgent for task, _ in read.values())
@@ -181,6 +185,8 @@ class KillmailListWork(ABC):
             report.rows["syncs"] += 1
             if subject_id in lists:
                 killmail_lists.write_state(connection, self._state(connection, lists[subject_id], listing))
+        # What died here once and came from elsewhere since.
+        end_pending(connection, KILLMAILS.kind, list(pending(connection, KILLMAILS.kind, list(stored))))
         end_pending(connection, self.queue.kind, ids)
 
     def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
@@ -241,7 +247,11 @@ class KillmailListWork(ABC):
     def _with(self, character_id: int, listing: Listing, read: Callable[[Access], None]) -> None:
         """Read with a user's token; one that ESI rejects is refreshed once."""
         listing.character_id = character_id
-        access = self._keeper.access(character_id)
+        try:
+            access = self._keeper.access(character_id)
+        except KeyMissing as missing:
+            log.warning("character %s: %s", character_id, missing)
+            raise SignedOut(UNREADABLE_NOW) from None  # what is missing is the operator's to know
         try:
             read(access)
         except Forbidden as forbidden:
@@ -283,7 +293,7 @@ class CorporationKillmailsWork(KillmailListWork):
             tried.append(director)
             try:
                 self._with(director, listing, read)
-            except (SignedOut, KeyMissing) as ended:
+            except SignedOut as ended:
                 problem = ended
             except Forbidden as forbidden:
                 problem = SignedOut(f"ESI refused: {forbidden.said}")

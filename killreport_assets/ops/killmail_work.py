@@ -56,10 +56,7 @@ class KillmailWork:
             })  # fmt: skip
         for rejected_id, reason in written.rejected:
             report.note_error(f"killmail {rejected_id} rejected: {reason}")
-        kept = {*written.stored, *written.already_there}
-        is_done = {task.message.id: body is FRESH or task.message.id in kept for task, body in results}
-        end_pending(connection, self.queue.kind, [id_ for id_, done in is_done.items() if done])
-        bury_pending(connection, self.queue.kind, [id_ for id_, done in is_done.items() if not done])
+        end_pending(connection, self.queue.kind, [task.message.id for task, _ in results])
 
     def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
         bury_pending(connection, self.queue.kind, [task.message.id for task in dead])

@@ -116,6 +116,7 @@ class TokenKeeper:
             return self._end(connection, character_id, NO_REFRESH_TOKEN)
         try:
             old = self.vault.decrypt(stored.refresh_token, stored.key_id)
+            self.vault.encrypt(old)  # else the new one could not be kept
             tokens = self.sso.refresh(old)
         except Unreadable:
             return self._end(connection, character_id, BROKEN)
@@ -123,7 +124,7 @@ class TokenKeeper:
             return self._end(connection, character_id, ENDED)
         # From here on the old refresh token may be good no more: the new one is kept, whatever comes.
         tokens = replace(tokens, refresh_token=tokens.refresh_token or old)
-        write_tokens(connection, self.vault, character_id, tokens, expires_at=datetime.now(UTC))
+        write_tokens(connection, self.vault, character_id, tokens, expires_at=None)
         try:
             identity = self.sso.validate(tokens.access_token)
         except ServiceError as error:
@@ -143,7 +144,7 @@ class TokenKeeper:
     def forget(self, character_id: int) -> str | None:
         """End the grant at EVE and delete the user; returns why EVE could not be told, None when it was."""
         problem = None
-        with self._engine.begin() as connection:
+        with self._turns, self._engine.begin() as connection:
             stored = stored_tokens(connection, character_id, lock=True)  # nobody refreshes it meanwhile
             if stored is not None and stored.refresh_token is not None:
                 try:

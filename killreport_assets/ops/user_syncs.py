@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 CORPORATION_TTL = timedelta(hours=1)
 """ESI caches affiliations that long."""
 HOLDERS_IDLE = timedelta(hours=1)
-MOST_PUBLISHED_NOW = 500
+MOST_PUBLISHED_NOW = 5_000
 """Urgent ones first: somebody is waiting, and not for whatever else is pending."""
 
 
@@ -57,6 +57,7 @@ def queue_due(
     look_up_corporations(engine, esi)
     with engine.begin() as connection:
         purge_idle_holders(connection, HOLDERS_IDLE)
+    with engine.begin() as connection:
         due = due_lists(connection, intervals(settings), LOOK_AHEAD)
         by_kind = {
             queue.kind: [one.subject_id for one in due if one.kind == queue.kind]

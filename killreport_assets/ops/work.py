@@ -42,7 +42,8 @@ class Dead:
 class DrainReport:
     """What one drain did. `outcomes` counts messages; every message taken has exactly one outcome.
 
-    Outcomes: stored, fresh (known already, nothing fetched), gone, rejected, retried, parked (we are throttled), dead.
+    Outcomes: stored, fresh (known already, nothing fetched), gone, rejected, retried, skipped (a list that
+    nobody could read), parked (we are throttled), dead.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)

@@ -14,6 +14,8 @@ from killreport_assets.esi.routes import TokenBucket
 ERRORS_PER_WINDOW = 100
 ERROR_WINDOW = 60.0
 TICK_SECONDS = 0.01
+MOST_EXCUSED = 0.25
+"""Longer stalls of the sandbox hide nothing of a caller that asks too often."""
 
 
 @dataclass
@@ -122,8 +124,9 @@ class Statistics:
         self._ticked = now
 
     def _late(self, now: float) -> float:
-        """The longest stall of the last second, in seconds."""
-        return max([now - self._ticked - TICK_SECONDS, *(stall for _, stall in self._stalls), 0.0])
+        """The longest stall of the last second, in seconds, as far as it is excused."""
+        longest = max([now - self._ticked - TICK_SECONDS, *(stall for _, stall in self._stalls), 0.0])
+        return min(longest, MOST_EXCUSED)
 
     def reset(self) -> None:
         """Count from zero."""

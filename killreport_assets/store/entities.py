@@ -81,6 +81,15 @@ def known_killmails(connection: Connection, killmail_ids: Sequence[int]) -> set[
     return set(connection.execute(sa.select(column).where(tables.among(column, killmail_ids))).scalars())
 
 
+def recently_rejected(connection: Connection, killmail_ids: Sequence[int], within: timedelta) -> set[int]:
+    """Which of these killmails were fetched within this time and could not be stored."""
+    table = tables.rejected_killmails
+    query = sa.select(table.c.killmail_id).where(
+        tables.among(table.c.killmail_id, killmail_ids), table.c.rejected_at > sa.func.now() - within
+    )
+    return set(connection.execute(query).scalars())
+
+
 def fresh_after(now: datetime, ttl_days: int) -> datetime:
     """An entity last current before this is stale."""
     return now - timedelta(days=ttl_days)

@@ -135,8 +135,13 @@ def _write(
         if stored:
             lineage.record_mentions(connection)
     if rejects:
-        insert = sa.dialects.postgresql.insert(tables.rejected_killmails).on_conflict_do_nothing()
-        connection.execute(insert, rejects)
+        again = {"rejected_at": sa.func.now()}
+        insert = sa.dialects.postgresql.insert(tables.rejected_killmails)
+        once = {reject["fingerprint"]: reject for reject in rejects}
+        connection.execute(
+            insert.on_conflict_do_update(index_elements=["fingerprint"], set_=again),
+            [once[fingerprint] for fingerprint in sorted(once)],
+        )
 
 
 def _refuse_other_times(

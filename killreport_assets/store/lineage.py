@@ -224,6 +224,17 @@ def settle(connection: Connection, kind: str, queue: str, settled: Sequence[Sett
     ).rowcount  # fmt: skip
 
 
+def lock_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:
+    """Lock pending work before any of it is settled, in the one order in which it is requested, too."""
+    connection.execute(
+        sa.text("""
+        select from ops.entity_pending
+        where entity_kind = :kind and entity_id = any(cast(:ids as bigint[])) order by entity_id for update
+        """),
+        {"kind": kind, "ids": list(ids)},
+    )
+
+
 def end_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:
     """Take work off the pending; of entities before their enrichments are completed.
 

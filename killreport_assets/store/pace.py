@@ -68,11 +68,17 @@ def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:
 
 def purge_idle_holders(connection: Connection, idle_for: timedelta) -> None:
     """Forget the buckets of single users that were not touched for so long: longer than their window, they are full."""
-    for table, column, moment in (("request_tokens", "bucket", "spent_in"), ("request_pace", "service", "next_at")):
-        connection.execute(
-            sa.text(f"""
-            delete from ops.{table} where {column} like '%:%:%:%' and {moment} < now() - cast(:idle as interval)
-            {"and coalesce(paused_until, now()) <= now()" if table == "request_pace" else ""}
-            """),
-            {"idle": idle_for},
+    connection.execute(
+        sa.text("""
+        with idle as (
+            select service from ops.request_pace
+            where service like '%:%:%:%' and next_at < now() - cast(:idle_for as interval)
+                and coalesce(paused_until, now()) <= now()
+            for update skip locked  -- as the ledger locks them: first the pace, then the tokens
+        ), gone as (
+            delete from ops.request_pace p using idle where p.service = idle.service returning p.service
         )
+        delete from ops.request_tokens t using gone where t.bucket = gone.service
+        """),
+        {"idle_for": idle_for},
+    )

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -109,26 +109,33 @@ def sign_in(connection: Connection, vault: Vault, grant: Grant, account_id: int 
 
 
 def write_tokens(
-    connection: Connection, vault: Vault, character_id: int, given: Tokens, *, expires_at: datetime
+    connection: Connection, vault: Vault, character_id: int, given: Tokens, *, expires_at: datetime | None
 ) -> None:
-    """Encrypt and keep what a sign-in or a refresh gave."""
+    """Encrypt and keep what a sign-in or a refresh gave; `expires_at` is None until the access token is checked."""
     row = {
         "character_id": character_id, "access_token": vault.encrypt(given.access_token),
         "refresh_token": vault.encrypt(given.refresh_token) if given.refresh_token else None,
-        "expires_at": expires_at, "key_id": vault.key_id, "refreshed_at": sa.func.now(),
-        "failing_since": None,
-    }  # fmt: skip
+        "key_id": vault.key_id, "refreshed_at": sa.func.now(), "expires_at": expires_at or sa.func.now(),
+    } | ({"failing_since": None} if expires_at else {})  # fmt: skip
     statement = insert(tokens).values(row)
     connection.execute(statement.on_conflict_do_update(index_elements=["character_id"], set_=row))
 
 
-def encrypt_anew(connection: Connection, vault: Vault) -> tuple[int, list[int]]:
-    """Encrypt all tokens with the newest key; returns how many users that were, and whose could not be read.
+@dataclass
+class EncryptedAnew:
+    """Whose tokens were encrypted with the newest key, and whose could not be read."""
 
-    Damaged ones have to sign in again; those whose key is missing are left as they are, for it may be put back.
-    """
+    users: list[int] = field(default_factory=list)
+    damaged: list[int] = field(default_factory=list)
+    """They have to sign in again."""
+    key_missing: list[int] = field(default_factory=list)
+    """They are left as they are: the key may be put back."""
+
+
+def encrypt_anew(connection: Connection, vault: Vault) -> EncryptedAnew:
+    """Encrypt all tokens with the newest key."""
+    done = EncryptedAnew()
     rows = connection.execute(sa.select(tokens).order_by(tokens.c.character_id).with_for_update()).all()
-    broken = []
     for row in rows:
         try:
             sealed = {
@@ -137,16 +144,17 @@ def encrypt_anew(connection: Connection, vault: Vault) -> tuple[int, list[int]]:
                 if value is not None
             }
         except KeyMissing:
-            broken.append(row.character_id)
+            done.key_missing.append(row.character_id)
             continue
         except Unreadable:
             disable(connection, row.character_id, BROKEN)
-            broken.append(row.character_id)
+            done.damaged.append(row.character_id)
             continue
         connection.execute(
             sa.update(tokens).where(tokens.c.character_id == row.character_id).values(key_id=vault.key_id, **sealed)
         )
-    return len(rows) - len(broken), broken
+        done.users.append(row.character_id)
+    return done
 
 
 def keys_in_use(connection: Connection) -> set[str]:
@@ -205,8 +213,10 @@ def forget(connection: Connection, character_id: int) -> bool:
     """
     stored_tokens(connection, character_id, lock=True)  # first of all, as whoever refreshes does
     mine = {"id": character_id, "kind": OF_USER}
-    connection.execute(sa.text("delete from ops.killmail_lists where list_kind = :kind and subject_id = :id"), mine)
+    # In the order in which drains lock them: the pending, the user, the list.
     connection.execute(sa.text("delete from ops.entity_pending where entity_kind = :kind and entity_id = :id"), mine)
+    connection.execute(sa.text("select from ops.users where character_id = :id for update"), mine)
+    connection.execute(sa.text("delete from ops.killmail_lists where list_kind = :kind and subject_id = :id"), mine)
     connection.execute(sa.text("delete from ops.syncs where subject = 'character:' || :id and source = :kind"), mine)
     connection.execute(sa.text("update ops.syncs set character_id = null where character_id = :id"), mine)
     return bool(connection.execute(sa.delete(users).where(users.c.character_id == character_id)).rowcount)
@@ -263,9 +273,9 @@ def ending_sign_ins(connection: Connection, failing_for: timedelta) -> dict[int,
 
 
 def is_user(connection: Connection, character_id: int) -> bool:
-    """Whether somebody has signed in with the character, and was not forgotten."""
-    query = sa.select(sa.exists().where(users.c.character_id == character_id))
-    return bool(connection.execute(query).scalar())
+    """Whether somebody has signed in with the character, and is not forgotten until the commit."""
+    query = sa.select(users.c.character_id).where(users.c.character_id == character_id)
+    return connection.execute(query.with_for_update(key_share=True, read=True)).one_or_none() is not None
 
 
 def get_user(connection: Connection, character_id: int) -> User:
@@ -345,7 +355,7 @@ def next_director(connection: Connection, corporation_id: int, tried: Sequence[i
             select u.character_id from ops.users u
             where u.corporation_id = :corporation and u.character_id <> all(cast(:tried as bigint[]))
                 and {_CORPORATION_USABLE}
-            order by u.corporation_used_at nulls first, u.character_id limit 1 for update skip locked)
+            order by u.corporation_used_at nulls first, u.character_id limit 1 for update)
         returning character_id
         """),
         {"corporation": corporation_id, "tried": list(tried)},

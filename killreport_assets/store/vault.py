@@ -52,9 +52,15 @@ class Vault:
 
     def _load(self) -> None:
         keys = _keys_of_setting(self._setting) if self._setting is not None else _keys_of_file(self._file)
-        self._read_at = self._file.stat().st_mtime_ns if self.is_file else 0
+        self._read_at = self._changed_at() if self.is_file else 0
         self._keys = {_key_id(key): key for key in keys}
         self._fernet = MultiFernet([Fernet(key) for key in keys])
+
+    def _changed_at(self) -> int:
+        try:
+            return self._file.stat().st_mtime_ns
+        except OSError as missing:
+            raise UserError(f"the key of users' tokens cannot be read: {missing}; put the file back") from None
 
     @property
     def key_id(self) -> str:
@@ -67,8 +73,12 @@ class Vault:
         return self._setting is None
 
     def encrypt(self, secret: SecretStr) -> str:
-        """The ciphertext, made with `key_id`."""
-        if self.is_file and self._file.stat().st_mtime_ns != self._read_at:
+        """The ciphertext, made with `key_id`.
+
+        Raises:
+            UserError: the key file has become unusable.
+        """
+        if self.is_file and self._changed_at() != self._read_at:
             self._load()  # somebody has changed the keys: the old ones are not for new secrets
         return self._fernet.encrypt(secret.get_secret_value().encode()).decode()
 

@@ -75,6 +75,13 @@ def test_an_application_with_a_secret_signs_in_too(
     assert "KILLREPORT" not in answer.text  # that is for the operator, in the log
 
 
+def test_an_empty_secret_is_none(platform: Platform, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KILLREPORT_SSO_CLIENT_SECRET", "")
+    with serving(load_settings(), platform.engine) as url:
+        Visitor(url).sign_in(BODIES_CHARACTER)
+    assert _stored(platform) == (1, 1, 1)
+
+
 def _altered(callback: str, **changes: str) -> str:
     parts = urlsplit(callback)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()} | changes
@@ -225,6 +232,13 @@ def test_sync_now_goes_to_the_urgent_lane(platform: Platform, visitor: Visitor) 
     assert visitor.post(f"/characters/{BODIES_CHARACTER}/sync").status_code == 303
     assert "queued to be synced first" in visitor.get().text
     assert platform.message_ids(USER_KILLMAILS, "__urgent") == [f"user_killmails:{BODIES_CHARACTER}"]
+
+
+def test_an_ended_sign_in_is_not_synced_and_says_why(platform: Platform, visitor: Visitor) -> None:
+    visitor.sign_in(BODIES_CHARACTER)
+    platform.execute("update ops.users set state = 'disabled', reason = 'Sold. Sign in again.'")
+    answer = visitor.post(f"/characters/{BODIES_CHARACTER}/sync")
+    assert (answer.status_code, "Sold. Sign in again." in answer.text) == (400, True)
 
 
 def test_forgetting_revokes_at_eve_and_deletes(platform: Platform, sandbox: Sandbox, visitor: Visitor) -> None:

@@ -17,8 +17,8 @@ from killreport_assets.ops.tokens import ENDED, NO_REFRESH_TOKEN, OTHER_OWNER, S
 from killreport_assets.sandbox.world import BODIES_CHARACTER, World
 from killreport_assets.settings import load_settings
 from killreport_assets.store.users import encrypt_anew, list_users
-from killreport_assets.store.vault import Vault, new_key
-from killreport_assets_tests.support.platform import PATIENT, Platform
+from killreport_assets.store.vault import KEY_FILE, Vault, new_key
+from killreport_assets_tests.support.platform import PATIENT, QUICK, Platform
 from killreport_assets_tests.support.sandbox import Sandbox
 
 WORLD = World()
@@ -116,6 +116,26 @@ def test_a_refresh_token_is_not_spent_while_eves_keys_cannot_be_read(
     assert platform.user(pilot).state == "active"
 
 
+def test_a_refresh_token_is_not_spent_while_the_new_one_could_not_be_kept(
+    platform: Platform, sandbox: Sandbox, pilot: int
+) -> None:
+    platform.keeper.access(pilot)
+    key = platform.settings.absolute_home / KEY_FILE
+    keys = key.read_text()
+    for spoilt in (keys, "", None):
+        platform.execute(EXPIRED)
+        key.unlink()
+        if spoilt is not None:
+            key.write_text(spoilt)
+            key.chmod(0o644 if spoilt else 0o600)
+        with pytest.raises(UserError, match=r"chmod|no key in it|put the file back"):
+            platform.keeper.access(pilot)
+        assert sandbox.token_requests() == 0
+        key.write_text(keys)
+        key.chmod(0o600)
+    assert platform.keeper.access(pilot)
+
+
 @pytest.mark.parametrize("defect", ["wrong key", "future", "wrong audience", "alg none"])
 def test_a_token_that_cannot_be_checked_is_asked_for_again_and_the_refresh_token_kept(
     platform: Platform, sandbox: Sandbox, pilot: int, defect: str
@@ -123,11 +143,13 @@ def test_a_token_that_cannot_be_checked_is_asked_for_again_and_the_refresh_token
     """Our clock may be wrong, or EVE in the middle of changing its keys: that signs nobody out."""
     platform.execute(EXPIRED)
     sandbox.sso(defect=defect, rotation=True)
-    for _ in range(2):
-        with pytest.raises(Unavailable, match="not valid"):
-            platform.keeper.access(pilot)
+    with pytest.raises(Unavailable, match="not valid"):
+        platform.keeper.access(pilot)
+    platform.execute("update ops.tokens set failing_since = failing_since - interval '2 hours'")
+    with pytest.raises(Unavailable, match="not valid"):
+        platform.keeper.access(pilot)
     assert platform.user(pilot).state == "active"
-    assert platform.scalar("select failing_since is not null from ops.tokens")
+    assert platform.scalar("select now() - failing_since > interval '1 hour' from ops.tokens")  # since the first time
     sandbox.sso()
     assert platform.keeper.access(pilot)
     assert platform.scalar("select failing_since is null from ops.tokens")
@@ -143,14 +165,17 @@ def test_an_answer_without_a_refresh_token_leaves_the_old_one(platform: Platform
     assert _refresh_token(platform, pilot) == before
 
 
-def test_a_missing_key_costs_only_those_whom_it_is_of(platform: Platform, sandbox: Sandbox) -> None:
+def test_a_missing_key_costs_only_those_whom_it_is_of(
+    platform: Platform, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
     for pilot in PILOTS[:3]:
         platform.signed_in(sandbox.grant(pilot))
     platform.execute(f"update ops.tokens set key_id = 'lost' where character_id = {PILOTS[0]}")
     platform.queue_due()
     report = platform.user_killmails(PATIENT)
     assert (report.outcomes["stored"], report.outcomes["skipped"]) == (2, 1)
-    assert "put it back" in str(platform.user(PILOTS[0]).outcome)
+    assert "cannot read the sign-in" in str(platform.user(PILOTS[0]).outcome)
+    assert "put it back" in caplog.text  # that is for the operator
     assert platform.user(PILOTS[0]).state == "active"
 
 
@@ -231,6 +256,24 @@ def test_a_token_that_esi_rejects_is_replaced_whatever_its_expiry_says(
     assert sandbox.token_requests() == 1
 
 
+def test_forgetting_while_a_list_is_read_leaves_nothing_and_locks_nobody_up(
+    platform: Platform, sandbox: Sandbox
+) -> None:
+    errors: list[BaseException | None] = []
+    for _ in range(4):
+        for pilot in PILOTS[:4]:
+            platform.signed_in(sandbox.grant(pilot))
+        platform.execute("update ops.killmail_lists set next_at = now(), fresh_until = null")
+        platform.queue_due()
+        with ThreadPoolExecutor(5) as pool:
+            drain = pool.submit(platform.user_killmails, QUICK)
+            forgetting = [pool.submit(platform.keeper.forget, pilot) for pilot in PILOTS[:4]]
+            errors += [drain.exception(timeout=60), *(future.exception(timeout=60) for future in forgetting)]
+        for table in ("ops.users", "ops.tokens", "ops.syncs", "ops.killmail_lists where list_kind = 'user_killmails'"):
+            assert platform.scalar(f"select count(*) from {table}") == 0, table
+    assert [error for error in errors if error is not None] == []
+
+
 def test_changing_the_key_leaves_everybody_signed_in(platform: Platform, sandbox: Sandbox) -> None:
     for pilot in PILOTS[:3]:
         platform.signed_in(sandbox.grant(pilot))
@@ -241,7 +284,8 @@ def test_changing_the_key_leaves_everybody_signed_in(platform: Platform, sandbox
     old = vault.key_id
     vault.add_key()
     with platform.engine.begin() as connection:
-        assert encrypt_anew(connection, vault) == (2, [PILOTS[2]])
+        done = encrypt_anew(connection, vault)
+    assert (done.users, done.damaged, done.key_missing) == (PILOTS[:2], [PILOTS[2]], [])
     assert vault.key_id != old
     assert dict(platform.rows("select key_id, count(*) from ops.tokens group by 1")) == {vault.key_id: 2}
     assert "damaged" in str(platform.user(PILOTS[2]).reason)
