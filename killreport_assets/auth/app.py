@@ -307,7 +307,7 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
             ),
         ],
         exception_handlers=dict.fromkeys(
-            (Problem, ServiceError, UserError, BrokerUnavailable, sa.exc.DBAPIError), pages.problem
+            (Problem, ServiceError, UserError, BrokerUnavailable, sa.exc.SQLAlchemyError), pages.problem
         ),
     )  # fmt: skip
 

@@ -149,8 +149,11 @@ class TokenKeeper:
             if stored is not None and stored.refresh_token is not None:
                 try:
                     self.sso.revoke(self.vault.decrypt(stored.refresh_token, stored.key_id))
-                except (ServiceError, Unreadable, UserError) as error:
+                except ServiceError as error:
                     problem = str(error)
+                except (Unreadable, UserError) as error:
+                    log.warning("the grant of character %s is not revoked at EVE: %s", character_id, error)
+                    problem = "the stored sign-in cannot be read"  # why, is the operator's to know
             forget(connection, character_id)
         return problem
 
