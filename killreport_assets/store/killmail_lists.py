@@ -17,10 +17,10 @@ _LISTS = f"""
                min(coalesce(own_seconds, case tier when 'premium' then :premium else :standard end)) as interval_seconds
         from (
             select '{OF_USER}' as kind, character_id as subject_id, interval_seconds as own_seconds, tier
-            from ops.users where state = 'active'
+            from ops.sign_ins where state = 'active'
             union all
             select '{OF_CORPORATION}', corporation_id, interval_seconds, tier
-            from ops.users
+            from ops.sign_ins
             where state = 'active' and corporation_state = 'on'
                 and (corporation_retry_at is null or corporation_retry_at <= now())
         ) readable group by kind, subject_id

@@ -1,7 +1,7 @@
 """The tables about people who have signed in, in schema ops: who they are, their tokens, their killmail lists.
 
-Only ops.tokens holds secrets, and those encrypted (vault.py); everything else may be shown to anybody who may see the
-database. Queries live with what asks them.
+Only ops.tokens holds secrets, and those encrypted (vault.py); what may be shown to anybody is the view ops.users.
+Queries live with what asks them.
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from killreport_assets.store.columns import bigint, metadata, text, time
 
-users = sa.Table(
-    "users", metadata,
+sign_ins = sa.Table(
+    "sign_ins", metadata,
     sa.Column("character_id", sa.BigInteger, primary_key=True, autoincrement=False),
     text("character_name", required=True),
     bigint("account_id", "the same for all characters that one person has signed in with", required=True),
@@ -28,13 +28,13 @@ users = sa.Table(
     sa.Column("interval_seconds", sa.Integer, comment="this user's own interval; absent: the tier's"),
     time("first_signed_in_at", required=True, now=True),
     time("signed_in_at", "the last time", required=True, now=True),
-    schema="ops", comment="Characters whose owners have signed in; no secret in it",
+    schema="ops", comment="Sign-ins with EVE, one a character; what may be seen of them is the view ops.users",
 )  # fmt: skip
 
 tokens = sa.Table(
     "tokens", metadata,
-    sa.Column("character_id", sa.BigInteger, sa.ForeignKey(users.c.character_id, ondelete="CASCADE"), primary_key=True,
-              autoincrement=False),
+    sa.Column("character_id", sa.BigInteger, sa.ForeignKey(sign_ins.c.character_id, ondelete="CASCADE"),
+              primary_key=True, autoincrement=False),
     text("access_token", "encrypted", required=True),
     time("expires_at", "the access token's end", required=True),
     text("refresh_token", "encrypted; absent: EVE gave none"),
@@ -61,4 +61,31 @@ killmail_lists = sa.Table(
     sa.PrimaryKeyConstraint("list_kind", "subject_id"),
     sa.Index("killmail_lists_due", "next_at"),
     schema="ops", comment="Killmail lists of users and their corporations on ESI: when each is due, how far it is read",
+)  # fmt: skip
+
+users = sa.Table(
+    "users", sa.MetaData(),  # a view: the migrations make it
+    bigint("character_id", required=True),
+    text("character_name", required=True),
+    bigint("account_id", "the same for all characters that one person has signed in with", required=True),
+    bigint("corporation_id", "today's, as ESI last said"),
+    text("corporation_name"),
+    sa.Column("scopes", ARRAY(sa.Text), nullable=False, comment="what EVE's sign-in granted"),
+    text("state", "active, or disabled: the sign-in no longer works", required=True),
+    text("reason", "why it is disabled, and what to do"),
+    text("corporation_state", "not granted, on, or off: ESI refused for good", required=True),
+    text("corporation_reason", "why the corporation's killmails are not listed with this sign-in"),
+    time("corporation_retry_at", "not tried for the corporation before"),
+    text("tier", "standard or premium", required=True),
+    sa.Column("interval_seconds", sa.Integer, comment="this user's own interval; absent: the tier's"),
+    time("first_signed_in_at", required=True),
+    time("signed_in_at", "the last time", required=True),
+    time("synced_at", "when the character's list was last read successfully"),
+    time("next_at", "when it is due again"),
+    time("fresh_until", "ESI has nothing newer before"),
+    text("outcome", "of the last try"),
+    time("corporation_synced_at", "when the corporation's list was last read successfully, with whose sign-in ever"),
+    time("corporation_next_at", "when it is due again"),
+    text("corporation_outcome", "of the last try"),
+    schema="ops", comment="Characters whose owners have signed in, and how their lists stand; no secret in it",
 )  # fmt: skip

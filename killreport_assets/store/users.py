@@ -1,4 +1,4 @@
-"""Who has signed in: `ops.users`, and their encrypted tokens, `ops.tokens`. Asking EVE is for ops/tokens.py."""
+"""Who has signed in: `ops.sign_ins`, their encrypted tokens, `ops.tokens`, and all that may be seen: `ops.users`."""
 
 import secrets
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from killreport_assets.errors import UserError
 from killreport_assets.store.grants import CORPORATION_SCOPE, Grant, Tokens
 from killreport_assets.store.ids import FIRST_NPC_CORPORATION, LAST_NPC_CORPORATION, is_npc_corporation
 from killreport_assets.store.killmail_lists import OF_CORPORATION, OF_USER
-from killreport_assets.store.user_tables import killmail_lists, tokens, users
+from killreport_assets.store.user_tables import killmail_lists, sign_ins, tokens
 from killreport_assets.store.vault import KeyMissing, Unreadable, Vault
 
 ACTIVE, DISABLED = "active", "disabled"
@@ -82,8 +82,8 @@ def sign_in(connection: Connection, vault: Vault, grant: Grant, account_id: int 
     identity = grant.identity
     stored_tokens(connection, identity.character_id, lock=True)  # first of all, as whoever refreshes does
     known = connection.execute(
-        sa.select(users.c.owner_hash, users.c.account_id)
-        .where(users.c.character_id == identity.character_id)
+        sa.select(sign_ins.c.owner_hash, sign_ins.c.account_id)
+        .where(sign_ins.c.character_id == identity.character_id)
         .with_for_update()
     ).one_or_none()
     if known is not None and known.owner_hash != identity.owner_hash:
@@ -96,7 +96,7 @@ def sign_in(connection: Connection, vault: Vault, grant: Grant, account_id: int 
         "corporation_state": ON if CORPORATION_SCOPE in identity.scopes else NOT_GRANTED,
         "corporation_reason": None, "corporation_retry_at": None, "signed_in_at": sa.func.now(),
     }  # fmt: skip
-    statement = insert(users).values(row | {"tier": TIERS[0]})
+    statement = insert(sign_ins).values(row | {"tier": TIERS[0]})
     connection.execute(statement.on_conflict_do_update(index_elements=["character_id"], set_=row))
     write_tokens(connection, vault, identity.character_id, grant, expires_at=identity.expires_at)
     statement = insert(killmail_lists).values(list_kind=OF_USER, subject_id=identity.character_id)
@@ -166,12 +166,12 @@ def note_scopes(connection: Connection, character_id: int, scopes: Sequence[str]
     """Keep what a refreshed token may do; what ESI has switched off stays off."""
     state = sa.case(
         (sa.literal(CORPORATION_SCOPE not in scopes), NOT_GRANTED),
-        (users.c.corporation_state == NOT_GRANTED, ON),
-        else_=users.c.corporation_state,
+        (sign_ins.c.corporation_state == NOT_GRANTED, ON),
+        else_=sign_ins.c.corporation_state,
     )
     connection.execute(
-        sa.update(users)
-        .where(users.c.character_id == character_id, users.c.scopes != sorted(scopes))
+        sa.update(sign_ins)
+        .where(sign_ins.c.character_id == character_id, sign_ins.c.scopes != sorted(scopes))
         .values(scopes=sorted(scopes), corporation_state=state)
     )
 
@@ -181,7 +181,7 @@ def stored_tokens(connection: Connection, character_id: int, *, lock: bool = Fal
     row = connection.execute(
         sa.text(f"""
         select t.access_token, t.expires_at, t.refresh_token, t.key_id, u.owner_hash
-        from ops.tokens t join ops.users u using (character_id) where character_id = :id
+        from ops.tokens t join ops.sign_ins u using (character_id) where character_id = :id
         {"for update of t" if lock else ""}
         """),
         {"id": character_id},
@@ -202,7 +202,7 @@ def disable(connection: Connection, character_id: int, reason: str) -> None:
     """End a grant that no longer works: its tokens go, the user stays with the reason, to be read by its owner."""
     connection.execute(sa.delete(tokens).where(tokens.c.character_id == character_id))
     connection.execute(
-        sa.update(users).where(users.c.character_id == character_id).values(state=DISABLED, reason=reason)
+        sa.update(sign_ins).where(sign_ins.c.character_id == character_id).values(state=DISABLED, reason=reason)
     )
 
 
@@ -215,42 +215,32 @@ def forget(connection: Connection, character_id: int) -> bool:
     mine = {"id": character_id, "kind": OF_USER}
     # In the order in which drains lock them: the pending, the user, the list.
     connection.execute(sa.text("delete from ops.entity_pending where entity_kind = :kind and entity_id = :id"), mine)
-    connection.execute(sa.text("select from ops.users where character_id = :id for update"), mine)
+    connection.execute(sa.text("select from ops.sign_ins where character_id = :id for update"), mine)
     connection.execute(sa.text("delete from ops.killmail_lists where list_kind = :kind and subject_id = :id"), mine)
     connection.execute(sa.text("delete from ops.syncs where subject = 'character:' || :id and source = :kind"), mine)
     connection.execute(sa.text("update ops.syncs set character_id = null where character_id = :id"), mine)
-    return bool(connection.execute(sa.delete(users).where(users.c.character_id == character_id)).rowcount)
+    return bool(connection.execute(sa.delete(sign_ins).where(sign_ins.c.character_id == character_id)).rowcount)
 
 
 def list_users(connection: Connection, *, account_id: int | None = None, character_id: int | None = None) -> list[User]:
     """All users, those of one account, or one."""
     rows = connection.execute(
         sa.text("""
-        select u.character_id, u.character_name, u.account_id, u.corporation_id, coalesce(c.name, n.name), u.scopes,
-               u.state, u.reason, u.corporation_state, u.corporation_reason, u.corporation_retry_at,
-               u.tier, u.interval_seconds, u.signed_in_at,
-               l.synced_at, case when u.state = 'active' then l.next_at end, l.fresh_until, l.outcome,
-               o.synced_at,
-               case when u.state = 'active' and u.corporation_state = 'on'
-                    then greatest(o.next_at, u.corporation_retry_at) end, o.outcome
-        from ops.users u
-        left join ops.killmail_lists l on l.list_kind = :user_kind and l.subject_id = u.character_id
-        left join ops.killmail_lists o on o.list_kind = :corporation_kind and o.subject_id = u.corporation_id
-            and u.corporation_state <> 'not granted'
-        left join raw.corporations c on c.corporation_id = u.corporation_id
-        left join raw.entity_names n on n.entity_kind = 'corporation' and n.entity_id = u.corporation_id
-        where u.account_id = coalesce(:account, u.account_id) and u.character_id = coalesce(:character, u.character_id)
-        order by u.character_name, u.character_id
+        select character_id, character_name, account_id, corporation_id, corporation_name, scopes, state, reason,
+               corporation_state, corporation_reason, corporation_retry_at, tier, interval_seconds, signed_in_at,
+               synced_at, next_at, fresh_until, outcome, corporation_synced_at, corporation_next_at, corporation_outcome
+        from ops.users
+        where account_id = coalesce(:account, account_id) and character_id = coalesce(:character, character_id)
+        order by character_name, character_id
         """),
-        {"user_kind": OF_USER, "corporation_kind": OF_CORPORATION,
-         "account": account_id, "character": character_id},
-    )  # fmt: skip
+        {"account": account_id, "character": character_id},
+    )
     return [User(*row) for row in rows]
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:
     """How many users are active, and how many disabled."""
-    rows = connection.execute(sa.text("select state, count(*) from ops.users group by state order by state"))
+    rows = connection.execute(sa.text("select state, count(*) from ops.sign_ins group by state order by state"))
     return {row[0]: row[1] for row in rows}
 
 
@@ -262,7 +252,7 @@ def ending_sign_ins(connection: Connection, failing_for: timedelta) -> dict[int,
             when u.state = '{DISABLED}' then u.reason
             when t.refresh_token is null then 'it cannot be renewed, and ends at ' || t.expires_at
             else 'it could not be renewed since ' || t.failing_since end
-        from ops.users u left join ops.tokens t using (character_id)
+        from ops.sign_ins u left join ops.tokens t using (character_id)
         where u.state = '{DISABLED}' or t.refresh_token is null
             or t.failing_since < now() - cast(:failing_for as interval)
         order by 1
@@ -274,7 +264,7 @@ def ending_sign_ins(connection: Connection, failing_for: timedelta) -> dict[int,
 
 def is_user(connection: Connection, character_id: int) -> bool:
     """Whether somebody has signed in with the character, and is not forgotten until the commit."""
-    query = sa.select(users.c.character_id).where(users.c.character_id == character_id)
+    query = sa.select(sign_ins.c.character_id).where(sign_ins.c.character_id == character_id)
     return connection.execute(query.with_for_update(key_share=True, read=True)).one_or_none() is not None
 
 
@@ -293,7 +283,7 @@ def get_user(connection: Connection, character_id: int) -> User:
 def set_interval(connection: Connection, character_id: int, *, tier: str | None, seconds: int | None) -> None:
     """Give a user a tier, or an interval of its own; the next due time follows from it after the next sync."""
     values: dict[str, Any] = {"interval_seconds": seconds} | ({"tier": tier} if tier else {})
-    connection.execute(sa.update(users).where(users.c.character_id == character_id).values(values))
+    connection.execute(sa.update(sign_ins).where(sign_ins.c.character_id == character_id).values(values))
 
 
 # ---- corporations -------------------------------------------------------------------------------------------------
@@ -303,7 +293,7 @@ def outdated_corporations(connection: Connection, ttl: timedelta) -> list[int]:
     """Users with a corporation scope whose corporation nobody has looked up for so long."""
     rows = connection.execute(
         sa.text(f"""
-        select u.character_id from ops.users u where {_CORPORATION_USABLE}
+        select u.character_id from ops.sign_ins u where {_CORPORATION_USABLE}
         and (u.corporation_checked_at is null or u.corporation_checked_at < now() - cast(:ttl as interval))
         order by 1
         """),
@@ -318,11 +308,11 @@ def write_corporations(connection: Connection, corporations: dict[int, int], ref
     Who was `refused` keeps the one that is known, and is asked about again when that is outdated anew.
     """
     connection.execute(
-        sa.update(users).where(users.c.character_id.in_(refused)).values(corporation_checked_at=sa.func.now())
+        sa.update(sign_ins).where(sign_ins.c.character_id.in_(refused)).values(corporation_checked_at=sa.func.now())
     )
     connection.execute(
         sa.text("""
-        update ops.users u set
+        update ops.sign_ins u set
             corporation_id = seen.corporation_id, corporation_checked_at = now(),
             corporation_reason = case when seen.corporation_id between :first_npc and :last_npc then :npc_reason
                                       else nullif(u.corporation_reason, :npc_reason) end
@@ -336,7 +326,7 @@ def write_corporations(connection: Connection, corporations: dict[int, int], ref
     connection.execute(
         sa.text(f"""
         insert into ops.killmail_lists (list_kind, subject_id)
-        select distinct :kind, u.corporation_id from ops.users u
+        select distinct :kind, u.corporation_id from ops.sign_ins u
         where {_CORPORATION_USABLE} and u.corporation_id is not null
             and u.corporation_id not between {FIRST_NPC_CORPORATION} and {LAST_NPC_CORPORATION}
         on conflict do nothing
@@ -349,10 +339,10 @@ def next_director(connection: Connection, corporation_id: int, tried: Sequence[i
     """The user whose turn it is to list the corporation, and note that it was; None when there is no other."""
     chosen: int | None = connection.execute(
         sa.text(f"""
-        update ops.users set
+        update ops.sign_ins set
             corporation_used_at = clock_timestamp(), corporation_retry_at = null, corporation_reason = null
         where character_id = (
-            select u.character_id from ops.users u
+            select u.character_id from ops.sign_ins u
             where u.corporation_id = :corporation and u.character_id <> all(cast(:tried as bigint[]))
                 and {_CORPORATION_USABLE}
             order by u.corporation_used_at nulls first, u.character_id limit 1 for update)
@@ -366,13 +356,13 @@ def next_director(connection: Connection, corporation_id: int, tried: Sequence[i
 def switch_corporation_off(connection: Connection, character_id: int, reason: str) -> None:
     """Do not use this sign-in for its corporation any more; a new sign-in switches it on again."""
     values = {"corporation_state": OFF, "corporation_reason": reason}
-    connection.execute(sa.update(users).where(users.c.character_id == character_id).values(values))
+    connection.execute(sa.update(sign_ins).where(sign_ins.c.character_id == character_id).values(values))
 
 
 def put_corporation_off(connection: Connection, character_id: int, wait: timedelta, reason: str) -> None:
     """Use this sign-in for its corporation again after so long, and look up before which that is."""
     connection.execute(
-        sa.update(users)
-        .where(users.c.character_id == character_id)
+        sa.update(sign_ins)
+        .where(sign_ins.c.character_id == character_id)
         .values(corporation_retry_at=sa.func.now() + wait, corporation_reason=reason, corporation_checked_at=None)
     )

@@ -97,7 +97,7 @@ def test_the_checks_say_who_has_to_sign_in_again_and_which_lists_are_late(
     ended, unrenewable, failing, late = pilots
     for pilot in pilots:
         platform.signed_in(sandbox.grant(pilot))
-    platform.execute(f"update ops.users set state = 'disabled', reason = 'Sold.' where character_id = {ended}")
+    platform.execute(f"update ops.sign_ins set state = 'disabled', reason = 'Sold.' where character_id = {ended}")
     platform.execute(f"update ops.tokens set refresh_token = null where character_id = {unrenewable}")
     platform.execute(f"update ops.tokens set failing_since = now() - interval '2 hours' where character_id = {failing}")
     platform.execute(

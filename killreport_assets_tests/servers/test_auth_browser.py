@@ -64,7 +64,7 @@ def test_the_whole_way_of_a_user(platform: Platform, sandbox: Sandbox, page: Pag
     expect(card).to_have_count(1)
     page.get_by_role("button", name="Sign out of this page").click()
     expect(page.get_by_role("heading", name="Let KillReport read your killmails")).to_be_visible()
-    assert platform.rows("select character_id from ops.users") == [(IDS_CHARACTER,)]
+    assert platform.rows("select character_id from ops.sign_ins") == [(IDS_CHARACTER,)]
     assert sandbox.statistics()["violations"] == {}
 
 

@@ -31,7 +31,7 @@ def visitor(url: str) -> Visitor:
 
 
 def _stored(platform: Platform) -> tuple[int, ...]:
-    tables = ("ops.users", "ops.tokens", "ops.killmail_lists")
+    tables = ("ops.sign_ins", "ops.tokens", "ops.killmail_lists")
     return tuple(platform.scalar(f"select count(*) from {table}") for table in tables)
 
 
@@ -236,7 +236,7 @@ def test_sync_now_goes_to_the_urgent_lane(platform: Platform, visitor: Visitor) 
 
 def test_an_ended_sign_in_is_not_synced_and_says_why(platform: Platform, visitor: Visitor) -> None:
     visitor.sign_in(BODIES_CHARACTER)
-    platform.execute("update ops.users set state = 'disabled', reason = 'Sold. Sign in again.'")
+    platform.execute("update ops.sign_ins set state = 'disabled', reason = 'Sold. Sign in again.'")
     answer = visitor.post(f"/characters/{BODIES_CHARACTER}/sync")
     assert (answer.status_code, "Sold. Sign in again." in answer.text) == (400, True)
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Engine, make_url
 
 from killreport_assets.errors import UserError
 from killreport_assets.settings import load_settings
-from killreport_assets.store import columns, tables, user_tables  # noqa: F401 - all tables are in the metadata
+from killreport_assets.store import columns, user_tables
 from killreport_assets.store.database import (
     create_missing_databases,
     database_urls,
@@ -41,6 +41,18 @@ def test_the_migrations_create_what_tables_describes(engine: Engine) -> None:
 
 def _ours(name: str | None, kind: str, _parents: object) -> bool:
     return name in {"raw", "ops"} if kind == "schema" else True
+
+
+def test_the_view_of_users_is_what_user_tables_describes(engine: Engine) -> None:
+    query = sa.text("""
+        select attname, format_type(atttypid, atttypmod) from pg_attribute
+        where attrelid = 'ops.users'::regclass and attnum > 0 order by attnum
+    """)
+    with engine.connect() as connection:
+        columns = {row[0]: row[1] for row in connection.execute(query)}
+    described = {c.name: str(c.type.compile(engine.dialect)).lower() for c in user_tables.users.columns}
+    assert list(columns.items()) == list(described.items())
+    assert not {"owner_hash", "access_token", "refresh_token"} & set(columns)
 
 
 def test_migrating_twice_changes_nothing(engine: Engine) -> None:

@@ -269,7 +269,12 @@ def test_forgetting_while_a_list_is_read_leaves_nothing_and_locks_nobody_up(
             drain = pool.submit(platform.user_killmails, QUICK)
             forgetting = [pool.submit(platform.keeper.forget, pilot) for pilot in PILOTS[:4]]
             errors += [drain.exception(timeout=60), *(future.exception(timeout=60) for future in forgetting)]
-        for table in ("ops.users", "ops.tokens", "ops.syncs", "ops.killmail_lists where list_kind = 'user_killmails'"):
+        for table in (
+            "ops.sign_ins",
+            "ops.tokens",
+            "ops.syncs",
+            "ops.killmail_lists where list_kind = 'user_killmails'",
+        ):
             assert platform.scalar(f"select count(*) from {table}") == 0, table
     assert [error for error in errors if error is not None] == []
 

@@ -215,7 +215,7 @@ def test_who_is_not_in_the_corporation_is_asked_again_tomorrow(
     assert user.corporation_next_at == user.corporation_retry_at  # what the page says
     _let_time_pass(platform)
     assert platform.queue_due().due_corporations == 0
-    platform.execute("update ops.users set corporation_retry_at = now() - interval '1 second'")
+    platform.execute("update ops.sign_ins set corporation_retry_at = now() - interval '1 second'")
     sandbox.own_killmails(refused={pilot: None}, cache_seconds=0)
     _let_time_pass(platform)
     _sync(platform)
@@ -246,7 +246,7 @@ def test_npc_corporations_are_skipped(platform: Platform, sandbox: Sandbox, pilo
     queue_now(platform.engine, platform.broker, [pilot])
     assert platform.broker.depth(CORPORATION_KILLMAILS.name).ready == 0
     sandbox.move(pilot, CORPORATION)
-    platform.execute("update ops.users set corporation_checked_at = null")
+    platform.execute("update ops.sign_ins set corporation_checked_at = null")
     assert platform.queue_due().due_corporations == 1
     assert platform.user(pilot).corporation_reason is None
 

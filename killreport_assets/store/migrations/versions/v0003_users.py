@@ -47,7 +47,7 @@ def upgrade() -> None:
     )
     op.create_index("killmail_lists_due", "killmail_lists", ["next_at"], unique=False, schema="ops")
     op.create_table(
-        "users",
+        "sign_ins",
         sa.Column("character_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("character_name", sa.Text(), nullable=False),
         sa.Column(
@@ -102,7 +102,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("character_id"),
         schema="ops",
-        comment="Characters whose owners have signed in; no secret in it",
+        comment="Sign-ins with EVE, one a character; what may be seen of them is the view ops.users",
     )
     op.create_table(
         "tokens",
@@ -123,7 +123,7 @@ def upgrade() -> None:
             nullable=True,
             comment="since when refreshing has failed for a passing reason",
         ),
-        sa.ForeignKeyConstraint(["character_id"], ["ops.users.character_id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["character_id"], ["ops.sign_ins.character_id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("character_id"),
         schema="ops",
         comment="The tokens of users, encrypted",
@@ -138,3 +138,25 @@ def upgrade() -> None:
         sa.Column("character_id", sa.BigInteger(), nullable=True, comment="whose sign-in was used"),
         schema="ops",
     )
+    op.execute("""
+        create view ops.users as
+        select s.character_id, s.character_name, s.account_id, s.corporation_id,
+               coalesce(c.name, n.name) as corporation_name, s.scopes, s.state, s.reason,
+               s.corporation_state, s.corporation_reason, s.corporation_retry_at, s.tier, s.interval_seconds,
+               s.first_signed_in_at, s.signed_in_at,
+               l.synced_at, case when s.state = 'active' then l.next_at end as next_at, l.fresh_until, l.outcome,
+               o.synced_at as corporation_synced_at,
+               case when s.state = 'active' and s.corporation_state = 'on'
+                    then greatest(o.next_at, s.corporation_retry_at) end as corporation_next_at,
+               o.outcome as corporation_outcome
+        from ops.sign_ins s
+        left join ops.killmail_lists l on l.list_kind = 'user_killmails' and l.subject_id = s.character_id
+        left join ops.killmail_lists o on o.list_kind = 'corporation_killmails' and o.subject_id = s.corporation_id
+            and s.corporation_state <> 'not granted'
+        left join raw.corporations c on c.corporation_id = s.corporation_id
+        left join raw.entity_names n on n.entity_kind = 'corporation' and n.entity_id = s.corporation_id
+    """)
+    op.execute("""
+        comment on view ops.users is
+            'Characters whose owners have signed in, and how their lists stand; no secret in it'
+    """)
