@@ -74,6 +74,8 @@ class EveSso:
         """Raises UserError when there is no application: see `client_id`."""
         self.client_id = client_id(settings)
         self._secret = settings.sso_client_secret
+        self._named = {} if self._secret else {"client_id": self.client_id}
+        """What a native application says of itself in a form; another one does so in the Authorization header."""
         self._url = settings.sso_url
         self._session = HttpSession(settings, pool_size=4)
         self._budget = RequestBudget(engine, "sso", settings.sso_max_rps)
@@ -106,7 +108,7 @@ class EveSso:
         """
         self._keys(CACHE_SECONDS)  # a code is good once: nothing else may fail after it
         body = WebApplicationClient(self.client_id).prepare_request_body(
-            code=code, code_verifier=verifier, include_client_id=not self._secret
+            code=code, code_verifier=verifier, include_client_id=bool(self._named)
         )
         try:
             answer = self._ask_for_tokens(body)
@@ -125,8 +127,7 @@ class EveSso:
         """
         self._keys(CACHE_SECONDS)
         body = WebApplicationClient(self.client_id).prepare_refresh_body(
-            refresh_token=refresh_token.get_secret_value(),
-            **({"client_id": self.client_id} if not self._secret else {}),
+            refresh_token=refresh_token.get_secret_value(), **self._named
         )
         try:
             return self._ask_for_tokens(body)
@@ -142,7 +143,7 @@ class EveSso:
             ServiceError: EVE could not be told.
         """
         form = {"token_type_hint": "refresh_token", "token": refresh_token.get_secret_value()}
-        response = self._post("revocation_endpoint", form | ({} if self._secret else {"client_id": self.client_id}))
+        response = self._post("revocation_endpoint", form | self._named)
         if response.status_code >= 400:
             raise Refused(f"EVE's sign-in answered {response.status_code} to the revocation", response.status_code)
 

@@ -118,13 +118,11 @@ class KillmailListWork(ABC):
         """Read the list with somebody's sign-in."""
 
     def plan(self, connection: Connection, tasks: Sequence[Task]) -> dict[str, Any]:
-        ids = [task.message.id for task in tasks]
-        lists = killmail_lists.readable_lists(connection, self._intervals, kind=self.queue.kind, subject_ids=ids)
-        by_id = {one.subject_id: one for one in lists}
+        lists = self._readable(connection, [task.message.id for task in tasks])
         soon = datetime.now(UTC) + LOOK_AHEAD
         planned: dict[str, Any] = {}
         for task in tasks:
-            one = by_id.get(task.message.id)
+            one = lists.get(task.message.id)
             planned[task.message.message_id] = one
             if one is not None and one.fresh_until is not None and one.fresh_until > soon:
                 planned[task.message.message_id] = FRESH
@@ -159,10 +157,7 @@ class KillmailListWork(ABC):
         self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
     ) -> None:
         ids = [task.message.id for task, _ in results]
-        lists = {
-            one.subject_id: one
-            for one in killmail_lists.readable_lists(connection, self._intervals, kind=self.queue.kind, subject_ids=ids)
-        }
+        lists = self._readable(connection, ids)
         # A message and its copy have one listing.
         read = {task.message.id: (task, result) for task, result in results if isinstance(result, Listing)}
         report.outcomes["fresh"] += len(results) - len(read)
@@ -186,11 +181,18 @@ class KillmailListWork(ABC):
             if subject_id in lists:
                 killmail_lists.write_state(connection, self._state(connection, lists[subject_id], listing))
         # What died here once and came from elsewhere since.
-        end_pending(connection, KILLMAILS.kind, list(pending(connection, KILLMAILS.kind, list(stored))))
+        end_pending(connection, KILLMAILS.kind, list(stored))
         end_pending(connection, self.queue.kind, ids)
 
     def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
         end_pending(connection, self.queue.kind, [task.message.id for task in dead])  # the next schedule asks again
+
+    def _readable(self, connection: Connection, subject_ids: Sequence[int]) -> dict[int, KillmailList]:
+        """Those of the lists that somebody's sign-in can read."""
+        lists = killmail_lists.readable_lists(
+            connection, self._intervals, kind=self.queue.kind, subject_ids=subject_ids
+        )
+        return {one.subject_id: one for one in lists}
 
     def _state(self, connection: Connection, known: KillmailList, listing: Listing) -> ListState:
         now = datetime.now(UTC)

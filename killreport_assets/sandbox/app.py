@@ -30,7 +30,7 @@ from killreport_assets.sandbox.limits import TICK_SECONDS, Statistics
 from killreport_assets.sandbox.made import MadeKillmails, Profile
 from killreport_assets.sandbox.own_killmails import OwnKillmails
 from killreport_assets.sandbox.serving import Serving
-from killreport_assets.sandbox.sso import NATIVE_CLIENT, SandboxSso, SsoSwitches
+from killreport_assets.sandbox.sso import NATIVE_CLIENT, SandboxSso, SsoSwitches, base_url
 from killreport_assets.sandbox.world import World
 
 START_SECONDS = 30.0
@@ -79,8 +79,9 @@ def build_app(
 
     async def grant(request: Request) -> Response:
         body = await request.json()
-        base = f"{request.url.scheme}://{request.url.netloc}/sso"
-        return JSONResponse(sso.grant(base, body["client_id"], body["character_id"], tuple(body["scopes"])))
+        return JSONResponse(
+            sso.grant(base_url(request), body["client_id"], body["character_id"], tuple(body["scopes"]))
+        )
 
     async def issued(_request: Request) -> Response:
         return JSONResponse(sso.issued)

@@ -134,7 +134,7 @@ class SandboxSso:
         return f"JWT-Signature-Key-{secrets.token_hex(4)}"
 
     def _metadata(self, request: Request) -> Response:
-        base = _base(request)
+        base = base_url(request)
         return json_response({
             "issuer": base, "authorization_endpoint": f"{base}/v2/oauth/authorize",
             "token_endpoint": f"{base}/v2/oauth/token", "revocation_endpoint": f"{base}/v2/oauth/revoke",
@@ -201,7 +201,7 @@ class SandboxSso:
         if challenge.rstrip(b"=").decode() != code.challenge:
             return json_response({"error": "invalid_grant", "error_description": "Invalid code verifier"}, 400)
         self._ended.discard(code.character_id)
-        return json_response(self.grant(_base(request), client_id, code.character_id, code.scopes))
+        return json_response(self.grant(base_url(request), client_id, code.character_id, code.scopes))
 
     def _refresh(self, request: Request, client_id: str, form: dict[str, str]) -> Response:
         token = form.get("refresh_token", "")
@@ -213,7 +213,7 @@ class SandboxSso:
             return json_response({"error": "temporarily_unavailable"}, 503)
         if self.switches.rotation and self._current.get((client_id, character_id), nonce) != nonce:
             return json_response({"error": "invalid_grant", "error_description": "Invalid refresh token"}, 400)
-        answer = self.grant(_base(request), client_id, character_id, tuple(scopes))
+        answer = self.grant(base_url(request), client_id, character_id, tuple(scopes))
         if not self.switches.rotation:
             answer["refresh_token"] = token
         if not self.switches.returns_refresh_token:
@@ -253,7 +253,8 @@ def character_of(claims: Record) -> int:
     return int(claims["sub"].rpartition(":")[2])
 
 
-def _base(request: Request) -> str:
+def base_url(request: Request) -> str:
+    """This SSO's URL, as the caller reaches it."""
     return f"{request.url.scheme}://{request.url.netloc}/sso"
 
 
