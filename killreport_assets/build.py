@@ -7,6 +7,7 @@ import dagster as dg
 from killreport_assets.assets.entities import ENTITY_ASSETS
 from killreport_assets.assets.external import EXTERNAL_ASSETS
 from killreport_assets.assets.killmails import killmails
+from killreport_assets.assets.market import MARKET_ASSETS
 from killreport_assets.assets.static_data import static_data
 from killreport_assets.assets.users import users
 from killreport_assets.checks.killmails import CHECKS
@@ -31,7 +32,7 @@ def build_defs(
     """
     settings = settings or load_settings()
     return dg.Definitions(
-        assets=[killmails, *ENTITY_ASSETS, static_data, users, *EXTERNAL_ASSETS],
+        assets=[killmails, *ENTITY_ASSETS, static_data, *MARKET_ASSETS, users, *EXTERNAL_ASSETS],
         asset_checks=[*CHECKS, *LINEAGE_CHECKS, *USER_CHECKS],
         jobs=JOBS,
         schedules=build_schedules(settings),

@@ -105,6 +105,16 @@ load_static_data = dg.define_asset_job(
     dg.AssetSelection.groups("static_data"),
     description="Load CCP's newest static data export",
 )
+load_market_history = dg.define_asset_job(
+    "load_market_history",
+    dg.AssetSelection.assets(asset_key(tables.market_history)),
+    description="Read the market history of the newest days (config: more) or of chosen partitions, where it changed",
+)
+load_market_prices = dg.define_asset_job(
+    "load_market_prices",
+    dg.AssetSelection.assets(asset_key(tables.market_prices)),
+    description="Note ESI's prices of the day",
+)
 queue_users = dg.define_asset_job(
     "queue_users",
     dg.AssetSelection.assets(asset_key(users)),
@@ -120,7 +130,7 @@ check_lineage = dg.define_asset_job(
     description="Prove from the tables alone that nothing that killmails mention was forgotten; reads everything",
 )
 JOBS = [
-    ingest_killmails, load_static_data, queue_users, scan_killmail_entities, refresh_affiliations, replay_dead_letters,
-    trace_killmail, trace_entity, purge_event_log, check_raw_tables, check_lineage,
-    *PRODUCING_JOBS.values(), *DRAIN_JOBS,
+    ingest_killmails, load_static_data, load_market_history, load_market_prices, queue_users, scan_killmail_entities,
+    refresh_affiliations, replay_dead_letters, trace_killmail, trace_entity, purge_event_log, check_raw_tables,
+    check_lineage, *PRODUCING_JOBS.values(), *DRAIN_JOBS,
 ]  # fmt: skip

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SANDBOX_MAX_RPS = 500
 MART_ROWS = 5
+LIVE_MARKET_DAYS = 40
+"""Days of market history before the archives asked for: a price rests on the latest 34 averages."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +124,14 @@ def _sandbox_plan() -> "Plan":
 def _live_plan(live: LiveOptions) -> "Plan":
     from killreport_assets.main_job import Plan
 
-    return Plan(live.from_sequence, live.days or None, live.character_ids)
+    return Plan(live.from_sequence, live.days or None, live.character_ids, LIVE_MARKET_DAYS + live.days)
 
 
 def _facts(step: "Step") -> str:
     if step.error:
         return step.error
     shown = ("taken", "stored", "already there", "rejected", "fresh", "gone", "retried", "parked", "dead", "published",
-             "rows loaded", "filled from ESI", "throttled until")  # fmt: skip
+             "rows loaded", "filled from ESI", "days read", "prices", "changed", "throttled until")  # fmt: skip
     return ", ".join(f"{name} {step.metadata[name]}" for name in shown if step.metadata.get(name))
 
 

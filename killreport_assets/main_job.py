@@ -35,6 +35,8 @@ class Plan:
     archive_days: int | None = None
     """Days of EVE Ref's archives, newest first; 0: all there are; None: none."""
     character_ids: list[int] = field(default_factory=list)
+    market_days: int = 0
+    """Days of market history, newest first; 0: all there are."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,9 @@ class MainJob:
         self._step("pending entities", self._platform, "scan_killmail_entities")
         self._drain_all()
         self._step("static data, what is missing", self._platform, "load_static_data")
+        market = {"ops": {"market_history": {"config": {"newest_days": plan.market_days}}}}
+        self._step("market history", self._platform, "load_market_history", market)
+        self._step("market prices", self._platform, "load_market_prices")
         self._step("checks", self._platform, "check_raw_tables")
         self._build_transforms()
         self._note_what_is_left()

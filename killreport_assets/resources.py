@@ -16,6 +16,7 @@ from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.sources.everef import EveRef
+from killreport_assets.sources.market_history import MarketHistory
 from killreport_assets.sources.r2z2 import R2z2Feed
 from killreport_assets.sources.sde import StaticData
 from killreport_assets.sources.zkillboard import Zkillboard
@@ -109,6 +110,16 @@ class EveRefResource(dg.ConfigurableResource[EveRef]):
         everef.close()
 
 
+class MarketHistoryResource(dg.ConfigurableResource[MarketHistory]):
+    """EVE Ref's daily market history."""
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[MarketHistory]:
+        market_history = MarketHistory(load_settings())
+        yield market_history
+        market_history.close()
+
+
 class StaticDataResource(dg.ConfigurableResource[StaticData]):
     """CCP's static data export."""
 
@@ -130,5 +141,6 @@ def build_resources() -> dict[str, object]:
         "zkillboard": ZkillboardResource(database=database),
         "r2z2": R2z2Resource(database=database),
         "everef": EveRefResource(),
+        "everef_market": MarketHistoryResource(),
         "static_data": StaticDataResource(),
     }

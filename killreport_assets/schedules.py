@@ -8,6 +8,8 @@ from killreport_assets.jobs import (
     PRODUCING_JOBS,
     check_lineage,
     check_raw_tables,
+    load_market_history,
+    load_market_prices,
     load_static_data,
     purge_event_log,
     queue_users,
@@ -23,6 +25,8 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     jobs: list[tuple[Any, str]] = [
         (scan_killmail_entities, settings.scan_schedule),
         (load_static_data, settings.static_data_schedule),
+        (load_market_history, settings.market_history_schedule),
+        (load_market_prices, settings.market_prices_schedule),
         (queue_users, settings.users_schedule),
         (refresh_affiliations, settings.affiliations_schedule),
         (check_raw_tables, settings.checks_schedule),

@@ -114,6 +114,15 @@ def _by_queue(value: object) -> object:
     return {name.strip(): int(number) for name, _, number in pairs}
 
 
+def _region_ids(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    if not all(part.isdigit() and 10_000_000 <= int(part) < 20_000_000 for part in parts):
+        raise ValueError("must be ids of regions with commas between, like 10000043,10000032")
+    return tuple(map(int, parts))
+
+
 def _known_queues(value: Mapping[str, int]) -> Mapping[str, int]:
     names = [queue.name for queue in WORK_QUEUES]
     if unknown := set(value) - set(names):
@@ -123,6 +132,7 @@ def _known_queues(value: Mapping[str, int]) -> Mapping[str, int]:
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 DelayTiers = Annotated[tuple[float, ...], NoDecode, BeforeValidator(_seconds), AfterValidator(_ascending)]
+RegionIds = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_region_ids)]
 ByQueue = Annotated[dict[str, int], NoDecode, BeforeValidator(_by_queue), AfterValidator(_known_queues)]
 
 
@@ -160,6 +170,9 @@ class Settings(BaseSettings):
     )
     esi_outage_seconds: float = Field(60.0, gt=0, description="pause when ESI does not answer at all")
     entity_ttl_days: int = Field(7, ge=1, description="days after which a character, corporation or alliance is stale")
+    market_regions: RegionIds = Field(
+        (), description="regions whose market history to keep besides The Forge's: 10000043,10000032"
+    )
     affiliation_ttl_hours: int = Field(24, ge=1, description="hours after which affiliations are looked up again")
 
     sso_client_id: str | None = Field(
@@ -205,7 +218,10 @@ class Settings(BaseSettings):
     checks_schedule: str = Field("41 3 * * *", description="cron: check the raw tables and the queues")
     lineage_schedule: str = Field("50 5 * * 0", description="cron: check that lineage and pending are complete")
     purge_schedule: str = Field("30 1 * * *", description="cron: purge Dagster's event log")
-    transforms_schedule: str = Field("3-59/15 * * * *", description="cron: rebuild the dbt tables")
+    market_history_schedule: str = Field("16 12 * * *", description="cron: read the newest days of market history")
+    market_prices_schedule: str = Field("21 12 * * *", description="cron: note ESI's prices of the day")
+    transforms_schedule: str = Field("3-59/15 * * * *", description="cron: bring the dbt tables up to date, if need be")
+    nightly_transforms_schedule: str = Field("8 4 * * *", description="cron: the heavy dbt tables too, and every test")
     event_log_days: int = Field(14, ge=1, description="days that log lines and transient events are kept")
     metrics_port: int = Field(9464, ge=1024, le=65535, description="where `killreport metrics` listens")
     log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: JSON when not on a terminal")

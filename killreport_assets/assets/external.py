@@ -20,6 +20,7 @@ from killreport_assets.store.user_tables import users
 R2Z2 = dg.AssetKey(["zkillboard", "r2z2"])
 ZKILLBOARD_LISTS = dg.AssetKey(["zkillboard", "lists"])
 EVEREF_KILLMAILS = dg.AssetKey(["everef", "killmails"])
+EVEREF_MARKET_HISTORY = dg.AssetKey(["everef", "market_history"])
 STATIC_DATA_EXPORT = dg.AssetKey(["ccp", "static_data_export"])
 ESI = dg.AssetKey(["ccp", "esi"])
 SSO = dg.AssetKey(["ccp", "sso"])
@@ -50,6 +51,7 @@ SOURCES = [
         (R2Z2, "zKillboard's live feed of whole killmails"),
         (ZKILLBOARD_LISTS, "zKillboard's lists of somebody's killmails"),
         (EVEREF_KILLMAILS, "EVE Ref's daily killmail archives"),
+        (EVEREF_MARKET_HISTORY, "EVE Ref's daily market history, all regions"),
         (STATIC_DATA_EXPORT, "CCP's static data export"),
         (ESI, "EVE's API"),
         (SSO, "EVE's sign-in: who lets us read killmails"),

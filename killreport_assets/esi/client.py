@@ -168,6 +168,14 @@ class EsiClient:
         response = self._ask(routes.AFFILIATIONS, json=list(ids))
         return parse_list(models.Affiliation, json_body(response), routes.AFFILIATIONS.template)
 
+    def market_prices(self) -> list[models.MarketPrice]:
+        """ESI's prices of all types as of now: `GET /markets/prices`.
+
+        Raises:
+            ServiceError: any failure, by its kind.
+        """
+        return parse_list(models.MarketPrice, json_body(self._ask(routes.MARKET_PRICES)), routes.MARKET_PRICES.template)
+
     def close(self) -> None:
         """Write what the budget still holds in memory and close the connections."""
         self._budget.flush()

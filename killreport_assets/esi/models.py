@@ -153,6 +153,14 @@ class Affiliation(EsiBody):
     faction_id: int | None = None
 
 
+class MarketPrice(EsiBody):
+    """An element of `GET /markets/prices`, in ISK."""
+
+    type_id: int
+    adjusted_price: float | None = None
+    average_price: float | None = None
+
+
 class KillmailRef(EsiBody):
     """An element of `GET /characters/{character_id}/killmails/recent`, and of a corporation's."""
 

@@ -28,6 +28,7 @@ from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.feeds import SandboxFeeds
 from killreport_assets.sandbox.limits import TICK_SECONDS, Statistics
 from killreport_assets.sandbox.made import MadeKillmails, Profile
+from killreport_assets.sandbox.market import SandboxMarket
 from killreport_assets.sandbox.own_killmails import OwnKillmails
 from killreport_assets.sandbox.serving import Serving
 from killreport_assets.sandbox.sso import NATIVE_CLIENT, SandboxSso, SsoSwitches, base_url
@@ -46,7 +47,8 @@ def build_app(
     serving = Serving(faults, statistics)
     sso = SandboxSso(world, serving)
     own = OwnKillmails(world, serving, sso)
-    esi = SandboxEsi(world, feed, serving, own)
+    market = SandboxMarket(world, serving)
+    esi = SandboxEsi(world, feed, serving, own, market)
 
     async def show_statistics(_request: Request) -> Response:
         return JSONResponse(statistics.as_json())
@@ -132,7 +134,7 @@ def build_app(
         Route("/sandbox/sso/sell", sell, methods=["POST"]),
         Route("/sandbox/own-killmails", switch_own_killmails, methods=["PUT"]),
     ]
-    services = [*esi.routes(), *sso.routes(), *SandboxFeeds(world, feed, serving).routes()]
+    services = [*esi.routes(), *sso.routes(), *market.routes(), *SandboxFeeds(world, feed, serving).routes()]
     return Starlette(routes=[*control, *services], lifespan=living)
 
 

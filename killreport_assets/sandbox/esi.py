@@ -15,6 +15,7 @@ from killreport_assets.sandbox import made
 from killreport_assets.sandbox.bulk import Maker, affiliations, names
 from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.limits import Bucket, ErrorLimit
+from killreport_assets.sandbox.market import SandboxMarket
 from killreport_assets.sandbox.own_killmails import OwnKillmails
 from killreport_assets.sandbox.serving import Handler, Serving, json_response
 from killreport_assets.sandbox.world import Record, World
@@ -29,7 +30,10 @@ RACES = (1, 2, 4, 8)
 class SandboxEsi:
     """ESI over the sandbox's world."""
 
-    def __init__(self, world: World, feed: LiveFeed, serving: Serving, own: OwnKillmails) -> None:
+    def __init__(
+        self, world: World, feed: LiveFeed, serving: Serving, own: OwnKillmails, market: SandboxMarket
+    ) -> None:
+        self._market = market
         self._own = own
         self._world = world
         self._feed = feed
@@ -59,6 +63,7 @@ class SandboxEsi:
                 sorted(filter(is_npc_corporation, self._world.alliance_of))
             ),
             "/universe/types": self._type_page,
+            "/markets/prices": self._market.prices,
         }
         for kind in ("alliances", "corporations", "characters"):
             simple[f"/{kind}/{{id:int}}"] = self._by_id(kind)

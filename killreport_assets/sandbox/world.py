@@ -85,6 +85,7 @@ class World:
             body, zkb = record["esi"], record.get("zkb")
             part = _part(record["killmail_id"], body, zkb)
             self.killmails[record["killmail_id"]] = GenuineKillmail(body, record["killmail_hash"], zkb, part)
+        self.market_history: list[Record] = list(map(json.loads, _data("market_history_forge.jsonl").splitlines()))
         self.static: dict[str, list[Record]] = json.loads(_data("static.json"))
 
     def part(self, part: Part) -> list[GenuineKillmail]:

@@ -1,4 +1,4 @@
-"""EVE Ref's archives: one tar.bz2 for each day of killmail_time, rewritten when late killmails come."""
+"""EVE Ref's files by day, and its killmail archives: a tar.bz2 for each day, rewritten when late killmails come."""
 
 import json
 import tarfile
@@ -26,15 +26,16 @@ class Archive:
     bodies: Iterator[KillmailBody]
 
 
-class EveRef:
-    """Reads EVE Ref's killmail archives."""
+class EveRefFiles:
+    """One of EVE Ref's collections: a file a UTC day, and `totals.json` with the rows of each."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._url = f"{settings.everef_url}/killmails"
+    def __init__(self, settings: Settings, collection: str, suffix: str) -> None:
+        self._url = f"{settings.everef_url}/{collection}"
+        self._collection, self._suffix = collection, suffix
         self._session = HttpSession(settings)
 
     def totals(self) -> dict[date, int]:
-        """How many killmails the archive of each day holds.
+        """How many rows the file of each day holds.
 
         Raises:
             Unavailable: it cannot be read.
@@ -46,26 +47,19 @@ class EveRef:
             raise Unavailable(f"{self._url}/totals.json: unexpected shape") from None
 
     def etag(self, day: date) -> str | None:
-        """The archive's present ETag, without reading it."""
-        response = self._get(self._archive_url(day), method="HEAD")
+        """The file's present ETag, without reading it."""
+        response = self._get(self._file_url(day), method="HEAD")
         return response.headers.get("ETag")
-
-    def open(self, day: date) -> Archive:
-        """Open a day's archive; its bodies are streamed, never the whole day in memory.
-
-        Raises:
-            Gone: there is none of that day.
-            Unavailable: it cannot be read; also raised by the iterator when the stream breaks off.
-        """
-        response = self._get(self._archive_url(day), stream=True)
-        return Archive(response.headers.get("ETag", ""), _members(response))
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
 
-    def _archive_url(self, day: date) -> str:
-        return f"{self._url}/{day:%Y}/killmails-{day:%Y-%m-%d}.tar.bz2"
+    def _stream(self, day: date) -> requests.Response:
+        return self._get(self._file_url(day), stream=True)
+
+    def _file_url(self, day: date) -> str:
+        return f"{self._url}/{day:%Y}/{self._collection}-{day:%Y-%m-%d}.{self._suffix}"
 
     def _get(self, url: str, method: str = "GET", *, stream: bool = False) -> requests.Response:
         response = self._session.request(method, url, stream=stream)
@@ -74,6 +68,23 @@ class EveRef:
         if response.status_code != 200:
             raise Unavailable(f"{url}: {response.status_code}")
         return response
+
+
+class EveRef(EveRefFiles):
+    """Reads EVE Ref's killmail archives."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, "killmails", "tar.bz2")
+
+    def open(self, day: date) -> Archive:
+        """Open a day's archive; its bodies are streamed, never the whole day in memory.
+
+        Raises:
+            Gone: there is none of that day.
+            Unavailable: it cannot be read; also raised by the iterator when the stream breaks off.
+        """
+        response = self._stream(day)
+        return Archive(response.headers.get("ETag", ""), _members(response))
 
 
 def _day(text: str) -> date:

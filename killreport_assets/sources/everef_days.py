@@ -7,7 +7,7 @@ from itertools import islice
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.errors import ServiceError
-from killreport_assets.sources.everef import EveRef
+from killreport_assets.sources.everef import EveRef, EveRefFiles
 from killreport_assets.store.entities import read_versions, write_version
 from killreport_assets.store.killmail_body import KillmailBody
 from killreport_assets.store.killmails import WriteReport, write_killmails
@@ -17,10 +17,10 @@ CHUNK = 500
 """Killmails of one transaction: a few megabytes in memory."""
 
 
-def changed_days(engine: Engine, everef: EveRef, days: Iterable[date]) -> Iterator[date]:
-    """Those of the days whose archive is not, or may not be, the one that was read last; newest first."""
+def changed_days(engine: Engine, everef: EveRefFiles, days: Iterable[date], source: str = SOURCE) -> Iterator[date]:
+    """Those of the days whose file is not, or may not be, the one that was read last; newest first."""
     with engine.connect() as connection:
-        read = read_versions(connection, SOURCE)
+        read = read_versions(connection, source)
     for day in sorted(days, reverse=True):
         try:
             known = read.get(f"{day}")

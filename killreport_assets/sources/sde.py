@@ -19,7 +19,7 @@ from killreport_assets.esi.errors import Unavailable
 from killreport_assets.http_session import HttpSession
 from killreport_assets.settings import Settings
 from killreport_assets.store import tables
-from killreport_assets.store.entities import INSERT_CHUNK, read_versions, upsert, write_version
+from killreport_assets.store.entities import read_versions, upsert, write_version
 
 SOURCE = "sde"
 DOGMA = {633: "meta_level", 1547: "rig_size", 1211: "heat_damage", 422: "tech_level"}
@@ -126,17 +126,13 @@ def _records(export: zipfile.ZipFile, name: str) -> Iterator[Record]:
 def _load_table(
     connection: sa.Connection, table: sa.Table, records: Iterator[Record], row: Callable[[Record], Record]
 ) -> int:
-    count = 0
-    chunk: list[Record] = []
+    rows: list[Record] = []
     for record in records:
         try:
-            chunk.append(row(record))
+            rows.append(row(record))
         except (KeyError, TypeError, AttributeError) as broken:  # one odd record costs only itself
             log.warning("static data: a record of %s is left out (%r): %.200s", table.name, broken, record)
-        if len(chunk) == INSERT_CHUNK:
-            count += upsert(connection, table, chunk)
-            chunk = []
-    return count + (upsert(connection, table, chunk) if chunk else 0)
+    return upsert(connection, table, rows)
 
 
 def _english(record: Record) -> str | None:

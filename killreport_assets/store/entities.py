@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
 from killreport_assets.store import tables
+from killreport_assets.store.changed_days import mark_static, statistics_changes
 
 INSERT_CHUNK = 2_000
 
@@ -21,8 +22,10 @@ def _key(table: sa.Table) -> sa.Column[Any]:
 def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
     """Insert rows or replace what is known of them, by the table's key; every row has the same columns.
 
-    Two workers racing for one id are harmless: the later body wins.
+    Two workers racing for one id are harmless: the later body wins. Days whose statistics rest on what changed are
+    marked in `ops.changed_days`.
     """
+    changed = statistics_changes(connection, table, _key(table).name, rows)
     ordered = sorted(
         rows, key=lambda row: row[_key(table).name]
     )  # one order for all, so that no two wait for each other
@@ -31,6 +34,7 @@ def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, 
         statement = insert(table).values(chunk)
         changes = {name: statement.excluded[name] for name in chunk[0] if name != _key(table).name}
         connection.execute(statement.on_conflict_do_update(index_elements=[_key(table)], set_=changes))
+    mark_static(connection, table, changed)
     return len(ordered)
 
 

@@ -1,7 +1,7 @@
 """The one killmail writer: every source's bodies go through `write_killmails`.
 
-It checks, stores whole, keeps what it must reject, and records which entities the new killmails mention that the
-dimension tables lack. Nothing here fetches or publishes.
+It checks, stores whole, keeps what it must reject, and records which days changed and which entities the new killmails
+mention that the dimension tables lack. Nothing here fetches or publishes.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from psycopg import Cursor
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.store import lineage, tables
+from killreport_assets.store.changed_days import mark_written
 from killreport_assets.store.killmail_body import ContainedItem, InvalidKillmail, Item, Killmail, KillmailBody, check
 from killreport_assets.store.partitions import ensure_months
 from killreport_assets.store.places import STAGED
@@ -133,6 +134,7 @@ def _write(
         report.stored += [k.killmail_id for k in killmails if k.killmail_id in stored]
         report.already_there += [k.killmail_id for k in killmails if k.killmail_id not in stored]
         if stored:
+            mark_written(connection)
             lineage.record_mentions(connection)
     if rejects:
         again = {"rejected_at": sa.func.now()}

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.errors import UserError
 
-HEAD = "0003"
+HEAD = "0004"
 MIGRATION_LOCK = 7_304_114_501  # an advisory lock's number; only has to differ from other programs' ones
 
 

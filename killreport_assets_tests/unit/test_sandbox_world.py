@@ -16,6 +16,7 @@ from killreport_assets.sandbox.faults import Faults
 from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.limits import Statistics
 from killreport_assets.sandbox.made import CHARACTERS, FIRST_CHARACTER, FIRST_MADE_ID, MEANS, MadeKillmails, Profile
+from killreport_assets.sandbox.market import SandboxMarket
 from killreport_assets.sandbox.own_killmails import OwnKillmails
 from killreport_assets.sandbox.serving import Serving
 from killreport_assets.sandbox.sso import SandboxSso
@@ -42,7 +43,7 @@ ROUTES: dict[str, tuple[str, type[EsiBody]]] = {
 def _esi() -> SandboxEsi:
     serving = Serving(Faults(), Statistics())
     own = OwnKillmails(WORLD, serving, SandboxSso(WORLD, serving))
-    return SandboxEsi(WORLD, LiveFeed(WORLD, MadeKillmails(WORLD)), serving, own)
+    return SandboxEsi(WORLD, LiveFeed(WORLD, MadeKillmails(WORLD)), serving, own, SandboxMarket(WORLD, serving))
 
 
 def _ids(kind: str) -> list[int]:

@@ -1,0 +1,101 @@
+"""EVE Ref's market history: a CSV.bz2 for each day with all regions, rewritten when it was read from ESI again.
+
+The header changed over the years (columns were swapped, `http_last_modified` came in June 2020): columns are known by
+their names. Storing the rows is in store/market.py.
+"""
+
+import bz2
+import csv
+import io
+import logging
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import requests
+import urllib3
+
+from killreport_assets.esi.errors import Unavailable
+from killreport_assets.settings import Settings
+from killreport_assets.sources.everef import EveRefFiles
+
+REQUIRED = ("date", "region_id", "type_id", "average")
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class MarketDay:
+    """A day's file: its ETag, the rows of the wanted regions by region and type, and how many could not be read."""
+
+    etag: str
+    rows: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    rejected: int = 0
+
+
+class MarketHistory(EveRefFiles):
+    """Reads EVE Ref's market history."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, "market-history", "csv.bz2")
+
+    def read(self, day: date, regions: Collection[int]) -> MarketDay:
+        """A day's rows of these regions; of a type that occurs twice, what was observed last.
+
+        Raises:
+            Gone: there is no file of that day.
+            Unavailable: it cannot be read, or has not the columns that every such file had so far.
+        """
+        response = self._stream(day)
+        read = MarketDay(response.headers.get("ETag", ""))
+        lines = csv.DictReader(_lines(response))
+        if missing := set(REQUIRED) - set(lines.fieldnames or ()):
+            raise Unavailable(f"{response.url}: has no column {', '.join(sorted(missing))}")
+        for line in lines:
+            try:
+                row = _row(line, day)
+            except (ValueError, TypeError) as broken:
+                read.rejected += 1
+                log.warning("market history of %s: line %s is left out (%s)", day, lines.line_num, broken)
+                continue
+            key = (row["region_id"], row["type_id"])
+            if row["region_id"] in regions and _is_later(row, read.rows.get(key)):
+                read.rows[key] = row
+        return read
+
+
+def _lines(response: requests.Response) -> Iterator[str]:
+    try:
+        with response, bz2.open(io.BufferedReader(response.raw), "rt", encoding="utf-8", newline="") as text:
+            yield from text
+    except (EOFError, OSError, UnicodeDecodeError, urllib3.exceptions.HTTPError) as broken:
+        raise Unavailable(f"{response.url}: the file breaks off ({broken or type(broken).__name__})") from None
+
+
+def _row(line: dict[str, Any], day: date) -> dict[str, Any]:
+    average = float(line["average"])
+    if not 0 <= average < float("inf"):
+        raise ValueError(f"average {average}")
+    if line["date"] != f"{day}":
+        raise ValueError(f"of {line['date']}, not of {day}")
+    observed = line.get("http_last_modified")
+    return {
+        "region_id": int(line["region_id"]), "type_id": int(line["type_id"]), "date": day,
+        "average": average, "highest": _number(line, "highest"), "lowest": _number(line, "lowest"),
+        "order_count": _count(line, "order_count"), "volume": _count(line, "volume"),
+        "observed_at": datetime.fromisoformat(observed) if observed else None,
+    }  # fmt: skip
+
+
+def _number(line: dict[str, Any], name: str) -> float | None:
+    return float(line[name]) if line.get(name) else None
+
+
+def _count(line: dict[str, Any], name: str) -> int | None:
+    return int(float(line[name])) if line.get(name) else None
+
+
+def _is_later(row: dict[str, Any], known: dict[str, Any] | None) -> bool:
+    if known is None or known["observed_at"] is None:
+        return True
+    return row["observed_at"] is not None and row["observed_at"] >= known["observed_at"]

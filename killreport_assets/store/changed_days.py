@@ -1,0 +1,146 @@
+"""`ops.changed_days`: which days' statistics a transaction changes, told in that transaction. Nothing here builds them.
+
+A row is a day and the transaction that changed it; writers of the same day never wait for each other. Whoever builds
+compares transaction ids with the snapshot of the last build (dbt_transforms/macros/changed_days.sql): a change that was
+committed after that snapshot was taken is not in it, however early its transaction began.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from killreport_assets.store import tables
+
+CADENCES = ("frequent", "nightly")
+DAY = "cast(killmail_time at time zone 'UTC' as date)"
+THIS_TRANSACTION = "cast(cast(pg_current_xact_id() as text) as bigint)"
+
+STATISTICS_READ = {
+    "types": ("group_id", "meta_group_id", "market_group_id", "meta_level", "rig_size", "heat_damage"),
+    "groups": ("category_id",),
+    "market_groups": ("parent_group_id",),
+    "systems": ("constellation_id", "region_id", "security_status"),
+}
+"""The static columns on which statistics rest: when one changes, the days of the killmails that it is about do."""
+
+
+def mark_written(connection: Connection) -> None:
+    """The days of the killmails in the writer's temporary table `new_killmails`."""
+    connection.exec_driver_sql(f"""
+        insert into ops.changed_days as known (killmail_date, changed_in, earliest, latest)
+        select {DAY}, {THIS_TRANSACTION}, min(killmail_time), max(killmail_time)
+        from pg_temp.new_killmails
+        group by 1
+        on conflict (killmail_date, changed_in) do update
+        set earliest = least(known.earliest, excluded.earliest), latest = greatest(known.latest, excluded.latest)
+    """)
+
+
+def mark_days(connection: Connection, days: str, parameters: Mapping[str, Any] | None = None) -> int:
+    """The days that a query gives in its only column; how many they are."""
+    marked = connection.execute(
+        sa.text(f"""
+            insert into ops.changed_days (killmail_date, changed_in)
+            select distinct day, {THIS_TRANSACTION} from ({days}) as changed (day)
+            on conflict do nothing
+        """),
+        parameters or {},
+    )
+    return marked.rowcount
+
+
+def statistics_changes(
+    connection: Connection, table: sa.Table, key: str, rows: Sequence[Mapping[str, Any]]
+) -> list[Any]:
+    """The ids of those rows that tell something else than the table, of what statistics rest on."""
+    columns = [name for name in STATISTICS_READ.get(table.name, ()) if rows and name in rows[0]]
+    if not columns:
+        return []
+    query = sa.select(table.c[key], *(table.c[name] for name in columns)).where(
+        tables.among(table.c[key], [row[key] for row in rows])
+    )
+    known = {row[0]: tuple(row[1:]) for row in connection.execute(query)}
+    unknown = (None,) * len(columns)
+    told = {row[key]: tuple(row.get(name) for name in columns) for row in rows}
+    return [id_ for id_, values in told.items() if known.get(id_, unknown) != values]
+
+
+def mark_static(connection: Connection, table: sa.Table, ids: Sequence[int]) -> None:
+    """The days of all killmails that these types, groups, market groups or systems are about; after their change."""
+    if not ids or connection.execute(sa.text("select 1 from raw.killmails limit 1")).scalar() is None:
+        return
+    if table.name == "systems":
+        mark_days(connection, f"select {DAY} from raw.killmails where solar_system_id = any(:ids)", {"ids": ids})
+        return
+    types = _TYPES_OF[table.name]
+    # Killmails that mention a type before its body was there are in its lineage; others have to be looked through,
+    # which is seldom: a type that was known before has changed.
+    mark_days(
+        connection,
+        f"""
+        with about as materialized ({types}),
+        looked_for as materialized (
+            select type_id from about
+            where exists (select 1 from raw.types t where t.type_id = about.type_id and t.known_since < now())
+        )
+        select {DAY} from raw.killmails
+        where killmail_id in (
+            select e.killmail_id from ops.enrichments e join about on e.entity_id = about.type_id
+            where e.entity_kind = 'type'
+        )
+        union select {DAY} from raw.killmails where victim_ship_type_id in (select type_id from looked_for)
+        union select {DAY} from raw.killmail_attackers where ship_type_id in (select type_id from looked_for)
+        union select {DAY} from raw.killmail_items where item_type_id in (select type_id from looked_for)
+        """,
+        {"ids": ids},
+    )
+
+
+_TYPES_OF = {
+    "types": "select unnest(cast(:ids as bigint[])) as type_id",
+    "groups": "select type_id from raw.types where group_id = any(:ids)",
+    "market_groups": """
+        with recursive below (market_group_id) as (
+            select unnest(cast(:ids as bigint[]))
+            union
+            select m.market_group_id from raw.market_groups m join below on m.parent_group_id = below.market_group_id
+        )
+        select type_id from raw.types where market_group_id in (select market_group_id from below)
+    """,
+}
+
+
+def is_build_due(engine: Engine, cadence: str) -> bool:
+    """Whether the models of a cadence have something to do: a day changed since their last build, or the date did."""
+    with engine.connect() as connection:
+        due: bool = connection.execute(
+            sa.text("""
+            select not exists (
+                select 1 from ops.transform_builds
+                where cadence = :cadence and as_of = cast(now() at time zone 'UTC' as date)
+            ) or exists (
+                select 1 from ops.changed_days d join ops.transform_builds b on b.cadence = :cadence
+                where not pg_visible_in_snapshot(
+                    cast(cast(d.changed_in as text) as xid8), cast(b.snapshot as pg_snapshot))
+            )
+            """),
+            {"cadence": cadence},
+        ).scalar_one()
+    return due
+
+
+def forget_built(engine: Engine) -> int:
+    """Delete the changes that every cadence has built; how many they were."""
+    with engine.begin() as connection:
+        deleted = connection.execute(
+            sa.text("""
+            delete from ops.changed_days d
+            where (select count(*) from ops.transform_builds b where b.cadence = any(:cadences)
+                   and pg_visible_in_snapshot(cast(cast(d.changed_in as text) as xid8), cast(b.snapshot as pg_snapshot))
+                  ) = :count
+            """),
+            {"cadences": list(CADENCES), "count": len(CADENCES)},
+        )
+    return deleted.rowcount

@@ -1,0 +1,102 @@
+"""Storing prices, and marking the days of the killmails whose value they change. What a price is worth is dbt's to say.
+
+The window of 34 is zKillboard's: a day's price rests on the latest 34 daily averages at or before it
+(dbt_transforms/models/intermediate/int_day_prices.sql).
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import Connection
+
+from killreport_assets.store import tables
+from killreport_assets.store.changed_days import DAY, mark_days
+from killreport_assets.store.entities import INSERT_CHUNK
+
+WINDOW = 34
+THE_FORGE = 10_000_002
+"""The region of Jita, whose averages are everybody's prices."""
+
+
+def write_market_day(connection: Connection, day: date, rows: Sequence[dict[str, Any]]) -> int:
+    """Store a day's market history; how many rows are new or tell another average.
+
+    What was there and is not in `rows` stays: a file is rewritten with what a later reading gave, never emptied.
+    """
+    table = tables.market_history
+    query = sa.select(table.c.region_id, table.c.type_id, table.c.average).where(table.c.date == day)
+    known = {(row.region_id, row.type_id): row.average for row in connection.execute(query)}
+    told = {(row["region_id"], row["type_id"]): row for row in rows}
+    changed = [row for key, row in sorted(told.items()) if known.get(key) != row["average"]]
+    _upsert(connection, table, [told[key] for key in sorted(told)])
+    _mark_history(connection, day, [row["type_id"] for row in changed if row["region_id"] == THE_FORGE])
+    return len(changed)
+
+
+def _mark_history(connection: Connection, day: date, type_ids: list[int]) -> None:
+    """The days whose killmails mention one of the types before 34 later averages have put this one out of use."""
+    if not type_ids:
+        return
+    mark_days(
+        connection,
+        f"""
+        with used as materialized (
+            select type_id, coalesce((
+                select h.date from raw.market_history h
+                where h.region_id = {THE_FORGE} and h.type_id = changed.type_id and h.date > cast(:day as date)
+                order by h.date offset {WINDOW - 1} limit 1
+            ), date 'infinity') as until
+            from unnest(cast(:types as bigint[])) as changed (type_id)
+        )
+        {_days_of_mentions("used.until")}
+        """,
+        {"day": day, "types": type_ids},
+    )
+
+
+def write_market_prices(connection: Connection, observed_on: date, rows: Sequence[dict[str, Any]]) -> int:
+    """Store ESI's prices as observed on a day; how many differ from what was known of that day.
+
+    A type's first observation also values the killmails before it.
+    """
+    table = tables.market_prices
+    query = sa.select(table.c.type_id, table.c.average_price, table.c.adjusted_price)
+    known = {row[0]: tuple(row[1:]) for row in connection.execute(query.where(table.c.observed_on == observed_on))}
+    ever = set(connection.execute(sa.select(table.c.type_id).distinct()).scalars())
+    told = {row["type_id"]: row | {"observed_on": observed_on} for row in rows}
+    changed = [id_ for id_, row in told.items() if known.get(id_) != (row["average_price"], row["adjusted_price"])]
+    _upsert(connection, table, [told[id_] for id_ in sorted(told)])
+    for day, type_ids in ((observed_on, [i for i in changed if i in ever]), (date.min, set(changed) - ever)):
+        if type_ids:
+            mark_days(
+                connection,
+                "with used as materialized ("
+                "select type_id, date 'infinity' as until from unnest(cast(:types as bigint[])) as changed (type_id)"
+                f") {_days_of_mentions('used.until')}",
+                {"day": day, "types": sorted(type_ids)},
+            )
+    return len(changed)
+
+
+def _days_of_mentions(until: str) -> str:
+    """Days of killmails with a type of `used` whose price day is from :day up to `until`.
+
+    The price day is that of an hour before the kill: see int_day_prices.
+    """
+    price_day = "cast((killmail_time - interval '1 hour') at time zone 'UTC' as date)"
+    return " union ".join(
+        f"select {DAY} from {mentions} join used on used.type_id = {column} "
+        "where killmail_time >= cast(:day as timestamp) at time zone 'UTC' "
+        f"and {price_day} >= cast(:day as date) and {price_day} < {until}"
+        for mentions, column in (("raw.killmails", "victim_ship_type_id"), ("raw.killmail_items", "item_type_id"))
+    )
+
+
+def _upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    for start in range(0, len(rows), INSERT_CHUNK):
+        statement = insert(table).values(rows[start : start + INSERT_CHUNK])
+        changes = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
+        connection.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes))
