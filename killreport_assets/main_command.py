@@ -87,7 +87,6 @@ def _main_job(out: Console, settings: Settings, engine: Engine, live: LiveOption
     from killreport_assets.instance import enter_dagster_environment
 
     enter_dagster_environment(settings)
-    os.environ["DBT_QUIET"] = "true"  # the UI has what dbt says
     for name in ("dagster", "dagster.builtin", "dagster.code_server"):
         logging.getLogger(name).setLevel(logging.ERROR)
     import dagster as dg
@@ -154,8 +153,9 @@ def _print_summary(out: Console, summary: Summary, spent: Spending) -> None:
 
 def _print_mart(out: Console, engine: Engine) -> None:
     query = sa.text(
-        "select killmail_date, corporation_name, kills, losses, damage_done "
-        f"from marts.mart_corporation_daily order by kills desc, killmail_date limit {MART_ROWS}"
+        "select killmail_date, corporation_name, kills, losses, isk_destroyed, isk_lost "
+        "from marts.mart_corporation_daily left join marts.dim_corporations using (corporation_id) "
+        f"order by kills desc, killmail_date, corporation_id limit {MART_ROWS}"
     )
     try:
         with engine.connect() as connection:

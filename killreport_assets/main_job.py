@@ -3,11 +3,14 @@
 Every step is a recorded Dagster run, so that the UI shows it; a step that fails is reported and stops no other.
 """
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -123,7 +126,9 @@ class MainJob:
         except Exception as error:  # dbt may be missing or broken: the killmails are stored all the same
             self._note(Step("dbt", time.monotonic() - started, {}, str(error)))
         else:
-            self._step("dbt", definitions, "build_transforms")
+            # Column lineage is for the nightly build: it costs as much as all the rest.
+            config = {"ops": {"transforms": {"config": {"describe_columns": False}}}}
+            self._step("dbt", definitions, "build_all_transforms", config)
 
     def _step(
         self, name: str, definitions: dg.Definitions, job: str, config: dict[str, Any] | None = None,
@@ -134,9 +139,11 @@ class MainJob:
         error = None
         result = None
         try:
-            result = definitions.resolve_job_def(job).execute_in_process(
-                run_config=(config or {}) | QUIET, instance=self._instance, tags=tags, raise_on_error=False
-            )
+            # What dbt prints would stand between the steps; the UI has it.
+            with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+                result = definitions.resolve_job_def(job).execute_in_process(
+                    run_config=(config or {}) | QUIET, instance=self._instance, tags=tags, raise_on_error=False
+                )
         except Exception as failed:  # a resource that cannot be built: this step fails, the others go on
             error = f"{type(failed).__name__}: {failed}"
         if result is not None and not result.success:

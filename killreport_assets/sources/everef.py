@@ -55,9 +55,6 @@ class EveRefFiles:
         """Close the connections."""
         self._session.close()
 
-    def _stream(self, day: date) -> requests.Response:
-        return self._get(self._file_url(day), stream=True)
-
     def _file_url(self, day: date) -> str:
         return f"{self._url}/{day:%Y}/{self._collection}-{day:%Y-%m-%d}.{self._suffix}"
 
@@ -83,7 +80,7 @@ class EveRef(EveRefFiles):
             Gone: there is none of that day.
             Unavailable: it cannot be read; also raised by the iterator when the stream breaks off.
         """
-        response = self._stream(day)
+        response = self._get(self._file_url(day), stream=True)
         return Archive(response.headers.get("ETag", ""), _members(response))
 
 

@@ -6,15 +6,13 @@ their names. Storing the rows is in store/market.py.
 
 import bz2
 import csv
-import io
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
 import requests
-import urllib3
 
 from killreport_assets.esi.errors import Unavailable
 from killreport_assets.settings import Settings
@@ -46,7 +44,7 @@ class MarketHistory(EveRefFiles):
             Gone: there is no file of that day.
             Unavailable: it cannot be read, or has not the columns that every such file had so far.
         """
-        response = self._stream(day)
+        response = self._get(self._file_url(day))
         read = MarketDay(response.headers.get("ETag", ""))
         lines = csv.DictReader(_lines(response))
         if missing := set(REQUIRED) - set(lines.fieldnames or ()):
@@ -64,12 +62,11 @@ class MarketHistory(EveRefFiles):
         return read
 
 
-def _lines(response: requests.Response) -> Iterator[str]:
+def _lines(response: requests.Response) -> list[str]:
     try:
-        with response, bz2.open(io.BufferedReader(response.raw), "rt", encoding="utf-8", newline="") as text:
-            yield from text
-    except (EOFError, OSError, UnicodeDecodeError, urllib3.exceptions.HTTPError) as broken:
-        raise Unavailable(f"{response.url}: the file breaks off ({broken or type(broken).__name__})") from None
+        return bz2.decompress(response.content).decode().splitlines()
+    except (ValueError, OSError) as broken:
+        raise Unavailable(f"{response.url}: the file is broken ({broken})") from None
 
 
 def _row(line: dict[str, Any], day: date) -> dict[str, Any]:

@@ -1,30 +1,59 @@
-"""The dbt code location: every model as an asset, every dbt test as an asset check, and their schedule."""
+"""The dbt code location: every model as an asset, every dbt test as an asset check, and their schedules."""
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+from pydantic import Field
+from sqlalchemy.engine import Engine
 
 from killreport_assets.asset_metadata import OWNERS
 from killreport_assets.schedules import default_status
 from killreport_assets.settings import Settings, load_settings
-from killreport_assets.store.database import database_urls
-from killreport_assets.transforms.project import DBT, PROJECT, dbt_environment, ensure_manifest
+from killreport_assets.store.changed_days import forget_built, is_build_due
+from killreport_assets.store.database import database_urls, open_database
+from killreport_assets.transforms.charts import chart_of
+from killreport_assets.transforms.project import (
+    DBT,
+    NIGHTLY,
+    PROJECT,
+    build_arguments,
+    dbt_environment,
+    ensure_manifest,
+)
+
+FRESH_FOR = {"frequent": timedelta(hours=24, minutes=30), "nightly": timedelta(hours=26)}
+"""A frequent model is built at least when the date changes, however little is new."""
+
+COLUMN_METADATA = ("dagster/column_schema", "dagster/column_lineage")
 
 
 class Translator(DagsterDbtTranslator):
-    """Keys are schema and table, groups the layers."""
+    """Keys are schema and table, groups the layers; tables say how old they may become."""
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
         """The asset of a dbt node."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         node = self.get_resource_props(manifest, unique_id)
-        if node["resource_type"] != "model":
+        if node["resource_type"] not in {"model", "seed"}:
             return spec
         layer = node["config"]["schema"]
-        return spec.replace_attributes(key=dg.AssetKey([layer, node["name"]]), group_name=layer, owners=OWNERS)
+        spec = spec.replace_attributes(key=dg.AssetKey([layer, node["name"]]), group_name=layer, owners=OWNERS)
+        if node["config"]["materialized"] == "view":
+            return spec
+        cadence = NIGHTLY if NIGHTLY in node["config"]["tags"] else "frequent"
+        return spec.replace_attributes(freshness_policy=dg.FreshnessPolicy.time_window(fail_window=FRESH_FOR[cadence]))
+
+
+class TransformsConfig(dg.Config):
+    """How much a build tells of its columns."""
+
+    describe_columns: bool | None = Field(
+        None, description="work out column lineage anew; by default nightly, and while a table has none (half a minute)"
+    )
 
 
 @dbt_assets(
@@ -32,16 +61,81 @@ class Translator(DagsterDbtTranslator):
     name="transforms",
     dagster_dbt_translator=Translator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True)),
 )
-def transforms(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-    """Build and test the dbt models."""
-    os.environ.update(dbt_environment(database_urls(load_settings()).killreport))
-    yield from dbt.cli(["build"], context=context).stream().fetch_row_counts().fetch_column_metadata()
+def transforms(context: dg.AssetExecutionContext, dbt: DbtCliResource, config: TransformsConfig) -> Iterator[Any]:
+    """Bring the dbt models up to date and test them: one `dbt build`, however many were chosen."""
+    settings = load_settings()
+    os.environ.update(dbt_environment(database_urls(settings).killreport))
+    is_nightly = not HEAVY.isdisjoint(context.selected_asset_keys)
+    described = {} if is_nightly else _described(context)
+    anew = config.describe_columns
+    if anew is None:
+        anew = is_nightly or described.keys() != set(context.selected_asset_keys)
+    engine = open_database(settings)
+    try:
+        built = dbt.cli(build_arguments(is_nightly=is_nightly), context=context).stream().fetch_row_counts()
+        for event in built.fetch_column_metadata() if anew else built:
+            if isinstance(event, dg.Output):
+                model = str(event.metadata["unique_id"].value).split(".")[-1]
+                known = described.get(context.asset_key_for_output(event.output_name), {})
+                yield event.with_metadata({**known, **event.metadata, **_chart(context, model, engine)})
+            else:
+                yield event
+        context.log.info("%d changes are in every table and forgotten", forget_built(engine))
+    finally:
+        engine.dispose()
 
 
+def _described(context: dg.AssetExecutionContext) -> dict[dg.AssetKey, dict[str, Any]]:
+    """What the last materialization of each asset told of its columns: the same until its text changes."""
+    known = {}
+    for key in context.selected_asset_keys:
+        event = context.instance.get_latest_materialization_event(key)
+        materialization = event.asset_materialization if event else None
+        metadata = materialization.metadata if materialization else {}
+        if "dagster/column_lineage" in metadata:
+            known[key] = {name: metadata[name] for name in COLUMN_METADATA if name in metadata}
+    return known
+
+
+def _chart(context: dg.AssetExecutionContext, model: str, engine: Engine) -> dict[str, dg.MetadataValue[Any]]:
+    try:
+        chart = chart_of(model, engine)
+    except Exception as error:  # a picture is worth no failed build
+        context.log.warning(f"no chart of {model}: {error}")
+        return {}
+    return {"chart": dg.MetadataValue.md(chart)} if chart else {}
+
+
+HEAVY = {
+    key for key in transforms.keys if NIGHTLY in transforms.get_asset_spec(key).tags
+}  # fmt: skip
 build_transforms = dg.define_asset_job(
-    "build_transforms", dg.AssetSelection.assets(transforms), description="Build and test every dbt model",
+    "build_transforms",
+    dg.AssetSelection.assets(transforms) - dg.AssetSelection.keys(*HEAVY),
+    description="Bring the dbt models up to date, but the heavy ones, for the days that changed; test those days",
     tags={"dagster/max_runtime": "3600"},
+)
+build_all_transforms = dg.define_asset_job(
+    "build_all_transforms", dg.AssetSelection.assets(transforms),
+    description="Bring every dbt model up to date, the heavy ones too, and run every test over everything",
+    tags={"dagster/max_runtime": "7200"},
 )  # fmt: skip
+
+
+def _schedule(settings: Settings, job: Any, cron: str, cadence: str) -> dg.ScheduleDefinition:
+    def tick(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        engine = open_database(settings)
+        try:
+            if is_build_due(engine, cadence):
+                return dg.RunRequest(tags={"killreport/trigger": "schedule"})
+        finally:
+            engine.dispose()
+        return dg.SkipReason("no killmail, price or static data changed since the last build")
+
+    return dg.ScheduleDefinition(
+        name=f"{job.name}_schedule", job=job, cron_schedule=cron, execution_timezone="UTC", execution_fn=tick,
+        default_status=default_status(settings, dg.DefaultScheduleStatus),
+    )  # fmt: skip
 
 
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
@@ -49,12 +143,10 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     settings = settings or load_settings()
     return dg.Definitions(
         assets=[transforms],
-        jobs=[build_transforms],
+        jobs=[build_transforms, build_all_transforms],
         schedules=[
-            dg.ScheduleDefinition(
-                name="build_transforms_schedule", job=build_transforms, cron_schedule=settings.transforms_schedule,
-                execution_timezone="UTC", default_status=default_status(settings, dg.DefaultScheduleStatus),
-            )
+            _schedule(settings, build_transforms, settings.transforms_schedule, "frequent"),
+            _schedule(settings, build_all_transforms, settings.nightly_transforms_schedule, NIGHTLY),
         ],
         resources={"dbt": DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(DBT))},
         executor=dg.in_process_executor,

@@ -13,6 +13,8 @@ from killreport_assets.errors import UserError
 
 PROJECT = Path(__file__).parents[2] / "dbt_transforms"
 MANIFEST = PROJECT / "target" / "manifest.json"
+NIGHTLY = "nightly"
+"""The tag of heavy models, and of tests that read everything."""
 DBT = Path(sys.executable).with_name("dbt")
 
 
@@ -26,6 +28,17 @@ def dbt_environment(database: URL) -> dict[str, str]:
         "KILLREPORT_DBT_PASSWORD": database.password or "",
         "KILLREPORT_DBT_DATABASE": database.database or "killreport",
     }
+
+
+def build_arguments(*, is_nightly: bool) -> list[str]:
+    """What dbt is told: nightly everything is tested; else only the days of this build, and nothing heavy is built.
+
+    Unit tests are about the project's text, not about data: they are for its developers.
+    """
+    build = ["build", "--exclude-resource-type", "unit_test"]
+    if is_nightly:
+        return build
+    return [*build, "--exclude", f"tag:{NIGHTLY}", "--vars", "{tests: changed}"]
 
 
 def ensure_manifest() -> Path:
@@ -59,6 +72,6 @@ def _parse() -> None:
 
 
 def _sources() -> list[Path]:
-    folders = ("models", "macros", "tests")
+    folders = ("models", "macros", "tests", "seeds", "analyses")
     files = [file for folder in folders for file in (PROJECT / folder).rglob("*") if file.is_file()]
     return [*files, PROJECT / "dbt_project.yml", PROJECT / "profiles.yml"]

@@ -1,5 +1,3 @@
-{{ config(materialized='view') }}
-
 select
     alliance_id,
     alliance_name,

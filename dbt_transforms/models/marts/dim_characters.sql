@@ -1,5 +1,3 @@
-{{ config(materialized='view') }}
-
 select
     characters.character_id,
     characters.character_name,

@@ -1,5 +1,3 @@
-{{ config(materialized='view') }}
-
 select
     corporations.corporation_id,
     corporations.corporation_name,

@@ -1,70 +1,128 @@
-with attackers as (
-    select
-        killmail_id,
-        count(*) as attacker_count,
-        count(character_id) as attacker_character_count,
-        max(character_id) filter (where final_blow) as final_blow_character_id,
-        max(corporation_id) filter (where final_blow) as final_blow_corporation_id,
-        max(ship_type_id) filter (where final_blow) as final_blow_ship_type_id
-    from {{ ref('stg_killmail_attackers') }}
-    group by killmail_id
-),
-
-items as (
-    select
-        killmail_id,
-        count(*) as item_row_count
-    from {{ ref('stg_killmail_items') }}
-    group by killmail_id
-)
-
+-- Names are looked up when they are read: they come after the killmail.
 select
     killmails.killmail_id,
     killmails.killmail_time,
     killmails.killmail_date,
     killmails.killmail_hash,
     killmails.solar_system_id,
-    systems.system_name as solar_system_name,
-    systems.security_status as solar_system_security_status,
-    systems.region_id,
-    systems.region_name,
+    (
+        select systems.system_name from {{ ref('stg_systems') }} as systems
+        where systems.system_id = killmails.solar_system_id
+    ) as solar_system_name,
+    killmails.solar_system_security_status,
+    killmails.constellation_id,
+    killmails.region_id,
+    (
+        select regions.region_name from {{ ref('stg_regions') }} as regions
+        where regions.region_id = killmails.region_id
+    ) as region_name,
+    case
+        when killmails.region_id is null then 'unknown'
+        when killmails.region_id = 11000033 then 'drifter'
+        when killmails.region_id between 11000000 and 11999999 then 'w-space'
+        when killmails.region_id between 12000000 and 12999999 then 'abyssal'
+        when killmails.region_id >= 13000000 then 'other'
+        when killmails.region_id in (10000070, 10001000) then 'pochven'
+        when killmails.solar_system_security_status >= 0.45 then 'highsec'
+        when killmails.solar_system_security_status >= 0 then 'lowsec'
+        else 'nullsec'
+    end as security_band_zkb,
+    case
+        when killmails.region_id is null then 'unknown'
+        when killmails.region_id >= 13000000 then 'other'
+        when killmails.region_id >= 12000000 then 'abyssal'
+        when killmails.region_id >= 11000000 then 'w-space'
+        when killmails.region_id = 10000070 then 'pochven'
+        when killmails.solar_system_security_status >= 0.45 then 'highsec'
+        when killmails.solar_system_security_status > 0 then 'lowsec'
+        else 'nullsec'
+    end as security_band_evekill,
+    case
+        when {{ utc_hour('killmails.killmail_time') }} between 8 and 13 then 'au'
+        when {{ utc_hour('killmails.killmail_time') }} between 14 and 16 then 'ru'
+        when {{ utc_hour('killmails.killmail_time') }} between 17 and 21 then 'eu'
+        when {{ utc_hour('killmails.killmail_time') }} between 4 and 7 then 'usw'
+        else 'use'
+    end as timezone_band,
     killmails.victim_character_id,
-    victims.character_name as victim_character_name,
+    (
+        select characters.character_name from {{ ref('stg_characters') }} as characters
+        where characters.character_id = killmails.victim_character_id
+    ) as victim_character_name,
     killmails.victim_corporation_id,
-    corporations.corporation_name as victim_corporation_name,
+    (
+        select corporations.corporation_name from {{ ref('stg_corporations') }} as corporations
+        where corporations.corporation_id = killmails.victim_corporation_id
+    ) as victim_corporation_name,
     killmails.victim_alliance_id,
-    alliances.alliance_name as victim_alliance_name,
+    (
+        select alliances.alliance_name from {{ ref('stg_alliances') }} as alliances
+        where alliances.alliance_id = killmails.victim_alliance_id
+    ) as victim_alliance_name,
     killmails.victim_faction_id,
     killmails.victim_ship_type_id,
-    item_types.type_name as victim_ship_name,
-    item_types.group_name as victim_ship_group_name,
+    (
+        select item_types.type_name from {{ ref('stg_types') }} as item_types
+        where item_types.type_id = killmails.victim_ship_type_id
+    ) as victim_ship_name,
+    killmails.victim_ship_group_id,
+    (
+        select item_groups.group_name from {{ ref('stg_groups') }} as item_groups
+        where item_groups.group_id = killmails.victim_ship_group_id
+    ) as victim_ship_group_name,
+    killmails.victim_ship_category_id,
     killmails.victim_damage_taken,
-    attackers.attacker_count,
-    attackers.attacker_character_count,
-    attackers.final_blow_character_id,
-    attackers.final_blow_corporation_id,
-    attackers.final_blow_ship_type_id,
-    coalesce(items.item_row_count, 0) as item_row_count,
+    killmails.attacker_count,
+    killmails.attacker_character_count,
+    killmails.attacker_player_count,
+    case
+        when killmails.is_solo_zkb then 'solo'
+        else cast({{ gang_size_bound('killmails.attacker_count') }} as text)
+            || case when killmails.attacker_count >= 2 then '+' else '' end
+    end as attackers_band_zkb,
+    case
+        when killmails.attacker_count = 1 then 'solo'
+        when killmails.attacker_count <= 5 then 'small gang'
+        when killmails.attacker_count <= 15 then 'mid gang'
+        when killmails.attacker_count <= 50 then 'fleet'
+        else 'blob'
+    end as attackers_band_evekill,
+    killmails.final_blow_character_id,
+    killmails.final_blow_corporation_id,
+    killmails.final_blow_alliance_id,
+    killmails.final_blow_ship_type_id,
+    killmails.item_row_count,
     killmails.war_id,
     killmails.moon_id,
-    zkillboard.total_value as zkillboard_total_value,
-    zkillboard.points as zkillboard_points,
+    killmails.total_value,
+    case
+        when killmails.total_value >= 1e12 then '1t+'
+        when killmails.total_value >= 1e11 then '100b+'
+        when killmails.total_value >= 1e10 then '10b+'
+        when killmails.total_value >= 5e9 then '5b+'
+        when killmails.total_value >= 1e9 then '1b+'
+        else 'below 1b'
+    end as isk_band,
+    killmails.points,
+    killmails.is_npc_zkb,
+    killmails.is_npc_evekill,
+    killmails.is_solo_zkb,
+    killmails.is_solo_evekill,
+    killmails.is_awox,
+    killmails.is_padding,
+    not killmails.is_npc_zkb and not killmails.is_padding as is_pvp_zkb,
+    killmails.is_ganked,
+    killmails.is_capital,
+    killmails.is_structure,
+    killmails.is_war,
+    (
+        select zkillboard.total_value from {{ ref('stg_zkillboard_values') }} as zkillboard
+        where zkillboard.killmail_id = killmails.killmail_id
+    ) as zkillboard_total_value,
+    (
+        select zkillboard.points from {{ ref('stg_zkillboard_values') }} as zkillboard
+        where zkillboard.killmail_id = killmails.killmail_id
+    ) as zkillboard_points,
     killmails.source,
     killmails.stored_at
-from {{ ref('stg_killmails') }} as killmails
-inner join attackers
-    on killmails.killmail_id = attackers.killmail_id
-left join items
-    on killmails.killmail_id = items.killmail_id
-left join {{ ref('dim_systems') }} as systems
-    on killmails.solar_system_id = systems.system_id
-left join {{ ref('dim_types') }} as item_types
-    on killmails.victim_ship_type_id = item_types.type_id
-left join {{ ref('stg_characters') }} as victims
-    on killmails.victim_character_id = victims.character_id
-left join {{ ref('stg_corporations') }} as corporations
-    on killmails.victim_corporation_id = corporations.corporation_id
-left join {{ ref('stg_alliances') }} as alliances
-    on killmails.victim_alliance_id = alliances.alliance_id
-left join {{ ref('stg_zkillboard_values') }} as zkillboard
-    on killmails.killmail_id = zkillboard.killmail_id
+from {{ ref('int_killmails') }} as killmails

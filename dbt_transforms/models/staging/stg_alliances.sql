@@ -1,6 +1,6 @@
 select
-    coalesce(bodies.alliance_id, bulk_names.entity_id) as alliance_id,
-    coalesce(bodies.name, bulk_names.name) as alliance_name,
+    bodies.alliance_id,
+    {{ name_of('alliance') }} as alliance_name,
     bodies.ticker as alliance_ticker,
     bodies.creator_id,
     bodies.creator_corporation_id,
@@ -9,7 +9,21 @@ select
     bodies.date_founded,
     bodies.fetched_at,
     bodies.gone_at is not null as is_gone,
-    bodies.alliance_id is not null as has_body
+    true as has_body
 from {{ source('raw', 'alliances') }} as bodies
-full outer join {{ bulk_names('alliance') }} as bulk_names
-    on bodies.alliance_id = bulk_names.entity_id
+
+union all
+
+select
+    bulk_names.entity_id as alliance_id,
+    bulk_names.name as alliance_name,
+    cast(null as text) as alliance_ticker,
+    cast(null as bigint) as creator_id,
+    cast(null as bigint) as creator_corporation_id,
+    cast(null as bigint) as executor_corporation_id,
+    cast(null as bigint) as faction_id,
+    cast(null as timestamp with time zone) as date_founded,
+    cast(null as timestamp with time zone) as fetched_at,
+    false as is_gone,
+    false as has_body
+from {{ names_without_body('alliance', 'alliances') }}

@@ -1,0 +1,127 @@
+{#-
+    Building only what changed. A build takes a snapshot first (int_build), lists the days that changed between the last
+    build's snapshot and its own (int_changed_days), and every model that sums by day deletes and inserts those days. When
+    all models of a cadence have succeeded, its snapshot is the last build's (end_build). Transaction ids decide, not clocks.
+    The ranges of days are written into the statements, so that the planner reads only the partitions that have them.
+-#}
+
+{#- frequent, or nightly for the heavy models: those are tagged. -#}
+{% macro cadence() -%}
+    {{ 'nightly' if 'nightly' in model.config.tags else 'frequent' }}
+{%- endmacro %}
+
+{#- A model's relation where a ref is not possible: tests and hooks only read what the build has made already. -#}
+{% macro relation_of(name) -%}
+    {{ return(graph.nodes['model.killreport.' ~ name].relation_name) }}
+{%- endmacro %}
+
+{#- The days that this model has to build, as [first, last] pairs of consecutive days; from `back` days before
+    to `spread` days after each. -#}
+{% macro changed_ranges(spread=0, back=0) -%}
+    {%- set ranges = [] -%}
+    {%- if execute -%}
+        {%- set days = run_query(
+            "select distinct killmail_date from " ~ relation_of('int_changed_days')
+            ~ " where cadence = '" ~ cadence() ~ "' order by 1"
+        ).columns[0].values() -%}
+        {%- set one_day = modules.datetime.timedelta(days=1) -%}
+        {%- for day in days -%}
+            {%- set first = day - back * one_day -%}
+            {%- set last = day + spread * one_day -%}
+            {%- if ranges and first <= ranges[-1][1] + one_day -%}
+                {%- do ranges[-1].append(last) -%}
+                {%- do ranges[-1].pop(1) -%}
+            {%- else -%}
+                {%- do ranges.append([first, last]) -%}
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(ranges) }}
+{%- endmacro %}
+
+{#- Whether a UTC day is one of the days to build. -#}
+{% macro in_changed_days(date_column, spread=0, back=0) -%}
+    {%- set ranges = changed_ranges(spread, back) -%}
+    (false
+    {%- for first, last in ranges %}
+        or {{ date_column }} between cast('{{ first }}' as date) and cast('{{ last }}' as date)
+    {%- endfor %})
+{%- endmacro %}
+
+{#- The same of a month, by its first day. -#}
+{% macro in_changed_months(month_column) -%}
+    {%- set months = [] -%}
+    {%- for first, last in changed_ranges() -%}
+        {%- for month in range(first.year * 12 + first.month - 1, last.year * 12 + last.month) -%}
+            {%- do months.append(month) if month not in months -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    (false
+    {%- for month in months %}
+        or {{ month_column }} = cast('{{ "%04d-%02d-01" | format(month // 12, month % 12 + 1) }}' as date)
+    {%- endfor %})
+{%- endmacro %}
+
+{#- Whether a killmail of this time is to be built: all of them, or those of the days (or whole months) that changed;
+    with an hour before and after where neighbours count. -#}
+{% macro is_to_build(time_column, months=false, with_neighbours=false) -%}
+    {%- do ref('int_changed_days') -%}
+    {%- if is_incremental() -%}
+        (false
+        {%- for first, last in changed_ranges() %}
+            {%- set since = first.replace(day=1) if months else first %}
+            {%- set until = (last.replace(day=28) + modules.datetime.timedelta(days=4)).replace(day=1) if months
+                else last + modules.datetime.timedelta(days=1) %}
+            or (
+                {{ time_column }} >= {{ utc_midnight(since) }}{{ " - interval '1 hour'" if with_neighbours }}
+                and {{ time_column }} < {{ utc_midnight(until) }}{{ " + interval '1 hour'" if with_neighbours }}
+            )
+        {%- endfor %})
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The same of a day. -#}
+{% macro is_day_to_build(date_column, spread=0, back=0) -%}
+    {%- do ref('int_changed_days') -%}
+    {{ in_changed_days(date_column, spread, back) if is_incremental() else 'true' }}
+{%- endmacro %}
+
+{#- The strategy of the models by day (unique_key killmail_date) and by month (unique_key month). -#}
+{% macro get_incremental_changed_days_sql(arguments) %}
+    {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) -%}
+    delete from {{ arguments['target_relation'] }}
+    where
+        {% if arguments['unique_key'] == 'month' -%}
+            {{ in_changed_months('month') }}
+        {%- else -%}
+            {{ in_changed_days('killmail_date', config.get('meta', {}).get('spread', 0)) }}
+        {%- endif %};
+    insert into {{ arguments['target_relation'] }} ({{ columns }})
+    select {{ columns }} from {{ arguments['temp_relation'] }};
+{% endmacro %}
+
+{#- After a build in which every model of a cadence succeeded and nothing failed: this is how far it is built. -#}
+{% macro end_build(results) %}
+    {%- if execute and flags.WHICH in ('build', 'run') -%}
+        {%- set failed = results | selectattr('status', 'in', ['error', 'fail', 'runtime error', 'skipped', 'partial success'])
+            | list -%}
+        {%- set built = results | selectattr('status', 'equalto', 'success') | map(attribute='node')
+            | map(attribute='unique_id') | list -%}
+        {%- for cadence in ['frequent', 'nightly'] if not failed -%}
+            {%- set missing = [] -%}
+            {%- for node in graph.nodes.values() if node.resource_type == 'model'
+                and node.config.materialized in ['incremental', 'table']
+                and ('nightly' in node.config.tags) == (cadence == 'nightly') and node.unique_id not in built -%}
+                {%- do missing.append(node.unique_id) -%}
+            {%- endfor -%}
+            {%- if not missing -%}
+                insert into {{ source('ops', 'transform_builds') }} as known (cadence, snapshot, as_of, built_at)
+                select '{{ cadence }}', snapshot, as_of, now() from {{ relation_of('int_build') }}
+                on conflict (cadence) do update
+                set snapshot = excluded.snapshot, as_of = excluded.as_of, built_at = excluded.built_at;
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+{% endmacro %}

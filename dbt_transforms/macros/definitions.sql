@@ -1,0 +1,82 @@
+{#- Definitions that several models share, each by the name of who defines it (docs/metrics.md). -#}
+
+{#- A player's character: zKillboard counts every id above the NPCs'. -#}
+{% macro is_player_character(character_id) -%}
+    (coalesce({{ character_id }}, 0) > 3999999)
+{%- endmacro %}
+
+{#- A players' corporation. -#}
+{% macro is_player_corporation(corporation_id) -%}
+    (coalesce({{ corporation_id }}, 0) > 1999999)
+{%- endmacro %}
+
+{#- Slots by inventory flag. -#}
+{% macro slot(flag) -%}
+    case
+        when {{ flag }} = 0 then 'unknown'
+        when {{ flag }} = 5 then 'cargo'
+        when {{ flag }} between 11 and 18 then 'low'
+        when {{ flag }} between 19 and 26 then 'mid'
+        when {{ flag }} between 27 and 34 then 'high'
+        when {{ flag }} = 87 then 'drone bay'
+        when {{ flag }} = 89 then 'implant'
+        when {{ flag }} between 92 and 99 then 'rig'
+        when {{ flag }} between 125 and 132 then 'subsystem'
+        when {{ flag }} = 155 then 'fleet hangar'
+        when {{ flag }} = 158 then 'fighter bay'
+        when {{ flag }} between 159 and 163 then 'fighter tube'
+        when {{ flag }} between 164 and 171 then 'structure service'
+        when {{ flag }} = 172 then 'structure fuel'
+        when {{ flag }} = 179 then 'frigate escape bay'
+        else 'other'
+    end
+{%- endmacro %}
+
+{#- zKillboard's fitted flags. Before May 2012 all flags are 0, and it counts them as fitted. -#}
+{% macro is_fitted_zkb(flag, parent_index) -%}
+    (
+        {{ parent_index }} is null
+        and (
+            {{ flag }} in (0, 87, 89, 158, 172)
+            or {{ flag }} between 11 and 34
+            or {{ flag }} between 92 and 99
+            or {{ flag }} between 125 and 132
+            or {{ flag }} between 159 and 163
+        )
+    )
+{%- endmacro %}
+
+{#- The price that the kind of an item fixes: packed copies and what cannot be sold are worth nothing, a pod 10,000. -#}
+{% macro fixed_price(type_id, group_id, category_id, singleton, flag) -%}
+    case
+        when {{ singleton }} = 2 or {{ flag }} = 179 or {{ type_id }} = 33329 or {{ category_id }} = 91 then 0.01
+        when {{ group_id }} = 29 then 10000
+    end
+{%- endmacro %}
+
+{#- The lower bound of zKillboard's label for the number of attackers. -#}
+{% macro gang_size_bound(attacker_count) -%}
+    case
+        when {{ attacker_count }} >= 1000 then 1000
+        when {{ attacker_count }} >= 100 then 100
+        when {{ attacker_count }} >= 50 then 50
+        when {{ attacker_count }} >= 25 then 25
+        when {{ attacker_count }} >= 10 then 10
+        when {{ attacker_count }} >= 5 then 5
+        when {{ attacker_count }} >= 2 then 2
+        else 1
+    end
+{%- endmacro %}
+
+{#- A hull's size, the exponent of zKillboard's points: its rig size, at least 1; a Tech III cruiser's is a cruiser's. -#}
+{% macro hull_size(hulls) -%}
+    case
+        when {{ hulls }}.group_id = 963 then 2
+        else greatest(coalesce({{ hulls }}.rig_size, 1), 1)
+    end
+{%- endmacro %}
+
+{#- The number of a killmail's slot of so many seconds. -#}
+{% macro utc_slot(seconds) -%}
+    cast(floor(extract(epoch from killmail_time) / {{ seconds }}) as bigint)
+{%- endmacro %}

@@ -1,7 +1,0 @@
-{#- Fails for every combination of the columns that occurs more than once. -#}
-{% test unique_combination(model, columns) %}
-    select {{ columns | join(', ') }}
-    from {{ model }}
-    group by {{ columns | join(', ') }}
-    having count(*) > 1
-{% endtest %}

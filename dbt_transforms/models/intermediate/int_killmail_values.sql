@@ -1,0 +1,95 @@
+{{ config(unique_key='killmail_date', indexes=postgres_indexes([
+    {'columns': ['killmail_id'], 'unique': true}, {'columns': ['killmail_date']},
+])) }}
+
+{%- set methods = ['zkb_trimmed', 'forge_average', 'esi_average'] %}
+
+with lines as (
+    select
+        killmail_id,
+        killmail_date,
+        {{ price_date('killmail_time') }} as price_date,
+        victim_ship_type_id as type_id,
+        0 as singleton,
+        null as flag,
+        true as is_hull,
+        true as is_fitted,
+        false as is_droppable,
+        1 as destroyed,
+        0 as dropped
+    from {{ ref('stg_killmails') }}
+    where {{ is_to_build('killmail_time') }}
+
+    union all
+
+    select
+        killmail_id,
+        killmail_date,
+        {{ price_date('killmail_time') }} as price_date,
+        item_type_id as type_id,
+        singleton,
+        flag,
+        false as is_hull,
+        {{ is_fitted_zkb('flag', 'parent_index') }} as is_fitted,
+        flag <> 89 and flag not between 92 and 99 and flag not between 125 and 132 as is_droppable,
+        coalesce(quantity_destroyed, 0) as destroyed,
+        coalesce(quantity_dropped, 0) as dropped
+    from {{ ref('stg_killmail_items') }}
+    where {{ is_to_build('killmail_time') }}
+),
+
+priced as (
+    select
+        lines.killmail_id,
+        lines.killmail_date,
+        lines.is_hull,
+        lines.is_fitted,
+        lines.is_droppable,
+        lines.destroyed,
+        lines.dropped,
+        lines.destroyed + lines.dropped as units,
+        coalesce(item_types.is_mutated, false) as is_mutated,
+        prices.type_id is null as is_unseen,
+        {%- for method in methods %}
+        coalesce(
+            {{ fixed_price(
+                'lines.type_id', 'item_types.group_id', 'item_types.category_id', 'lines.singleton', 'lines.flag'
+            ) }},
+            case when item_types.is_mutated then null else prices.{{ method }} end
+        ) as {{ method }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from lines
+    left join {{ ref('int_day_prices') }} as prices
+        on
+            lines.killmail_date = prices.killmail_date
+            and lines.price_date = prices.price_date
+            and lines.type_id = prices.type_id
+    left join {{ ref('int_types') }} as item_types on lines.type_id = item_types.type_id
+),
+
+any_price as (
+    select
+        *,
+        coalesce({{ methods | join(', ') }}) as best_known
+    from priced
+)
+
+select
+    killmail_id,
+    killmail_date,
+    cast(sum(units) as bigint) as units,
+    cast(coalesce(sum(units) filter (where is_mutated), 0) as bigint) as mutated_units,
+    {%- for method in methods %}
+    {{ isk("coalesce(sum(destroyed * " ~ method ~ "), 0)") }} as {{ method }}_destroyed,
+    {{ isk("coalesce(sum(dropped * " ~ method ~ "), 0)") }} as {{ method }}_dropped,
+    {{ isk("coalesce(sum(units * " ~ method ~ ") filter (where is_fitted), 0)") }} as {{ method }}_fitted,
+    {{ isk("coalesce(sum(" ~ method ~ ") filter (where is_hull), 0)") }} as {{ method }}_hull,
+    {{ isk("coalesce(sum(units * " ~ method ~ ") filter (where is_droppable), 0)") }} as {{ method }}_droppable,
+    cast(coalesce(sum(units) filter (where {{ method }} is null), 0) as bigint) as {{ method }}_unpriced_units,
+    {{ isk("coalesce(sum(units * best_known) filter (where " ~ method ~ " is null), 0)") }}
+        as {{ method }}_unpriced_value{{ ',' if not loop.last }}
+    {%- endfor %}
+from any_price
+group by killmail_id, killmail_date
+-- A killmail that came after the prices were looked up belongs to the next build.
+having not bool_or(is_unseen)

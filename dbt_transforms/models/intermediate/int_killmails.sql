@@ -1,0 +1,238 @@
+{{ config(unique_key='killmail_date', indexes=postgres_indexes([
+    {'columns': ['killmail_id'], 'unique': true}, {'columns': ['killmail_date']},
+    {'columns': ['victim_character_id']}, {'columns': ['solar_system_id', 'killmail_date']},
+])) }}
+
+{%- set concord = 1000125 %}
+{%- set capsule, shuttle, corvette = 29, 31, 237 %}
+{%- set ship, module, entity, structure = 6, 7, 11, 65 %}
+{%- set first_id_of_ganks = 68300000 %}
+
+with attackers as (
+    select
+        attackers.killmail_id,
+        count(*) as attacker_count,
+        count(attackers.character_id) as attacker_character_count,
+        count(*) filter (where {{ is_player_character('attackers.character_id') }}) as attacker_player_count,
+        bool_or(
+            {{ is_player_character('attackers.character_id') }}
+            or {{ is_player_corporation('attackers.corporation_id') }}
+        ) as has_player_attacker,
+        bool_or(coalesce(ships.category_id = {{ structure }}, false)) as has_structure_attacker,
+        bool_or(coalesce(attackers.corporation_id = {{ concord }}, false)) as has_concord_attacker,
+        bool_and(coalesce(ships.category_id = {{ entity }}, true)) as has_npc_hulls_only,
+        count(*) filter (
+            where {{ is_player_character('attackers.character_id') }} and ships.group_id = {{ capsule }}
+        ) as attacking_pods,
+        sum(power(5, {{ hull_size('ships') }})) filter (
+            where {{ is_player_character('attackers.character_id') }}
+            and attackers.ship_type_id is not null
+            and coalesce(ships.group_id, 0) <> {{ capsule }}
+        ) as attacking_size,
+        max(attackers.character_id) filter (where attackers.final_blow) as final_blow_character_id,
+        max(attackers.corporation_id) filter (where attackers.final_blow) as final_blow_corporation_id,
+        max(attackers.alliance_id) filter (where attackers.final_blow) as final_blow_alliance_id,
+        max(attackers.ship_type_id) filter (where attackers.final_blow) as final_blow_ship_type_id
+    from {{ ref('stg_killmail_attackers') }} as attackers
+    left join {{ ref('int_types') }} as ships on attackers.ship_type_id = ships.type_id
+    where {{ is_to_build('attackers.killmail_time') }}
+    group by attackers.killmail_id
+),
+
+items as (
+    select
+        items.killmail_id,
+        count(*) as item_row_count,
+        -- zKillboard's danger: fitted modules by their meta level.
+        coalesce(sum(
+            (coalesce(items.quantity_destroyed, 0) + coalesce(items.quantity_dropped, 0))
+            * (1 + floor(coalesce(modules.meta_level, 0) / 2))
+            * (
+                case when modules.heat_damage is not null then 1 else 0 end
+                + case when modules.group_id = 645 then 1 else 0 end
+                - case when modules.group_id = 54 then 1 else 0 end
+            )
+        ) filter (
+            where modules.category_id = {{ module }}
+            and {{ slot('items.flag') }} in ('low', 'mid', 'high', 'subsystem', 'unknown')
+        ), 0) as danger
+    from {{ ref('stg_killmail_items') }} as items
+    left join {{ ref('int_types') }} as modules on items.item_type_id = modules.type_id
+    where {{ is_to_build('items.killmail_time') }}
+    group by items.killmail_id
+),
+
+ganks as (
+    -- Who shot the victim, and then lost a ship to CONCORD in the same system within 200 killmails after or 25 before.
+    select distinct shooting.killmail_id
+    from {{ ref('stg_killmail_attackers') }} as punishing
+    inner join {{ ref('stg_killmails') }} as punished
+        on punishing.killmail_id = punished.killmail_id and punishing.killmail_time = punished.killmail_time
+    inner join {{ ref('stg_killmail_attackers') }} as shooting
+        on
+            punished.victim_character_id = shooting.character_id
+            and shooting.killmail_id between punished.killmail_id - 200 and punished.killmail_id + 25
+            and shooting.killmail_time between punished.killmail_time - interval '1 hour'
+            and punished.killmail_time + interval '1 hour'
+    inner join {{ ref('stg_killmails') }} as ganked
+        on
+            shooting.killmail_id = ganked.killmail_id
+            and shooting.killmail_time = ganked.killmail_time
+            and punished.solar_system_id = ganked.solar_system_id
+    where
+        punishing.corporation_id = {{ concord }}
+        and {{ is_to_build('punishing.killmail_time', with_neighbours=true) }}
+        and shooting.damage_done > 0
+        and {{ is_to_build('shooting.killmail_time') }}
+),
+
+facts as (
+    select
+        killmails.*,
+        systems.constellation_id,
+        systems.region_id,
+        systems.security_status as solar_system_security_status,
+        hulls.group_id as victim_ship_group_id,
+        hulls.category_id as victim_ship_category_id,
+        coalesce(hulls.is_capital, false) as is_capital,
+        coalesce(hulls.category_id = {{ structure }}, false) as is_structure,
+        {{ hull_size('hulls') }} as victim_size,
+        attackers.attacker_count,
+        attackers.attacker_character_count,
+        attackers.attacker_player_count,
+        attackers.has_player_attacker,
+        attackers.has_structure_attacker,
+        attackers.has_concord_attacker,
+        attackers.has_npc_hulls_only,
+        attackers.attacking_pods,
+        attackers.attacking_size,
+        attackers.final_blow_character_id,
+        attackers.final_blow_corporation_id,
+        attackers.final_blow_alliance_id,
+        attackers.final_blow_ship_type_id,
+        coalesce(items.item_row_count, 0) as item_row_count,
+        coalesce(items.danger, 0) as danger,
+        ganks.killmail_id is not null as is_punished,
+        isk.zkb_trimmed_total as total_value,
+        -- Who has no character is no NPC's loss for it: an NPC corporation's structure is.
+        (killmails.victim_character_id is null and coalesce(killmails.victim_corporation_id, 0) between 2 and 1999998)
+        or not attackers.has_player_attacker as is_npc_zkb
+    from {{ ref('stg_killmails') }} as killmails
+    inner join attackers on killmails.killmail_id = attackers.killmail_id
+    inner join (
+        select
+            killmail_id,
+            {{ isk('zkb_trimmed_destroyed + zkb_trimmed_dropped') }} as zkb_trimmed_total
+        from {{ ref('int_killmail_values') }}
+        where {{ is_day_to_build('killmail_date') }}
+    ) as isk on killmails.killmail_id = isk.killmail_id
+    left join items on killmails.killmail_id = items.killmail_id
+    left join ganks on killmails.killmail_id = ganks.killmail_id
+    left join {{ ref('stg_systems') }} as systems on killmails.solar_system_id = systems.system_id
+    left join {{ ref('int_types') }} as hulls on killmails.victim_ship_type_id = hulls.type_id
+    where {{ is_to_build('killmails.killmail_time') }}
+),
+
+flagged as (
+    select
+        *,
+        not is_npc_zkb
+        and coalesce(victim_ship_category_id = {{ ship }}, false)
+        and coalesce(victim_ship_group_id not in ({{ capsule }}, {{ shuttle }}, {{ corvette }}), false)
+        and attacker_player_count = 1
+        and not has_structure_attacker as is_solo_zkb,
+        case
+            when attacker_character_count > 0 then attacker_character_count = 1
+            else attacker_count = 1
+        end as is_solo_evekill,
+        attacker_character_count = 0 and has_npc_hulls_only as is_npc_evekill,
+        not is_npc_zkb
+        and coalesce(victim_ship_group_id, 0) not in ({{ corvette }}, {{ capsule }})
+        and {{ is_player_corporation('victim_corporation_id') }}
+        and coalesce(final_blow_corporation_id = victim_corporation_id, false) as is_awox,
+        -- Killmails of one kind so close together that somebody pads statistics with them.
+        case
+            when is_npc_zkb or coalesce(victim_ship_category_id, 0) <> {{ ship }} then null
+            when victim_character_id is null then 'unpiloted'
+            when victim_ship_group_id = {{ shuttle }}
+                then concat_ws(':', victim_character_id, victim_ship_group_id, solar_system_id, {{ utc_slot(3600) }})
+            else
+                concat_ws(
+                    ':', victim_character_id,
+                    coalesce(final_blow_character_id, final_blow_corporation_id, final_blow_ship_type_id),
+                    victim_ship_type_id, {{ utc_slot(900) }}
+                )
+        end as padding_key,
+        cast(floor(
+            (power(5, victim_size) + danger)
+            * least(greatest(danger / 4.0, 0.01), 1)
+            / greatest(1, attacker_player_count * greatest(1, attacker_player_count / 2.0))
+            -- The average size is at least 1: of attackers without a ship nobody knows any.
+            * least(greatest(
+                power(5, victim_size)
+                / greatest(
+                    (coalesce(attacking_size, 0) + attacking_pods * power(5, victim_size + 1))
+                    / nullif(attacker_player_count, 0),
+                    1
+                ),
+                0.5
+            ), 1.2)
+        ) as bigint) as unbounded_points
+    from facts
+)
+
+select
+    killmail_id,
+    killmail_time,
+    killmail_date,
+    killmail_hash,
+    solar_system_id,
+    constellation_id,
+    region_id,
+    solar_system_security_status,
+    victim_character_id,
+    victim_corporation_id,
+    victim_alliance_id,
+    victim_faction_id,
+    victim_ship_type_id,
+    victim_ship_group_id,
+    victim_ship_category_id,
+    victim_damage_taken,
+    attacker_count,
+    attacker_character_count,
+    attacker_player_count,
+    final_blow_character_id,
+    final_blow_corporation_id,
+    final_blow_alliance_id,
+    final_blow_ship_type_id,
+    item_row_count,
+    war_id,
+    moon_id,
+    source,
+    stored_at,
+    total_value,
+    is_npc_zkb,
+    is_npc_evekill,
+    is_solo_zkb,
+    is_solo_evekill,
+    is_awox,
+    padding_key is not null and (
+        padding_key = 'unpiloted'
+        or row_number() over (partition by killmail_date, padding_key order by killmail_id) > 2
+    ) as is_padding,
+    is_punished
+    and killmail_id >= {{ first_id_of_ganks }}
+    and total_value >= 1000000
+    and war_id is null
+    and not is_awox
+    and not has_concord_attacker
+    and coalesce(victim_ship_group_id, 0) <> {{ capsule }} as is_ganked,
+    is_capital,
+    is_structure,
+    war_id is not null as is_war,
+    case
+        when is_npc_zkb or attacker_player_count = 0 or has_structure_attacker or victim_ship_category_id <> {{ ship }}
+            then 1
+        else greatest(coalesce(unbounded_points, 1), 1)
+    end as points
+from flagged

@@ -1,0 +1,6 @@
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert', unique_key='alliance_id',
+    indexes=postgres_indexes([{'columns': ['alliance_id'], 'unique': true}])
+) }}
+
+{{ entity_all_time('alliance') }}

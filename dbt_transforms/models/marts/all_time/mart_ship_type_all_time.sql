@@ -1,0 +1,6 @@
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert', unique_key='ship_type_id',
+    indexes=postgres_indexes([{'columns': ['ship_type_id'], 'unique': true}])
+) }}
+
+{{ entity_all_time('ship_type') }}

@@ -1,0 +1,5 @@
+{{ config(indexes=postgres_indexes([
+    {'columns': ['alliance_id', 'killmail_date'], 'unique': true}, {'columns': ['killmail_date']},
+])) }}
+
+{{ entity_daily('alliance') }}

@@ -1,0 +1,5 @@
+{{ config(indexes=postgres_indexes([
+    {'columns': ['constellation_id', 'killmail_date'], 'unique': true}, {'columns': ['killmail_date']},
+])) }}
+
+{{ entity_daily('constellation') }}

@@ -1,0 +1,5 @@
+{{ config(indexes=postgres_indexes([
+    {'columns': ['faction_id', 'killmail_date'], 'unique': true}, {'columns': ['killmail_date']},
+])) }}
+
+{{ entity_daily('faction') }}

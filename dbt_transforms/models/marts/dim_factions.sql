@@ -1,0 +1,4 @@
+select
+    faction_id,
+    faction_name
+from {{ ref('stg_factions') }}

@@ -1,0 +1,4 @@
+select
+    region_id,
+    region_name
+from {{ ref('stg_regions') }}

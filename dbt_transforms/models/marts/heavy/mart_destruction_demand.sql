@@ -1,0 +1,34 @@
+{%- set window = 90 %}
+{{ config(unique_key='killmail_date', meta={'spread': 90}, indexes=postgres_indexes([
+    {'columns': ['type_id', 'region_id', 'killmail_date'], 'unique': true}, {'columns': ['killmail_date']},
+])) }}
+
+-- A day counts in the next 90 days' means: they are built again with it.
+with daily as (
+    select
+        killmail_date,
+        region_id,
+        type_id,
+        destroyed_units,
+        cast(sum(destroyed_units) over earlier as numeric) / {{ window }} as mean,
+        sum(cast(destroyed_units as numeric) * destroyed_units) over earlier / {{ window }} as mean_of_squares
+    from {{ ref('int_destruction_daily') }}
+    where {{ is_day_to_build('killmail_date', spread=window, back=window) }}
+    window earlier as (
+        partition by region_id, type_id
+        order by killmail_date
+        range between interval '{{ window }} days' preceding and interval '1 day' preceding
+    )
+)
+
+select
+    killmail_date,
+    region_id,
+    type_id,
+    destroyed_units,
+    cast(coalesce(mean, 0) as double precision) as mean_of_90_days,
+    cast(
+        (destroyed_units - mean) / nullif(sqrt(greatest(mean_of_squares - mean * mean, 0)), 0) as double precision
+    ) as z_score
+from daily
+where {{ is_day_to_build('killmail_date', spread=window) }}

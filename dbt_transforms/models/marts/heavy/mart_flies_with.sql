@@ -1,0 +1,39 @@
+{{ config(indexes=postgres_indexes([
+    {'columns': ['entity_kind', 'entity_id', 'month', 'with_id'], 'unique': true}, {'columns': ['month']},
+])) }}
+
+{#- Of a blob only the largest parties count: 20 of them make 190 pairs, 300 would make 45,000. -#}
+{%- set largest_parties = 20 %}
+
+with sides as ({{ involvements(['corporation', 'alliance']) }}),
+
+parties as (
+    select
+        killmail_id,
+        entity_kind,
+        entity_id,
+        row_number() over (
+            partition by killmail_id, entity_kind
+            order by pilots desc, damage_done desc, entity_id
+        ) as size_rank
+    from sides
+    where is_kill
+)
+
+select
+    {{ month_of('killmails.killmail_date') }} as month,
+    parties.entity_kind,
+    parties.entity_id,
+    others.entity_id as with_id,
+    count(*) as kills,
+    {{ isk('sum(killmails.total_value)') }} as isk_destroyed
+from parties
+inner join parties as others
+    on
+        parties.killmail_id = others.killmail_id
+        and parties.entity_kind = others.entity_kind
+        and parties.entity_id <> others.entity_id
+        and others.size_rank <= {{ largest_parties }}
+inner join {{ ref('int_killmails') }} as killmails on parties.killmail_id = killmails.killmail_id
+where parties.size_rank <= {{ largest_parties }}
+group by 1, 2, 3, 4

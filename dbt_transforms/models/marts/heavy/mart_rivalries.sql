@@ -1,0 +1,38 @@
+{{ config(indexes=postgres_indexes([
+    {'columns': ['entity_kind', 'attacker_id', 'month', 'victim_id'], 'unique': true},
+    {'columns': ['entity_kind', 'victim_id']}, {'columns': ['month']},
+])) }}
+
+with sides as ({{ involvements(['character', 'corporation', 'alliance']) }}),
+
+attacking as (
+    select
+        *,
+        -- The main party did the most damage; whoever else is on the killmail is a third party.
+        row_number() over (
+            partition by killmail_id, entity_kind
+            order by damage_done desc, pilots desc, entity_id
+        ) = 1 as is_main_party
+    from sides
+    where is_kill
+)
+
+select
+    {{ month_of('killmails.killmail_date') }} as month,
+    attacking.entity_kind,
+    attacking.entity_id as attacker_id,
+    victims.entity_id as victim_id,
+    count(*) as kills,
+    count(*) filter (where attacking.is_main_party) as kills_as_main_party,
+    count(*) filter (where not attacking.is_main_party) as kills_as_third_party,
+    count(*) filter (where attacking.has_final_blow) as final_blows,
+    {{ isk('sum(killmails.total_value)') }} as isk_destroyed
+from attacking
+inner join sides as victims
+    on
+        attacking.killmail_id = victims.killmail_id
+        and attacking.entity_kind = victims.entity_kind
+        and not victims.is_kill
+        and attacking.entity_id <> victims.entity_id
+inner join {{ ref('int_killmails') }} as killmails on attacking.killmail_id = killmails.killmail_id
+group by 1, 2, 3, 4

@@ -1,0 +1,4 @@
+select
+    faction_id,
+    name as faction_name
+from {{ source('raw', 'factions') }}

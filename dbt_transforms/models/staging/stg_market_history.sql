@@ -1,0 +1,10 @@
+select
+    region_id,
+    type_id,
+    date as traded_on,
+    {{ isk('average') }} as average,
+    highest,
+    lowest,
+    order_count,
+    volume
+from {{ source('raw', 'market_history') }}

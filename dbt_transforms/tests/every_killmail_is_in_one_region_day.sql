@@ -1,0 +1,25 @@
+-- Killmails whose place is known are the kills of exactly one region and day, and its losses.
+with counted as (
+    select
+        killmail_date,
+        sum(kills) as kills,
+        sum(losses) as losses
+    from {{ tested(ref('mart_region_daily')) }}
+    group by killmail_date
+),
+
+expected as (
+    select
+        killmail_date,
+        count(region_id) as killmails
+    from {{ tested(ref('int_killmails')) }}
+    group by killmail_date
+    having count(region_id) > 0
+)
+
+select *
+from counted
+full outer join expected on counted.killmail_date = expected.killmail_date
+where
+    coalesce(counted.kills, 0) <> coalesce(expected.killmails, 0)
+    or coalesce(counted.losses, 0) <> coalesce(expected.killmails, 0)

@@ -1,0 +1,33 @@
+-- Every stored killmail is in int_killmails, but on days that changed after this build had begun.
+with stored as (
+    select
+        killmail_date,
+        count(*) as killmails
+    from {{ tested(ref('stg_killmails')) }}
+    group by killmail_date
+),
+
+built as (
+    select
+        killmail_date,
+        count(*) as killmails
+    from {{ tested(ref('int_killmails')) }}
+    group by killmail_date
+)
+
+select
+    stored.killmail_date,
+    stored.killmails as stored_killmails,
+    built.killmails as built_killmails
+from stored
+left join built on stored.killmail_date = built.killmail_date
+cross join {{ ref('int_build') }} as build
+where
+    stored.killmails <> coalesce(built.killmails, 0)
+    and not exists (
+        select 1
+        from {{ ref('stg_changed_days') }} as changed
+        where
+            changed.killmail_date = stored.killmail_date
+            and not {{ is_seen('changed.changed_in', 'build.snapshot') }}
+    )
