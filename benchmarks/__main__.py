@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import brokers, drains, history, live, names, startup, writer
+from benchmarks import brokers, drains, history, live, names, startup, statistics, writer
 from benchmarks.result import Result
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.rabbitmq import RabbitBroker
@@ -25,6 +25,7 @@ def main() -> None:
         "names": names.measure,
         "history": history.measure,
         "live": live.measure,
+        "statistics": statistics.measure,
     }
     chosen = sys.argv[1:] or list(measures)
     if unknown := set(chosen) - set(measures):

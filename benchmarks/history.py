@@ -58,7 +58,8 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
     )  # fmt: skip
 
 
-def _load(engine: Engine) -> None:
+def load_killmails(engine: Engine, copies: int = COPIES) -> None:
+    """`MADE` killmails of ten years, and each so many times under other ids."""
     made = MadeKillmails(World(), seed=1, profile="history")
     first, last = datetime(2016, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC)
     step = (last - first) / MADE
@@ -75,8 +76,12 @@ def _load(engine: Engine) -> None:
         with engine.begin() as connection:
             connection.exec_driver_sql(
                 f"insert into {table.fullname} (killmail_id, {names}) select killmail_id + n * 1000000, {names} "
-                f"from {table.fullname}, generate_series(1, {COPIES - 1}) n"
+                f"from {table.fullname}, generate_series(1, {copies - 1}) n"
             )
+
+
+def _load(engine: Engine) -> None:
+    load_killmails(engine)
     for kind, places in PLACES.items():
         ids = " union ".join(f"select distinct {place.column} as id from {place.table.fullname}" for place in places)
         with engine.begin() as connection:

@@ -97,9 +97,9 @@ select
     end""") }} as zkb_trimmed,
     coalesce(forge_date, esi_date) as zkb_trimmed_date,
     forge_date is null and esi_date is not null as is_zkb_trimmed_fallback,
-    forge_average,
+    {{ isk('forge_average') }} as forge_average,
     forge_date as forge_average_date,
-    esi_average,
+    {{ isk('esi_average') }} as esi_average,
     esi_date as esi_average_date,
     coalesce(esi_date > price_date, false) as is_esi_average_fallback
 from priced
