@@ -1,4 +1,4 @@
-"""The dbt models over a generated million killmails: all of them, one more day, one late killmail, and what reads them."""
+"""The dbt models over a generated million killmails: all of it, one more day, one late killmail, and reading them."""
 
 import os
 import subprocess
@@ -15,6 +15,7 @@ from benchmarks.result import Result
 from killreport_assets.sandbox.made import MadeKillmails
 from killreport_assets.sandbox.world import World
 from killreport_assets.store import tables
+from killreport_assets.store.columns import metadata
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.killmail_body import KillmailBody
 from killreport_assets.store.killmails import write_killmails
@@ -46,8 +47,9 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
     yield Result("full build of everything over 1,000,000 killmails, with all tests", seconds, "s",
                  wanted="at most 1800 s", met=seconds <= 1800)  # fmt: skip
     seconds = _one_more_day(large)
+    is_met = seconds <= 90 and seconds <= 1.5 * reference
     yield Result("one more day of 15,000 killmails at 1,000,000, with its tests", seconds, "s", "at 100,000",
-                 seconds / reference, "at most 90 s and 1.5 times", seconds <= 90 and seconds <= 1.5 * reference)  # fmt: skip
+                 seconds / reference, "at most 90 s and 1.5 times", is_met)  # fmt: skip
     _write(large, 1, LATE_DAY, first=800_000)
     seconds = _build(large, is_nightly=False)
     yield Result("one late killmail at 1,000,000, with its tests", seconds, "s", wanted="at most 45 s",
@@ -61,7 +63,7 @@ def _load(engine: Engine, copies: int) -> None:
     world = World()
     with engine.begin() as connection:
         for name in STATIC:
-            upsert(connection, tables.metadata.tables[f"raw.{name}"], world.static[name])
+            upsert(connection, metadata.tables[f"raw.{name}"], world.static[name])
         upsert(connection, tables.types, [row | {"source": "sde"} for row in world.static["types"]])
         # A price of every type on every day: 34 averages are always there.
         connection.execute(
@@ -112,9 +114,10 @@ def _reads(engine: Engine) -> Iterator[Result]:
     with engine.connect() as connection:
         ids = connection.execute(
             sa.text("""
-            select (select character_id from marts.mart_character_all_time order by kills desc limit 1) as character,
-                   (select corporation_id from marts.mart_corporation_all_time order by kills desc limit 1) as corporation,
-                   (select max(killmail_id) from marts.fct_killmails) as killmail
+            select
+                (select character_id from marts.mart_character_all_time order by kills desc limit 1) as character,
+                (select corporation_id from marts.mart_corporation_all_time order by kills desc limit 1) as corporation,
+                (select max(killmail_id) from marts.fct_killmails) as killmail
             """)
         ).mappings().one()  # fmt: skip
         for name, query in QUERIES.items():

@@ -199,6 +199,38 @@ def sql(
 
 
 @app.command()
+def query(
+    name: Annotated[str | None, typer.Argument(help="which; without one they are listed")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV with a header")] = False,
+    as_parquet: Annotated[
+        bool, typer.Option("--parquet", help="write Parquet to the output: … > file.parquet")
+    ] = False,
+    show: Annotated[bool, typer.Option("--show", help="print the SQL instead of running it")] = False,
+) -> None:
+    """Run one of the example queries over the marts."""
+    from killreport_assets.sql_command import OutputFormat, about, named_queries, run_statement
+
+    queries = named_queries()
+    if name is None:
+        table = Table("query", "what it tells", box=None, header_style="bold")
+        for known, text in queries.items():
+            table.add_row(known, escape(about(text)))
+        out.print(table)
+        return
+    if name not in queries:
+        raise UserError(f"there is no query {name!r}; there are {', '.join(queries)}")
+    if as_csv and as_parquet:
+        raise UserError("choose one of --csv and --parquet")
+    if as_parquet and sys.stdout.isatty():
+        raise UserError(f"Parquet is not for a terminal: killreport query {name} --parquet > {name}.parquet")
+    if show:
+        print(queries[name], end="")  # noqa: T201 - for other programs: no colours, no wrapping
+        return
+    chosen = OutputFormat.parquet if as_parquet else OutputFormat.csv if as_csv else OutputFormat.table
+    run_statement(out, load_settings(), queries[name], chosen)
+
+
+@app.command()
 def sandbox(
     port: Annotated[int | None, typer.Option(help="default: KILLREPORT_SANDBOX_PORT")] = None,
     release_every: Annotated[float | None, typer.Option(help="release a made killmail every so many seconds")] = None,

@@ -1,4 +1,4 @@
-"""`killreport sql`: one read-only statement, its rows as a table, JSON or CSV."""
+"""`killreport sql` and `killreport query`: one read-only statement, its rows as a table, JSON, CSV or Parquet."""
 
 import csv
 import json
@@ -6,6 +6,8 @@ import sys
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from importlib import resources
+from itertools import takewhile
 from typing import Any
 
 import psycopg
@@ -24,6 +26,23 @@ class OutputFormat(StrEnum):
     table = "table"
     json = "json"
     csv = "csv"
+    parquet = "parquet"
+
+
+def named_queries() -> dict[str, str]:
+    """The example queries that come with KillReport, by name; each begins with a comment that says what it tells."""
+    files = resources.files("killreport_assets") / "queries"
+    return {
+        file.name.removesuffix(".sql"): file.read_text()
+        for file in sorted(files.iterdir(), key=lambda file: file.name)
+        if file.name.endswith(".sql")
+    }
+
+
+def about(query: str) -> str:
+    """What a named query tells: its first comment."""
+    lines = takewhile(lambda line: line.startswith("--"), query.splitlines())
+    return " ".join(line.removeprefix("--").strip() for line in lines)
 
 
 def run_statement(out: Console, settings: Settings, statement: str, output: OutputFormat) -> None:
@@ -49,6 +68,8 @@ def run_statement(out: Console, settings: Settings, statement: str, output: Outp
     if output is OutputFormat.json:
         objects = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
         sys.stdout.write(json.dumps(objects, indent=1) + "\n")
+    elif output is OutputFormat.parquet:
+        _write_parquet(names, rows)
     elif output is OutputFormat.csv:
         writer = csv.writer(sys.stdout)
         writer.writerow(names)
@@ -59,6 +80,22 @@ def run_statement(out: Console, settings: Settings, statement: str, output: Outp
             table.add_row(*("" if value is None else escape(str(_plain(value))) for value in row))
         out.print(table)
         out.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
+
+
+def _write_parquet(names: list[str], rows: list[tuple[Any, ...]]) -> None:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ModuleNotFoundError:
+        raise UserError("Parquet needs pyarrow: pip install 'killreport-assets[dbt]'") from None
+    columns = list(zip(*rows, strict=True)) or [() for _ in names]
+    table = pa.table({name: [_number(value) for value in column] for name, column in zip(names, columns, strict=True)})
+    pq.write_table(table, sys.stdout.buffer)
+
+
+def _number(value: Any) -> Any:
+    """A sum as a number that every reader of Parquet knows."""
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ from killreport_assets.sandbox.world import World
 from killreport_assets.sources.zkb_block import zkillboard_values
 from killreport_assets.store import tables
 from killreport_assets.store.changed_days import CADENCES, forget_built, is_build_due
+from killreport_assets.store.columns import metadata
 from killreport_assets.store.entities import upsert, write_zkillboard_values
 from killreport_assets.store.killmail_body import KillmailBody
 from killreport_assets.store.killmails import write_killmails, write_killmails_in
@@ -70,7 +71,7 @@ def _first_load(engine: Engine) -> None:
     days = _market_days()
     with engine.begin() as connection:
         for name in STATIC:
-            upsert(connection, tables.metadata.tables[f"raw.{name}"], WORLD.static[name])
+            upsert(connection, metadata.tables[f"raw.{name}"], WORLD.static[name])
         upsert(connection, tables.types, _types(newest=False))
         for day in sorted(days)[::2]:
             write_market_day(connection, day, days[day])

@@ -1,0 +1,4 @@
+-- The dictionary of metrics: what each number means, whose definition it is, and how it misleads.
+select *
+from marts.mart_metrics
+order by model, name
