@@ -5,7 +5,7 @@
 VENV = .venv/bin
 PACKAGES = killreport_assets killreport_assets_tests benchmarks
 
-.PHONY: help install run dev test lint format bench clean lock
+.PHONY: help install run dev test lint format docs bench clean lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 16
@@ -33,6 +33,11 @@ format: install ## let ruff and sqlfluff put the code into shape
 	@$(VENV)/ruff check --fix .
 	@$(VENV)/ruff format .
 	@$(VENV)/sqlfluff fix --force dbt_transforms/models
+
+docs: install ## write docs/metrics.md and dbt's documentation of every table, a page that opens in any browser
+	@$(VENV)/python -m killreport_assets.transforms.metrics_page
+	@$(VENV)/killreport dbt docs generate --static --quiet
+	@echo "docs/metrics.md and dbt_transforms/target/static_index.html"
 
 bench: install ## measure, and print ratios against a reference of the same run
 	@scripts/provision.sh

@@ -29,42 +29,41 @@ priced as (
         uses.price_date,
         uses.type_id,
         forge.traded_on as forge_date,
-        forge.average as forge_average,
-        forge.trimmed,
+        forge.by_day[1] as forge_average,
+        -- Of 34 averages the two lowest and the two highest do not count, of 7 to 33 the two highest do not.
+        case
+            when forge.averages = {{ window }} then (
+                forge.total - forge.by_price[1] - forge.by_price[2]
+                - forge.by_price[{{ window - 1 }}] - forge.by_price[{{ window }}]
+            ) / {{ window - 4 }}
+            when forge.averages >= 7 then (
+                forge.total - forge.by_price[forge.averages - 1] - forge.by_price[forge.averages]
+            ) / (forge.averages - 2)
+            else forge.total / nullif(forge.averages, 0)
+        end as trimmed,
         coalesce(esi.observed_on, esi_later.observed_on) as esi_date,
         coalesce(esi.average_price, esi_later.average_price) as esi_average
     from uses
     left join lateral (
-        -- Of 34 averages the two lowest and the two highest do not count, of 7 to 33 the two highest do not.
         select
             max(traded_on) as traded_on,
-            max(average) filter (where recency = 1) as average,
-            avg(average) filter (
-                where
-                by_price <= averages - case when averages >= 7 then 2 else 0 end
-                and by_price > case when averages = {{ window }} then 2 else 0 end
-            ) as trimmed
+            count(*) as averages,
+            sum(average) as total,
+            array_agg(average order by average) as by_price,
+            array_agg(average order by traded_on desc) as by_day
         from (
             select
                 traded_on,
-                average,
-                count(*) over () as averages,
-                row_number() over (order by average, traded_on) as by_price,
-                row_number() over (order by traded_on desc) as recency
-            from (
-                select
-                    traded_on,
-                    average
-                from {{ ref('stg_market_history') }} as history
-                where
-                    history.region_id = {{ the_forge }}
-                    and history.type_id = uses.type_id
-                    and history.traded_on <= uses.price_date
-                    and history.average > 0
-                order by history.traded_on desc
-                limit {{ window }}
-            ) as latest
-        ) as ranked
+                average
+            from {{ ref('stg_market_history') }} as history
+            where
+                history.region_id = {{ the_forge }}
+                and history.type_id = uses.type_id
+                and history.traded_on <= uses.price_date
+                and history.average > 0
+            order by history.traded_on desc
+            limit {{ window }}
+        ) as latest
     ) as forge on true
     -- The last observation at or before the day; before the first one there is only that.
     left join lateral (
