@@ -15,7 +15,7 @@ from killreport_assets.ops.produce import (
 from killreport_assets.ops.producers import PRODUCERS, Producer
 from killreport_assets.ops.trace import delete_transient_events, observe_entity, observe_killmail
 from killreport_assets.queues.catalogue import WORK_QUEUES, WorkQueue
-from killreport_assets.store import tables
+from killreport_assets.store import statistics_tables, tables
 from killreport_assets.store.user_tables import users
 
 MAX_RUNTIME_SECONDS = 900
@@ -107,12 +107,12 @@ load_static_data = dg.define_asset_job(
 )
 load_market_history = dg.define_asset_job(
     "load_market_history",
-    dg.AssetSelection.assets(asset_key(tables.market_history)),
+    dg.AssetSelection.assets(asset_key(statistics_tables.market_history)),
     description="Read the market history of the newest days (config: more) or of chosen partitions, where it changed",
 )
 load_market_prices = dg.define_asset_job(
     "load_market_prices",
-    dg.AssetSelection.assets(asset_key(tables.market_prices)),
+    dg.AssetSelection.assets(asset_key(statistics_tables.market_prices)),
     description="Note ESI's prices of the day",
 )
 queue_users = dg.define_asset_job(

@@ -14,11 +14,13 @@ from killreport_assets.esi.errors import Gone, ServiceError
 from killreport_assets.settings import load_settings
 from killreport_assets.sources.everef_days import changed_days
 from killreport_assets.sources.market_history import MarketHistory
-from killreport_assets.store import tables
-from killreport_assets.store.entities import write_version
+from killreport_assets.store.entities import read_versions, write_version
 from killreport_assets.store.market import THE_FORGE, write_market_day, write_market_prices
+from killreport_assets.store.statistics_tables import market_history as market_history_table
+from killreport_assets.store.statistics_tables import market_prices as market_prices_table
 
 SOURCE = "everef_market_history"
+ESI_PRICES = "esi_market_prices"
 DAYS = dg.DailyPartitionsDefinition(start_date="2003-10-01", timezone="UTC")
 """EVE Ref's market history begins with this day."""
 
@@ -31,7 +33,7 @@ class MarketHistoryConfig(dg.Config):
 
 @dg.multi_asset(
     name="market_history",
-    specs=[table_spec(tables.market_history, "market", [EVEREF_MARKET_HISTORY], partitions_def=DAYS)],
+    specs=[table_spec(market_history_table, "market", [EVEREF_MARKET_HISTORY], partitions_def=DAYS)],
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def market_history(
@@ -62,13 +64,14 @@ def market_history(
         metadata |= {name: metadata[name] + count for name, count in counts.items()}
         if chosen is None:  # else each chosen partition is said to be there by Dagster itself
             of_day: Metadata = {name: count for name, count in counts.items() if name != "days read"}
-            key = asset_key(tables.market_history)
+            key = asset_key(market_history_table)
             context.log_event(dg.AssetMaterialization(key, metadata=of_day, partition=f"{day}"))
     shown: Metadata = {**metadata}
     if failed:
         raise dg.Failure("; ".join(failed[:5]), metadata=shown)
     yield dg.MaterializeResult(
-        asset_key(tables.market_history), metadata=shown | table_metadata(database, tables.market_history)
+        asset_key(market_history_table),
+        metadata=shown | table_metadata(database, market_history_table),
     )
 
 
@@ -80,17 +83,24 @@ def _newest(totals: dict[date, int], newest_days: int) -> list[date]:
     return sorted(totals)[-newest_days:] if newest_days else sorted(totals)
 
 
-@dg.multi_asset(name="market_prices", specs=[table_spec(tables.market_prices, "market", [ESI])])
+@dg.multi_asset(name="market_prices", specs=[table_spec(market_prices_table, "market", [ESI])])
 def market_prices(
     database: dg.ResourceParam[Engine], esi: dg.ResourceParam[EsiClient]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Note ESI's prices as observed today; what was observed on other days stays."""
-    rows = [price.model_dump() for price in esi.market_prices()]
-    with database.begin() as connection:
-        changed = write_market_prices(connection, datetime.now(UTC).date(), rows)
-    metadata: Metadata = {"prices": len(rows), "changed": changed}
+    """Note ESI's prices as observed today, unless it has nothing newer; what was observed on other days stays."""
+    now = datetime.now(UTC)
+    with database.connect() as connection:
+        fresh_until = read_versions(connection, ESI_PRICES).get("fresh until")
+    metadata: Metadata = {"prices": 0, "changed": 0}
+    if fresh_until is None or datetime.fromisoformat(fresh_until) <= now:
+        prices, fresh_for = esi.market_prices()
+        with database.begin() as connection:
+            changed = write_market_prices(connection, now.date(), [price.model_dump() for price in prices])
+            write_version(connection, ESI_PRICES, "fresh until", (now + fresh_for).isoformat())
+        metadata = {"prices": len(prices), "changed": changed}
     yield dg.MaterializeResult(
-        asset_key(tables.market_prices), metadata=metadata | table_metadata(database, tables.market_prices)
+        asset_key(market_prices_table),
+        metadata=metadata | table_metadata(database, market_prices_table),
     )
 
 

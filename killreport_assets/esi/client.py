@@ -168,13 +168,15 @@ class EsiClient:
         response = self._ask(routes.AFFILIATIONS, json=list(ids))
         return parse_list(models.Affiliation, json_body(response), routes.AFFILIATIONS.template)
 
-    def market_prices(self) -> list[models.MarketPrice]:
-        """ESI's prices of all types as of now: `GET /markets/prices`.
+    def market_prices(self) -> tuple[list[models.MarketPrice], timedelta]:
+        """ESI's prices of all types as of now, and how long it has nothing newer: `GET /markets/prices`.
 
         Raises:
             ServiceError: any failure, by its kind.
         """
-        return parse_list(models.MarketPrice, json_body(self._ask(routes.MARKET_PRICES)), routes.MARKET_PRICES.template)
+        response = self._ask(routes.MARKET_PRICES)
+        prices = parse_list(models.MarketPrice, json_body(response), routes.MARKET_PRICES.template)
+        return prices, fresh_for(response)
 
     def close(self) -> None:
         """Write what the budget still holds in memory and close the connections."""

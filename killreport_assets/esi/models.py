@@ -5,9 +5,10 @@ in store/killmail_body.py, where every source's killmails are checked.
 """
 
 from datetime import datetime
-from typing import Any, TypeVar
+from decimal import Decimal
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from killreport_assets.esi.errors import Unavailable
 
@@ -153,12 +154,15 @@ class Affiliation(EsiBody):
     faction_id: int | None = None
 
 
+Cents = Annotated[Decimal, Field(ge=0, lt=10**20), AfterValidator(lambda amount: round(amount, 2))]
+
+
 class MarketPrice(EsiBody):
     """An element of `GET /markets/prices`, in ISK."""
 
     type_id: int
-    adjusted_price: float | None = None
-    average_price: float | None = None
+    adjusted_price: Cents | None = None
+    average_price: Cents | None = None
 
 
 class KillmailRef(EsiBody):

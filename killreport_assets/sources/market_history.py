@@ -10,14 +10,14 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
-
-import requests
 
 from killreport_assets.esi.errors import Unavailable
 from killreport_assets.settings import Settings
 from killreport_assets.sources.everef import EveRefFiles
 
+MOST_ISK = Decimal(10) ** 20
 REQUIRED = ("date", "region_id", "type_id", "average")
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 class MarketDay:
     """A day's file: its ETag, the rows of the wanted regions by region and type, and how many could not be read."""
 
-    etag: str
+    etag: str = ""
     rows: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     rejected: int = 0
 
@@ -45,47 +45,57 @@ class MarketHistory(EveRefFiles):
             Unavailable: it cannot be read, or has not the columns that every such file had so far.
         """
         response = self._get(self._file_url(day))
-        read = MarketDay(response.headers.get("ETag", ""))
-        lines = csv.DictReader(_lines(response))
-        if missing := set(REQUIRED) - set(lines.fieldnames or ()):
-            raise Unavailable(f"{response.url}: has no column {', '.join(sorted(missing))}")
-        for line in lines:
-            try:
-                row = _row(line, day)
-            except (ValueError, TypeError) as broken:
-                read.rejected += 1
-                log.warning("market history of %s: line %s is left out (%s)", day, lines.line_num, broken)
-                continue
-            key = (row["region_id"], row["type_id"])
-            if row["region_id"] in regions and _is_later(row, read.rows.get(key)):
-                read.rows[key] = row
+        try:
+            read = read_market_day(response.content, day, regions)
+        except (ValueError, OSError, EOFError) as broken:
+            raise Unavailable(f"{response.url}: the file is broken ({broken})") from None
+        read.etag = response.headers.get("ETag", "")
         return read
 
 
-def _lines(response: requests.Response) -> list[str]:
-    try:
-        return bz2.decompress(response.content).decode().splitlines()
-    except (ValueError, OSError) as broken:
-        raise Unavailable(f"{response.url}: the file is broken ({broken})") from None
+def read_market_day(packed: bytes, day: date, regions: Collection[int]) -> MarketDay:
+    """The rows of a CSV.bz2; a row that is broken or of another day costs only itself.
+
+    Raises:
+        ValueError, OSError: it is no such file, or a column is missing that every such file had so far.
+    """
+    read = MarketDay()
+    lines = csv.DictReader(bz2.decompress(packed).decode().splitlines())
+    if missing := set(REQUIRED) - set(lines.fieldnames or ()):
+        raise ValueError(f"no column {', '.join(sorted(missing))}")
+    for line in lines:
+        try:
+            row = _row(line, day)
+        except (ValueError, TypeError, ArithmeticError) as broken:
+            read.rejected += 1
+            log.warning("market history of %s: line %s is left out (%s)", day, lines.line_num, broken)
+            continue
+        key = (row["region_id"], row["type_id"])
+        if row["region_id"] in regions and _is_later(row, read.rows.get(key)):
+            read.rows[key] = row
+    return read
 
 
 def _row(line: dict[str, Any], day: date) -> dict[str, Any]:
-    average = float(line["average"])
-    if not 0 <= average < float("inf"):
-        raise ValueError(f"average {average}")
+    average = _isk(line["average"])
     if line["date"] != f"{day}":
         raise ValueError(f"of {line['date']}, not of {day}")
     observed = line.get("http_last_modified")
     return {
         "region_id": int(line["region_id"]), "type_id": int(line["type_id"]), "date": day,
-        "average": average, "highest": _number(line, "highest"), "lowest": _number(line, "lowest"),
+        "average": average, "highest": _isk(line.get("highest") or None), "lowest": _isk(line.get("lowest") or None),
         "order_count": _count(line, "order_count"), "volume": _count(line, "volume"),
         "observed_at": datetime.fromisoformat(observed) if observed else None,
     }  # fmt: skip
 
 
-def _number(line: dict[str, Any], name: str) -> float | None:
-    return float(line[name]) if line.get(name) else None
+def _isk(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
+    amount = Decimal(text)
+    if not 0 <= amount < MOST_ISK:
+        raise ValueError(f"{text} ISK")
+    return round(amount, 2)
 
 
 def _count(line: dict[str, Any], name: str) -> int | None:

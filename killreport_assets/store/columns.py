@@ -1,4 +1,4 @@
-"""The columns that tables are made of, and the one metadata. The tables are in tables.py and user_tables.py."""
+"""The columns that tables are made of, and the one metadata. The tables are in tables.py and beside it."""
 
 from typing import Any
 
@@ -21,6 +21,11 @@ def text(name: str, comment: str | None = None, *, required: bool = False) -> sa
 def real(name: str, comment: str | None = None) -> sa.Column[Any]:
     """A double."""
     return sa.Column(name, sa.Double, comment=comment)
+
+
+def isk(name: str, comment: str | None = None) -> sa.Column[Any]:
+    """An amount of ISK with its cents, exact."""
+    return sa.Column(name, sa.Numeric(24, 2), comment=f"ISK, {comment}" if comment else "ISK")
 
 
 def time(name: str, comment: str | None = None, *, required: bool = False, now: bool = False) -> sa.Column[Any]:

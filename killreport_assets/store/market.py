@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
-from killreport_assets.store import tables
+from killreport_assets.store import statistics_tables
 from killreport_assets.store.changed_days import DAY, mark_days
 from killreport_assets.store.entities import INSERT_CHUNK
 
@@ -26,7 +26,7 @@ def write_market_day(connection: Connection, day: date, rows: Sequence[dict[str,
 
     What was there and is not in `rows` stays: a file is rewritten with what a later reading gave, never emptied.
     """
-    table = tables.market_history
+    table = statistics_tables.market_history
     query = sa.select(table.c.region_id, table.c.type_id, table.c.average).where(table.c.date == day)
     known = {(row.region_id, row.type_id): row.average for row in connection.execute(query)}
     told = {(row["region_id"], row["type_id"]): row for row in rows}
@@ -62,7 +62,7 @@ def write_market_prices(connection: Connection, observed_on: date, rows: Sequenc
 
     A type's first observation also values the killmails before it.
     """
-    table = tables.market_prices
+    table = statistics_tables.market_prices
     query = sa.select(table.c.type_id, table.c.average_price, table.c.adjusted_price)
     known = {row[0]: tuple(row[1:]) for row in connection.execute(query.where(table.c.observed_on == observed_on))}
     ever = set(connection.execute(sa.select(table.c.type_id).distinct()).scalars())

@@ -1,7 +1,8 @@
-"""The tables of schemas raw and ops, as SQLAlchemy Core: columns, keys, comments. Those about users: user_tables.py.
+"""The tables of schemas raw and ops, as SQLAlchemy Core: columns, keys, comments. Others beside it.
 
-`raw` holds facts as the sources tell them, `ops` how they came here. The migrations create what is described here
-(a test compares them); queries live with what asks them. Every id is a bigint: ESI says int64 for all of them.
+Those about users are in user_tables.py, what only statistics rest on in statistics_tables.py. `raw` holds facts as the
+sources tell them, `ops` how they came here. The migrations create what is described here (a test compares them);
+queries live with what asks them. Every id is a bigint: ESI says int64 for all of them.
 """
 
 from collections.abc import Sequence
@@ -189,26 +190,6 @@ inventory_flags = _dimension(
     "inventory_flags", "flag_id", text("name"), text("text"),
     comment="Slots and bays; not in CCP's static data, and genuine killmails have further ones",
 )  # fmt: skip
-market_history = sa.Table(
-    "market_history", metadata,
-    bigint("region_id", required=True),
-    bigint("type_id", required=True),
-    sa.Column("date", sa.Date, nullable=False, comment="the UTC day that was traded"),
-    real("average", "ISK, of what was traded that day"), real("highest", "ISK"), real("lowest", "ISK"),
-    bigint("order_count", "orders that were filled"), bigint("volume", "units"),
-    time("observed_at", "when the source read it from ESI; absent in files before June 2020"),
-    sa.PrimaryKeyConstraint("region_id", "type_id", "date"),
-    schema="raw", comment="What was traded of a type in a region on a day, from EVE Ref's archives of ESI",
-)  # fmt: skip
-market_prices = sa.Table(
-    "market_prices", metadata,
-    bigint("type_id", required=True),
-    sa.Column("observed_on", sa.Date, nullable=False, comment="the UTC day on which ESI told it; the day's last"),
-    real("adjusted_price", "ISK, CCP's own, for industry"),
-    real("average_price", "ISK, of all regions in the last days"),
-    sa.PrimaryKeyConstraint("type_id", "observed_on"),
-    schema="raw", comment="ESI's prices, kept with the day on which they were observed",
-)  # fmt: skip
 
 # ---- ops --------------------------------------------------------------------------------------------------------
 
@@ -330,25 +311,6 @@ syncs = sa.Table(
     text("run_id"),
     bigint("character_id", "whose sign-in was used"),
     schema="ops", comment="One row a look at somebody's killmail list",
-)  # fmt: skip
-
-changed_days = sa.Table(
-    "changed_days", metadata,
-    sa.Column("killmail_date", sa.Date, nullable=False, comment="the UTC day whose statistics changed"),
-    bigint("changed_in", "the transaction (xid8) that changed it: seen by whoever sees its rows", required=True),
-    time("earliest", "killmail_time of the first killmail that it wrote; absent: it wrote none"),
-    time("latest", "killmail_time of the last"),
-    sa.PrimaryKeyConstraint("killmail_date", "changed_in"),
-    schema="ops", comment="Days whose killmails, prices or static data changed: what the marts still have to rebuild",
-)  # fmt: skip
-
-transform_builds = sa.Table(
-    "transform_builds", metadata,
-    sa.Column("cadence", sa.Text, primary_key=True, comment="frequent or nightly: which models"),
-    text("snapshot", "pg_snapshot: every change that it shows is in these models", required=True),
-    sa.Column("as_of", sa.Date, nullable=False, comment="the day that counted as today"),
-    time("built_at", required=True, now=True),
-    schema="ops", comment="How far the dbt models are built; written by dbt when all models of a cadence succeeded",
 )  # fmt: skip
 
 followed = sa.Table(

@@ -15,9 +15,9 @@ HEAD = """\
 # The dictionary of metrics
 
 Every number of the marts: what it means, whose definition it is, which peer shows the same one, and where it misleads.
-Where peers differ, each variant has a name of its own. zKillboard's definitions are read from its code at commit 2baf6057
-(2026-08-21), EVE-KILL's from its server Shrike (2026). The same rows are the table `marts.mart_metrics`; made from
-`dbt_transforms/seeds/mart_metrics.csv` by `make docs`.
+Where peers differ, each variant has a name of its own. zKillboard's definitions are read from its code at commit
+2baf6057 (2026-08-21), EVE-KILL's from its server Shrike (2026). The same rows are the table `marts.mart_metrics`; made
+from `dbt_transforms/seeds/mart_metrics.csv` by `make docs`.
 """
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+from starlette.requests import Request
 
 from killreport_assets.esi import models
-from killreport_assets.esi.models import EsiBody
+from killreport_assets.esi.models import EsiBody, MarketPrice
 from killreport_assets.sandbox.esi import SandboxEsi
 from killreport_assets.sandbox.faults import Faults
 from killreport_assets.sandbox.feed import LiveFeed
@@ -93,6 +94,16 @@ def test_our_killmail_wants_nothing_that_the_specification_does_not_promise() ->
     schema = genuine.spec(KILLMAIL)
     _assert_model_fits(Killmail, schema, "killmail")
     _assert_model_fits(Killmail.model_fields["victim"].annotation, schema["properties"]["victim"], "victim")
+
+
+def test_prices_validate_against_the_specification_and_our_model() -> None:
+    operation = "GET /markets/prices"
+    prices = json.loads(
+        bytes(SandboxMarket(WORLD, Serving(Faults(), Statistics())).prices(Request({"type": "http"})).body)
+    )
+    assert len(prices) == len({row["type_id"] for row in WORLD.market_history})
+    jsonschema.Draft202012Validator(genuine.spec(operation)).validate(prices)
+    _assert_model_fits(MarketPrice, genuine.spec(operation)["items"], operation)
 
 
 def test_names_are_visibly_invented_and_npc_characters_have_no_body() -> None:

@@ -21,6 +21,9 @@ with uses as (
         item_type_id as type_id
     from {{ ref('stg_killmail_items') }}
     where {{ is_to_build('killmail_time') }}
+
+    -- The history of a type lies together: each of its days is looked up while it is still at hand.
+    order by type_id, price_date
 ),
 
 priced as (

@@ -2,7 +2,7 @@ select
     region_id,
     type_id,
     date as traded_on,
-    {{ isk('average') }} as average,
+    average,
     highest,
     lowest,
     order_count,

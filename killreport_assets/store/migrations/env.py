@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from killreport_assets.store import columns, tables, user_tables  # noqa: F401 - all tables are in the one metadata
+from killreport_assets.store import columns, statistics_tables, tables, user_tables  # noqa: F401 - all tables are in the one metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -48,9 +48,11 @@ def upgrade() -> None:
         sa.Column("region_id", sa.BigInteger(), nullable=False),
         sa.Column("type_id", sa.BigInteger(), nullable=False),
         sa.Column("date", sa.Date(), nullable=False, comment="the UTC day that was traded"),
-        sa.Column("average", sa.Double(), nullable=True, comment="ISK, of what was traded that day"),
-        sa.Column("highest", sa.Double(), nullable=True, comment="ISK"),
-        sa.Column("lowest", sa.Double(), nullable=True, comment="ISK"),
+        sa.Column(
+            "average", sa.Numeric(precision=24, scale=2), nullable=True, comment="ISK, of what was traded that day"
+        ),
+        sa.Column("highest", sa.Numeric(precision=24, scale=2), nullable=True, comment="ISK"),
+        sa.Column("lowest", sa.Numeric(precision=24, scale=2), nullable=True, comment="ISK"),
         sa.Column("order_count", sa.BigInteger(), nullable=True, comment="orders that were filled"),
         sa.Column("volume", sa.BigInteger(), nullable=True, comment="units"),
         sa.Column(
@@ -67,8 +69,15 @@ def upgrade() -> None:
         "market_prices",
         sa.Column("type_id", sa.BigInteger(), nullable=False),
         sa.Column("observed_on", sa.Date(), nullable=False, comment="the UTC day on which ESI told it; the day's last"),
-        sa.Column("adjusted_price", sa.Double(), nullable=True, comment="ISK, CCP's own, for industry"),
-        sa.Column("average_price", sa.Double(), nullable=True, comment="ISK, of all regions in the last days"),
+        sa.Column(
+            "adjusted_price", sa.Numeric(precision=24, scale=2), nullable=True, comment="ISK, CCP's own, for industry"
+        ),
+        sa.Column(
+            "average_price",
+            sa.Numeric(precision=24, scale=2),
+            nullable=True,
+            comment="ISK, of all regions in the last days",
+        ),
         sa.PrimaryKeyConstraint("type_id", "observed_on"),
         schema="raw",
         comment="ESI's prices, kept with the day on which they were observed",
