@@ -1,7 +1,10 @@
 """The dbt code location, and the project's own rules over dbt's manifest."""
 
+import csv
+import fnmatch
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,11 +17,18 @@ import pytest
 
 from killreport_assets.sandbox.app import service_urls
 from killreport_assets.settings import load_settings
+from killreport_assets.sql_command import named_queries
+from killreport_assets.transforms.charts import CHARTS
+from killreport_assets.transforms.metrics_page import PAGE, SEED, metrics_page
 from killreport_assets.transforms.project import PROJECT, ensure_manifest
 
 SANDBOX = {name.removeprefix("KILLREPORT_").lower(): url for name, url in service_urls(1).items()}
 LAYERS = {"staging": "stg_", "intermediate": "int_", "marts": ("dim_", "fct_", "mart_")}
-MAY_READ = {"staging": {"source"}, "intermediate": {"staging"}, "marts": {"staging", "intermediate", "marts"}}
+MAY_READ = {
+    "staging": {"source"},
+    "intermediate": {"staging", "intermediate"},
+    "marts": {"staging", "intermediate", "marts"},
+}
 KEYS_OF = {"unique", "unique_combination"}
 
 
@@ -49,7 +59,7 @@ def test_a_model_keeps_the_rules(id_: str) -> None:
     assert node["config"]["contract"]["enforced"] == (layer == "marts")
     assert _tests_of(id_) & KEYS_OF, "no test of its key"
     for parent in manifest()["parent_map"][id_]:
-        read = "source" if parent.startswith("source.") else models()[parent]["config"]["schema"]
+        read = "source" if parent.startswith("source.") else manifest()["nodes"][parent]["config"]["schema"]
         assert read in MAY_READ[layer], parent
 
 
@@ -60,16 +70,71 @@ def test_no_relation_is_hard_coded() -> None:
             assert f"join {schema}" not in node["raw_code"]
 
 
+def test_whoever_reads_a_mart_is_an_exposure() -> None:
+    readers = {
+        "killreport_query": "".join(named_queries().values()),
+        "materialization_charts": "".join(query for _, query, _ in CHARTS.values()),
+        "run_summary": (PROJECT.parent / "killreport_assets" / "main_command.py").read_text(),
+    }
+    exposures = {exposure["name"]: exposure for exposure in manifest()["exposures"].values()}
+    assert exposures.keys() == readers.keys()
+    for name, text in readers.items():
+        told = {id_.split(".")[-1] for id_ in exposures[name]["depends_on"]["nodes"]}
+        assert told == set(re.findall(r"\bmarts\.(\w+)", text)), name
+    of_the_package = [
+        file
+        for file in (PROJECT.parent / "killreport_assets").rglob("*.py")
+        if re.search(r"\bmarts\.\w+_", file.read_text())
+    ]
+    assert {file.name for file in of_the_package} <= {"charts.py", "main_command.py", "cli.py", "metrics_page.py"}
+
+
+def _dictionary() -> list[dict[str, str]]:
+    with SEED.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_metric_is_of_a_model_that_there_is() -> None:
+    names = {node["name"] for node in models().values()}
+    for metric in _dictionary():
+        for pattern in metric["model"].split(", "):
+            assert fnmatch.filter(names, pattern), metric
+
+
+def test_every_sum_ratio_and_flag_is_in_the_dictionary() -> None:
+    described = {metric["name"] for metric in _dictionary()}
+    for node in models().values():
+        if re.fullmatch(r"mart_.*_(daily|monthly|all_time)|fct_killmails", node["name"]):
+            numbers = {
+                name for name in node["columns"] if re.match(r"(is|kills|losses|isk|.*_ratio|.*_(kills|losses))", name)
+            }
+            assert numbers <= described, (node["name"], numbers - described)
+
+
+def test_the_dictionarys_page_is_that_of_the_seed() -> None:
+    assert PAGE.read_text() == metrics_page(), "make docs"
+
+
+def test_tables_say_how_old_they_may_become() -> None:
+    from killreport_assets.transforms.definitions import HEAVY, build_defs
+
+    graph = build_defs(load_settings(**SANDBOX)).resolve_asset_graph()
+    with_policy = {key for key in graph.get_all_asset_keys() if graph.get(key).freshness_policy is not None}
+    assert with_policy >= HEAVY
+    assert dg.AssetKey(["marts", "mart_region_daily"]) in with_policy
+    assert dg.AssetKey(["marts", "fct_killmails"]) not in with_policy  # a view is as old as what it reads
+
+
 def test_the_location_loads_with_its_tests_as_checks() -> None:
     from killreport_assets.transforms.definitions import build_defs
 
     defs = build_defs(load_settings(**SANDBOX))
     dg.Definitions.validate_loadable(defs)
     graph = defs.resolve_asset_graph()
-    assert len(graph.asset_check_keys) >= 60
+    assert len(graph.asset_check_keys) >= 190
     mart = graph.get(dg.AssetKey(["marts", "fct_killmails"]))
     assert mart.group_name == "marts"
-    assert dg.AssetKey(["staging", "stg_killmails"]) in mart.parent_keys
+    assert dg.AssetKey(["intermediate", "int_killmails"]) in mart.parent_keys
     staging = graph.get(dg.AssetKey(["staging", "stg_killmails"]))
     assert staging.parent_keys == {dg.AssetKey(["raw", "killmails"])}
     assert graph.get(dg.AssetKey(["staging", "stg_enrichments"])).parent_keys == {dg.AssetKey(["ops", "enrichments"])}

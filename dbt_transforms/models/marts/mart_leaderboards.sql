@@ -1,3 +1,85 @@
+{{ config(materialized='table', indexes=postgres_indexes([
+    {'columns': ['entity_kind', 'period', 'metric', 'rank'], 'unique': true},
+])) }}
+
+{%- set places = 100 %}
+{%- set kinds = [
+    'character', 'corporation', 'alliance', 'faction', 'ship_type', 'ship_group', 'system', 'constellation', 'region',
+] %}
+{%- set metrics = [
+    'kills', 'losses', 'isk_destroyed', 'isk_lost', 'solo_kills_zkb', 'points_destroyed', 'final_blows',
+] %}
+
+with periods as (
+    select
+        build.as_of,
+        periods.period,
+        periods.first_date
+    from {{ ref('int_build') }} as build
+    cross join lateral (
+        values
+        ('today', build.as_of),
+        ('week', cast(date_trunc('week', build.as_of) as date)),
+        ('month', {{ month_of('build.as_of') }}),
+        ('7 days', build.as_of - 6),
+        ('90 days', build.as_of - 89)
+    ) as periods (period, first_date)
+),
+
+summed as (
+    {% for kind in kinds %}
+    select
+        periods.as_of,
+        periods.period,
+        '{{ kind }}' as entity_kind,
+        daily.{{ kind }}_id as entity_id,
+        {% for metric in metrics -%}
+        cast(sum(daily.{{ metric }}) as numeric(24, 2)) as {{ metric }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from periods
+    inner join {{ ref('mart_' ~ kind ~ '_daily') }} as daily
+        on daily.killmail_date between periods.first_date and periods.as_of
+    group by 1, 2, 4
+
+    union all
+
+    select
+        build.as_of,
+        'all' as period,
+        '{{ kind }}' as entity_kind,
+        all_time.{{ kind }}_id as entity_id,
+        {% for metric in metrics -%}
+        cast(all_time.{{ metric }} as numeric(24, 2)) as {{ metric }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from {{ ref('mart_' ~ kind ~ '_all_time') }} as all_time
+    cross join {{ ref('int_build') }} as build
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+),
+
+{% for metric in metrics %}
+best_{{ metric }} as (
+    select
+        as_of,
+        period,
+        entity_kind,
+        '{{ metric }}' as metric,
+        entity_id,
+        {{ metric }} as value,
+        row_number() over (partition by period, entity_kind order by {{ metric }} desc, entity_id) as rank
+    from summed
+    where {{ metric }} > 0
+),
+{% endfor %}
+
+ranked as (
+    {% for metric in metrics %}
+    select * from best_{{ metric }}
+    where rank <= {{ places }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+)
+
 select
     as_of,
     entity_kind,
@@ -7,4 +89,4 @@ select
     entity_id,
     {{ entity_name('entity_kind', 'entity_id') }} as entity_name,
     value
-from {{ ref('int_leaderboards') }}
+from ranked
