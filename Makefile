@@ -27,12 +27,12 @@ lint: install ## ruff, mypy and sqlfluff
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy
-	@$(VENV)/sqlfluff lint dbt_transforms/models dbt_transforms/tests
+	@$(VENV)/sqlfluff lint dbt_transforms/models dbt_transforms/tests killreport_assets/queries
 
 format: install ## let ruff and sqlfluff put the code into shape
 	@$(VENV)/ruff check --fix .
 	@$(VENV)/ruff format .
-	@$(VENV)/sqlfluff fix --force dbt_transforms/models
+	@$(VENV)/sqlfluff fix --force dbt_transforms/models killreport_assets/queries
 
 docs: install ## write docs/metrics.md and dbt's documentation of every table, a page that opens in any browser
 	@$(VENV)/python -m killreport_assets.transforms.metrics_page

@@ -29,7 +29,7 @@ QUERIES = {
     "a character's numbers": "select * from marts.mart_character_all_time where character_id = {character}",
     "a corporation's months": "select * from marts.mart_corporation_monthly where corporation_id = {corporation}",
     "a leaderboard": "select * from marts.mart_leaderboards "
-    "where entity_kind = 'character' and period = '90 days' and metric = 'kills' order by rank",
+    "where entity_kind = 'character' and period = 'all' and metric = 'kills' order by rank",
     "a killmail": "select * from marts.fct_killmails where killmail_id = {killmail}",
 }
 

@@ -48,17 +48,22 @@
     {%- endfor %})
 {%- endmacro %}
 
-{#- The same of a month, by its first day. -#}
-{% macro in_changed_months(month_column) -%}
+{#- The first days of the months that have a day to build. -#}
+{% macro changed_months() -%}
     {%- set months = [] -%}
     {%- for first, last in changed_ranges() -%}
         {%- for month in range(first.year * 12 + first.month - 1, last.year * 12 + last.month) -%}
-            {%- do months.append(month) if month not in months -%}
+            {%- do months.append(modules.datetime.date(month // 12, month % 12 + 1, 1)) -%}
         {%- endfor -%}
     {%- endfor -%}
+    {{ return(months | unique | list) }}
+{%- endmacro %}
+
+{#- Whether a month, by its first day, is one of them. -#}
+{% macro in_changed_months(month_column) -%}
     (false
-    {%- for month in months %}
-        or {{ month_column }} = cast('{{ "%04d-%02d-01" | format(month // 12, month % 12 + 1) }}' as date)
+    {%- for month in changed_months() %}
+        or {{ month_column }} = cast('{{ month }}' as date)
     {%- endfor %})
 {%- endmacro %}
 
@@ -101,6 +106,27 @@
     insert into {{ arguments['target_relation'] }} ({{ columns }})
     select {{ columns }} from {{ arguments['temp_relation'] }};
 {% endmacro %}
+
+{#- Let the planner know of what was just written: a day that it has never heard of it takes for empty. Of a whole history
+    it knows enough. -#}
+{% macro analyze_changed_months() -%}
+    {%- if execute and target.type == 'postgres' -%}
+        {%- set months = changed_months() -%}
+        {%- for month in months if months | length <= 24 -%}
+            {%- for table in ['killmails', 'killmail_attackers', 'killmail_items'] -%}
+                {%- set partition = adapter.get_relation(target.database, 'raw', table ~ month.strftime('_%Y_%m')) -%}
+                {%- if partition -%}
+                    analyze {{ partition }};
+                {%- endif -%}
+            {%- endfor -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The same of a model that others join. -#}
+{% macro analyze_this() -%}
+    {{ 'analyze ' ~ this if target.type == 'postgres' }}
+{%- endmacro %}
 
 {#- After a build in which every model of a cadence succeeded and nothing failed: this is how far it is built. -#}
 {% macro end_build(results) %}

@@ -17,7 +17,12 @@ expected as (
     having count(region_id) > 0
 )
 
-select *
+select
+    counted.killmail_date,
+    counted.kills,
+    counted.losses,
+    expected.killmail_date as expected_date,
+    expected.killmails
 from counted
 full outer join expected on counted.killmail_date = expected.killmail_date
 where

@@ -20,7 +20,11 @@ expected as (
     group by killmail_date
 )
 
-select *
+select
+    counted.killmail_date,
+    counted.losses,
+    expected.killmail_date as expected_date,
+    expected.losses as expected_losses
 from counted
 full outer join expected on counted.killmail_date = expected.killmail_date
 where

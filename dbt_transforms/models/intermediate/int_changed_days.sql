@@ -1,4 +1,4 @@
-{{ config(materialized='table') }}
+{{ config(materialized='table', post_hook="{{ analyze_changed_months() }}") }}
 
 {%- set concord = 1000125 %}
 with cadences as (
@@ -50,8 +50,8 @@ neighbours as (
     ) as direction
     where
         punishing.corporation_id = {{ concord }}
-        and punishing.killmail_time >= (select min(earliest) from changes)
-        and punishing.killmail_time <= (select max(latest) from changes)
+        and punishing.killmail_time >= (select min(changes.earliest) from changes)
+        and punishing.killmail_time <= (select max(changes.latest) from changes)
 )
 
 select distinct

@@ -1,4 +1,4 @@
-{{ config(unique_key='killmail_date', indexes=postgres_indexes([
+{{ config(unique_key='killmail_date', post_hook="{{ analyze_this() }}", indexes=postgres_indexes([
     {'columns': ['killmail_date', 'price_date', 'type_id'], 'unique': true},
 ])) }}
 
@@ -56,8 +56,8 @@ priced as (
             array_agg(average order by traded_on desc) as by_day
         from (
             select
-                traded_on,
-                average
+                history.traded_on,
+                history.average
             from {{ ref('stg_market_history') }} as history
             where
                 history.region_id = {{ the_forge }}
@@ -71,8 +71,8 @@ priced as (
     -- The last observation at or before the day; before the first one there is only that.
     left join lateral (
         select
-            observed_on,
-            average_price
+            prices.observed_on,
+            prices.average_price
         from {{ ref('stg_market_prices') }} as prices
         where prices.type_id = uses.type_id and prices.observed_on <= uses.price_date and prices.average_price > 0
         order by prices.observed_on desc
@@ -80,8 +80,8 @@ priced as (
     ) as esi on true
     left join lateral (
         select
-            observed_on,
-            average_price
+            prices.observed_on,
+            prices.average_price
         from {{ ref('stg_market_prices') }} as prices
         where prices.type_id = uses.type_id and prices.observed_on > uses.price_date and prices.average_price > 0
         order by prices.observed_on

@@ -1,4 +1,4 @@
-{{ config(unique_key='killmail_date', indexes=postgres_indexes([
+{{ config(unique_key='killmail_date', post_hook="{{ analyze_this() }}", indexes=postgres_indexes([
     {'columns': ['killmail_id'], 'unique': true}, {'columns': ['killmail_date']},
 ])) }}
 

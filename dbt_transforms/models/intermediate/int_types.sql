@@ -23,6 +23,8 @@ select
     item_types.rig_size,
     item_types.heat_damage,
     coalesce(item_types.meta_group_id = 15, false) as is_mutated,
-    coalesce(item_types.market_group_id in (select market_group_id from capital_groups), false) as is_capital
+    coalesce(
+        item_types.market_group_id in (select capital_groups.market_group_id from capital_groups), false
+    ) as is_capital
 from {{ ref('stg_types') }} as item_types
 left join {{ ref('stg_groups') }} as item_groups on item_types.group_id = item_groups.group_id
