@@ -2,10 +2,12 @@
 
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -22,6 +24,7 @@ from killreport_assets.store.killmails import write_killmails
 from killreport_assets.transforms.project import DBT, PROJECT, build_arguments, dbt_environment
 from killreport_assets_tests.support.databases import Databases
 
+TARGET = str(Path(tempfile.gettempdir()) / "killreport-bench-dbt")
 DAY = 15_000
 NEW_DAY, LATE_DAY = datetime(2026, 1, 10, tzinfo=UTC), datetime(2025, 5, 6, 12, tzinfo=UTC)
 STATIC = ("categories", "groups", "market_groups", "meta_groups", "regions", "constellations", "systems", "factions")
@@ -101,7 +104,7 @@ def _write(engine: Engine, count: int, day: datetime, first: int) -> None:
 def _build(engine: Engine, *, is_nightly: bool) -> float:
     """Seconds of one `dbt build`, its start included."""
     command = [str(DBT), *build_arguments(is_nightly=is_nightly), "--project-dir", str(PROJECT)]
-    command += ["--profiles-dir", str(PROJECT)]
+    command += ["--profiles-dir", str(PROJECT), "--target-path", TARGET]
     started = time.monotonic()
     built = subprocess.run(
         command, env=os.environ | dbt_environment(engine.url), capture_output=True, text=True, check=False

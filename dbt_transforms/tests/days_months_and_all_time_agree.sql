@@ -1,4 +1,5 @@
-{{ config(tags=['nightly']) }}
+{{ config(tags=['nightly'], meta={'dagster': {'ref': {'name': 'mart_character_all_time'}}}) }}
+
 {#- What the days sum to, the months and all of history do. -#}
 {% set kinds = [
     'character', 'corporation', 'alliance', 'faction', 'ship_type', 'ship_group', 'system', 'constellation', 'region',

@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'mart_region_daily'}}}) }}
+
 -- Killmails whose place is known are the kills of exactly one region and day, and its losses.
 with counted as (
     select

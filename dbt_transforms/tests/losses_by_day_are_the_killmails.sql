@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'mart_corporation_daily'}}}) }}
+
 -- Every killmail with a victim's corporation is one loss of its day, with its value and its points.
 with counted as (
     select

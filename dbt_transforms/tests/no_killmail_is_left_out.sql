@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'int_killmails'}}}) }}
+
 -- Every stored killmail is in int_killmails, but on days that changed after this build had begun.
 with stored as (
     select

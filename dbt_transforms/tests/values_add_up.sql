@@ -1,3 +1,5 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_killmail_values'}}}) }}
+
 -- Destroyed and dropped make the total, by every method, and what is fitted, droppable or the hull is part of it.
 select *
 from {{ tested(ref('fct_killmail_values')) }}

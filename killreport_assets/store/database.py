@@ -28,6 +28,13 @@ class DatabaseUrls:
     dagster: URL
 
 
+def database_name(settings: Settings) -> str:
+    """What KillReport's own database is called; needs no server."""
+    if settings.database_url is None:
+        return DATABASE
+    return make_url(settings.database_url.get_secret_value()).database or DATABASE
+
+
 def database_urls(settings: Settings) -> DatabaseUrls:
     """The two databases' URLs; the embedded server is started when it is the one to use."""
     if settings.database_url is None:

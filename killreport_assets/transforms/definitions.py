@@ -13,8 +13,8 @@ from sqlalchemy.engine import Engine
 from killreport_assets.asset_metadata import OWNERS
 from killreport_assets.schedules import default_status
 from killreport_assets.settings import Settings, load_settings
-from killreport_assets.store.changed_days import forget_built, is_build_due
-from killreport_assets.store.database import database_urls, open_database
+from killreport_assets.store.changed_days import forget_built, is_build_due, one_build_at_a_time
+from killreport_assets.store.database import database_name, database_urls, open_database
 from killreport_assets.transforms.charts import chart_of
 from killreport_assets.transforms.project import (
     DBT,
@@ -57,7 +57,7 @@ class TransformsConfig(dg.Config):
 
 
 @dbt_assets(
-    manifest=ensure_manifest(),
+    manifest=ensure_manifest(database_name(load_settings())),
     name="transforms",
     dagster_dbt_translator=Translator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True)),
 )
@@ -72,14 +72,15 @@ def transforms(context: dg.AssetExecutionContext, dbt: DbtCliResource, config: T
         anew = is_nightly or described.keys() != set(context.selected_asset_keys)
     engine = open_database(settings)
     try:
-        built = dbt.cli(build_arguments(is_nightly=is_nightly), context=context).stream().fetch_row_counts()
-        for event in built.fetch_column_metadata() if anew else built:
-            if isinstance(event, dg.Output):
-                model = str(event.metadata["unique_id"].value).split(".")[-1]
-                known = described.get(context.asset_key_for_output(event.output_name), {})
-                yield event.with_metadata({**known, **event.metadata, **_chart(context, model, engine)})
-            else:
-                yield event
+        with one_build_at_a_time(engine):
+            built = dbt.cli(build_arguments(is_nightly=is_nightly), context=context).stream().fetch_row_counts()
+            for event in built.fetch_column_metadata() if anew else built:
+                if isinstance(event, dg.Output):
+                    model = str(event.metadata["unique_id"].value).split(".")[-1]
+                    known = described.get(context.asset_key_for_output(event.output_name), {})
+                    yield event.with_metadata({**known, **event.metadata, **_chart(context, model, engine)})
+                else:
+                    yield event
         context.log.info("%d changes are in every table and forgotten", forget_built(engine))
     finally:
         engine.dispose()

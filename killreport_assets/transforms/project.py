@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL
 from killreport_assets.errors import UserError
 
 PROJECT = Path(__file__).parents[2] / "dbt_transforms"
-MANIFEST = PROJECT / "target" / "manifest.json"
+TARGET = PROJECT / "target"
 NIGHTLY = "nightly"
 """The tag of heavy models, and of tests that read everything."""
 DBT = Path(sys.executable).with_name("dbt")
@@ -41,34 +41,34 @@ def build_arguments(*, is_nightly: bool) -> list[str]:
     return [*build, "--exclude", f"tag:{NIGHTLY}", "--vars", "{tests: changed}"]
 
 
-def ensure_manifest() -> Path:
-    """The project's manifest, parsed anew when a file of the project is newer. Needs no database.
+def ensure_manifest(database: str) -> Path:
+    """The project's manifest for a database of this name, parsed anew when a file of the project is newer.
+
+    It names every relation with its database. Needs no server.
 
     Raises:
         UserError: dbt is missing, or the project does not parse; what dbt said is quoted.
     """
     if not DBT.exists():
         raise UserError("dbt is not installed: pip install 'killreport-assets[dbt]'")
-    MANIFEST.parent.mkdir(exist_ok=True)
-    with (MANIFEST.parent / "manifest.lock").open("w") as lock:
+    TARGET.mkdir(exist_ok=True)
+    manifest = TARGET / f"manifest-{database}.json"
+    with (TARGET / "manifest.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes that start at once, one parses
-        if not _is_current():
-            _parse()
-    return MANIFEST
+        if not manifest.exists() or manifest.stat().st_mtime <= max(file.stat().st_mtime for file in _sources()):
+            _parse(database, manifest)
+    return manifest
 
 
-def _is_current() -> bool:
-    return MANIFEST.exists() and MANIFEST.stat().st_mtime > max(file.stat().st_mtime for file in _sources())
-
-
-def _parse() -> None:
-    with tempfile.TemporaryDirectory(dir=MANIFEST.parent, prefix="parse-") as target:
+def _parse(database: str, manifest: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=TARGET, prefix="parse-") as target:
         arguments = [str(DBT), "--quiet", "parse", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
         arguments += ["--target-path", target]
-        parsed = subprocess.run(arguments, capture_output=True, text=True, check=False, env=os.environ)
+        environment = os.environ | {"KILLREPORT_DBT_DATABASE": database}
+        parsed = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment)
         if parsed.returncode:
             raise UserError(f"the dbt project does not parse:\n{parsed.stdout}{parsed.stderr}")
-        (Path(target) / MANIFEST.name).replace(MANIFEST)  # whoever reads it meanwhile reads all of it
+        (Path(target) / "manifest.json").replace(manifest)  # whoever reads it meanwhile reads all of it
 
 
 def _sources() -> list[Path]:

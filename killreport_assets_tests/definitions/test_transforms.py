@@ -35,7 +35,7 @@ KEYS_OF = {"unique", "unique_combination"}
 @cache
 def manifest() -> dict[str, Any]:
     """Dbt's manifest of the project as it is."""
-    parsed: dict[str, Any] = json.loads(ensure_manifest().read_text())
+    parsed: dict[str, Any] = json.loads(ensure_manifest("killreport").read_text())
     return parsed
 
 
@@ -86,7 +86,9 @@ def test_whoever_reads_a_mart_is_an_exposure() -> None:
         for file in (PROJECT.parent / "killreport_assets").rglob("*.py")
         if re.search(r"\bmarts\.\w+_", file.read_text())
     ]
-    assert {file.name for file in of_the_package} <= {"charts.py", "main_command.py", "cli.py", "metrics_page.py"}
+    assert {file.name for file in of_the_package} <= {
+        "charts.py", "main_command.py", "cli.py", "metrics_page.py", "v0004_statistics.py",
+    }  # fmt: skip
 
 
 def _dictionary() -> list[dict[str, str]]:
@@ -144,8 +146,16 @@ def test_processes_that_start_at_once_on_a_fresh_clone_read_a_whole_manifest(tmp
     clone = tmp_path / "clone"
     shutil.copytree(PROJECT, clone / "dbt_transforms", ignore=shutil.ignore_patterns("target", "logs"))
     shutil.copytree(PROJECT.parent / "killreport_assets", clone / "killreport_assets")
-    read = "import json; from killreport_assets.transforms.project import *; json.loads(ensure_manifest().read_text())"
+    read = "import json; from killreport_assets.transforms.project import *; "
+    read += "json.loads(ensure_manifest('killreport').read_text())"
     environment = os.environ | {"PYTHONPATH": str(clone)}
     processes = [subprocess.Popen([sys.executable, "-c", read], cwd=clone, env=environment) for _ in range(3)]
     assert [process.wait(120) for process in processes] == [0, 0, 0]
-    assert [file.name for file in (clone / "dbt_transforms" / "target").glob("*.json")] == ["manifest.json"]
+    assert [file.name for file in (clone / "dbt_transforms" / "target").glob("*.json")] == ["manifest-killreport.json"]
+
+
+def test_a_manifest_is_that_of_a_databases_name() -> None:
+    # Row counts and columns of a materialization are asked for by the relation's full name.
+    named = json.loads(ensure_manifest("another").read_text())
+    assert {node["database"] for node in named["nodes"].values()} == {"another"}
+    assert {node["database"] for node in manifest()["nodes"].values()} == {"killreport"}

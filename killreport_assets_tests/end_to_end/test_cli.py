@@ -18,7 +18,7 @@ from killreport_assets_tests.support.rabbitmq import free_port
 
 COMMANDS = (
     "run", "dev", "up", "down", "status", "migrate", "database-url", "sql", "sandbox", "settings", "queue", "follow",
-    "unfollow", "dead-letters", "trace", "metrics",
+    "unfollow", "dead-letters", "trace", "metrics", "query",
 )  # fmt: skip
 
 

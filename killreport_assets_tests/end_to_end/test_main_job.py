@@ -1,11 +1,16 @@
 """The main job from end to end, on the embedded servers and on the operator's own: the same tables, nothing left."""
 
 import json
+import os
 import re
 import subprocess
+from pathlib import Path
 
+import pandas as pd
+
+import killreport_assets
 from killreport_assets.queues.catalogue import WORK_QUEUES
-from killreport_assets_tests.end_to_end.conftest import Home
+from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
 from killreport_assets_tests.support import genuine
 
 Run = tuple[Home, subprocess.CompletedProcess[str]]
@@ -110,10 +115,35 @@ def test_dbt_is_green_and_lineage_is_in_its_mart(embedded_run: Run) -> None:
     assert row["runs"] >= 4
 
 
+def test_the_example_queries_answer_in_every_format(embedded_run: Run, tmp_path: Path) -> None:
+    home, _ = embedded_run
+    listed = home.run("query")
+    for file in (Path(killreport_assets.__file__).parent / "queries").glob("*.sql"):
+        assert file.stem in listed.stdout
+        answer = home.run("query", file.stem, "--csv")
+        assert answer.returncode == 0, answer.stderr
+        assert len(answer.stdout.splitlines()) > 1, file.stem
+    assert "rows" in home.run("query", "leaderboard").stdout
+    assert home.run("query", "rivals", "--show").stdout.startswith("-- Which alliance kills which")
+    script = f"'{COMMAND}' query rivals --parquet > '{tmp_path / 'rivals.parquet'}'"
+    subprocess.run(["sh", "-c", script], check=True, env=os.environ | {"KILLREPORT_HOME": str(home.path)})
+    assert pd.read_parquet(tmp_path / "rivals.parquet")["kills"].sum() > 0
+    unknown = home.run("query", "everything")
+    assert unknown.returncode == 1
+    assert "there is no query 'everything'; there are activity" in unknown.stderr
+
+
 def test_every_step_is_a_recorded_dagster_run(embedded_run: Run) -> None:
     home, _ = embedded_run
     answer = home.run("dagster", "run", "list", "--limit", "50")
-    for job in ("load_static_data", "ingest_killmails", "drain_esi_character_info_queue", "build_transforms"):
+    for job in (
+        "load_static_data",
+        "ingest_killmails",
+        "drain_esi_character_info_queue",
+        "load_market_history",
+        "load_market_prices",
+        "build_all_transforms",
+    ):
         assert f"Job: {job}" in answer.stdout, answer.stdout + answer.stderr
 
 
