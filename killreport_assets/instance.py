@@ -24,6 +24,7 @@ concurrency:
       - {{key: killreport/queue, limit: {all_drains}}}
       - {{key: killreport/queue, value: {{applyLimitPerUniqueValue: true}}, limit: {drains_of_a_queue}}}
       - {{key: dagster/backfill, limit: 2}}
+      - {{key: killreport/transforms, limit: 1}}
 
 run_monitoring:
   enabled: true

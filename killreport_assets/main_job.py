@@ -75,6 +75,10 @@ class MainJob:
     def run(self, plan: Plan) -> Outcome:
         """Do all steps; see `Outcome.left_behind` for what could not be done."""
         self._step("static data", self._platform, "load_static_data")
+        # Before the killmails: later prices would have to look for the days that they change.
+        market = {"ops": {"market_history": {"config": {"newest_days": plan.market_days}}}}
+        self._step("market history", self._platform, "load_market_history", market)
+        self._step("market prices", self._platform, "load_market_prices")
         self._ingest("live feed (R2Z2)", {"r2z2": _given(from_sequence=plan.from_sequence)})
         if plan.archive_days is not None:
             self._ingest("archives (EVE Ref)", {"everef": {"newest_days": plan.archive_days}})
@@ -83,9 +87,6 @@ class MainJob:
         self._step("pending entities", self._platform, "scan_killmail_entities")
         self._drain_all()
         self._step("static data, what is missing", self._platform, "load_static_data")
-        market = {"ops": {"market_history": {"config": {"newest_days": plan.market_days}}}}
-        self._step("market history", self._platform, "load_market_history", market)
-        self._step("market prices", self._platform, "load_market_prices")
         self._step("checks", self._platform, "check_raw_tables")
         self._build_transforms()
         self._note_what_is_left()

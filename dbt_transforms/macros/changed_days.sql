@@ -67,24 +67,25 @@
     {%- endfor %})
 {%- endmacro %}
 
-{#- Whether a killmail of this time is to be built: all of them, or those of the days (or whole months) that changed;
-    with an hour before and after where neighbours count. -#}
+{#- Whether a killmail of this time is of the days that changed, or of their whole months; with an hour before and after
+    where neighbours count. Written as ranges of time, so that partitions without any are not read. -#}
+{% macro in_changed_times(time_column, months=false, with_neighbours=false) -%}
+    (false
+    {%- for first, last in changed_ranges() %}
+        {%- set since = first.replace(day=1) if months else first %}
+        {%- set until = (last.replace(day=28) + modules.datetime.timedelta(days=4)).replace(day=1) if months
+            else last + modules.datetime.timedelta(days=1) %}
+        or (
+            {{ time_column }} >= {{ utc_midnight(since) }}{{ " - interval '1 hour'" if with_neighbours }}
+            and {{ time_column }} < {{ utc_midnight(until) }}{{ " + interval '1 hour'" if with_neighbours }}
+        )
+    {%- endfor %})
+{%- endmacro %}
+
+{#- Whether a killmail of this time is to be built: all of them, or those that changed. -#}
 {% macro is_to_build(time_column, months=false, with_neighbours=false) -%}
     {%- do ref('int_changed_days') -%}
-    {%- if is_incremental() -%}
-        (false
-        {%- for first, last in changed_ranges() %}
-            {%- set since = first.replace(day=1) if months else first %}
-            {%- set until = (last.replace(day=28) + modules.datetime.timedelta(days=4)).replace(day=1) if months
-                else last + modules.datetime.timedelta(days=1) %}
-            or (
-                {{ time_column }} >= {{ utc_midnight(since) }}{{ " - interval '1 hour'" if with_neighbours }}
-                and {{ time_column }} < {{ utc_midnight(until) }}{{ " + interval '1 hour'" if with_neighbours }}
-            )
-        {%- endfor %})
-    {%- else -%}
-        true
-    {%- endif -%}
+    {{ in_changed_times(time_column, months, with_neighbours) if is_incremental() else 'true' }}
 {%- endmacro %}
 
 {#- The same of a day. -#}
@@ -128,6 +129,15 @@
     {{ 'analyze ' ~ this if target.type == 'postgres' }}
 {%- endmacro %}
 
+{#- The strategy of the models that are small: all rows go and come, but the table stays, and with it what others built
+    on it. -#}
+{% macro get_incremental_replace_all_sql(arguments) %}
+    {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) -%}
+    delete from {{ arguments['target_relation'] }};
+    insert into {{ arguments['target_relation'] }} ({{ columns }})
+    select {{ columns }} from {{ arguments['temp_relation'] }};
+{% endmacro %}
+
 {#- After a build in which every model of a cadence succeeded and nothing failed: this is how far it is built. -#}
 {% macro end_build(results) %}
     {%- if execute and flags.WHICH in ('build', 'run') -%}
@@ -145,6 +155,7 @@
             {%- if not missing -%}
                 insert into {{ source('ops', 'transform_builds') }} as known (cadence, snapshot, as_of, built_at)
                 select '{{ cadence }}', snapshot, as_of, now() from {{ relation_of('int_build') }}
+                where invocation_id = '{{ invocation_id }}'
                 on conflict (cadence) do update
                 set snapshot = excluded.snapshot, as_of = excluded.as_of, built_at = excluded.built_at;
             {%- endif -%}

@@ -42,7 +42,7 @@ with killmails as (
         *,
         {{ victim_column }} as entity_id,
         not is_npc_zkb and not is_padding as is_pvp,
-        {{ gang_size_bound('attacker_count') }} as gang_size_bound
+        case when is_solo_zkb then 1 else {{ gang_size_bound('attacker_count') }} end as gang_size_bound
     from {{ ref('int_killmails') }}
     where {{ is_to_build('killmail_time') }}
 ),
@@ -205,7 +205,8 @@ select
 from monthly
 {%- endmacro %}
 
-{#- One row an entity over all of history, on top of the days: only who was on a killmail of a changed day is summed anew. -#}
+{#- One row an entity over all of history, on top of the days: only who was on a killmail of a changed day is summed anew.
+    What a new map or a new static data export may empty (the few groups, constellations and regions) is summed whole. -#}
 {% macro entity_all_time(kind) -%}
 {%- do ref('int_changed_days') -%}
 with summed as (
@@ -215,7 +216,7 @@ with summed as (
         max(killmail_date) as last_date,
         {{- summed() }}
     from {{ ref('mart_' ~ kind ~ '_daily') }}
-    {% if is_incremental() -%}
+    {% if is_incremental() and kind not in ['ship_group', 'constellation', 'region'] -%}
     where {{ kind }}_id in (
         select {{ kind }}_id from {{ ref('mart_' ~ kind ~ '_daily') }} where {{ is_day_to_build('killmail_date') }}
     )

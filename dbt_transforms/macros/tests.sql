@@ -29,14 +29,15 @@
     where not ({{ condition }})
 {% endtest %}
 
-{#- What a test of a model by day reads: everything, or with `tests: changed` only the days of this build. -#}
+{#- What a test of a model with days reads: everything, or with `tests: changed` only the days of this build. Tests of what
+    cannot be told apart by day are tagged nightly. -#}
 {% macro get_where_subquery(relation) -%}
     {%- set node = graph.nodes.get(model.attached_node) if execute and model.attached_node else none -%}
     {{ tested(relation, node) }}
 {%- endmacro %}
 
 {% macro tested(relation, node=none) -%}
-    {%- set by_day = node is none or node.config.unique_key == 'killmail_date' -%}
+    {%- set by_day = node is none or 'killmail_date' in node.columns -%}
     {%- if var('tests') == 'changed' and by_day -%}
         (select * from {{ relation }} where {{ in_changed_days('killmail_date') }}) as tested
     {%- else -%}

@@ -5,7 +5,8 @@ with stored as (
     select
         killmail_date,
         count(*) as killmails
-    from {{ tested(ref('stg_killmails')) }}
+    from {{ ref('stg_killmails') }}
+    where {{ in_changed_times('killmail_time') if var('tests') == 'changed' else 'true' }}
     group by killmail_date
 ),
 

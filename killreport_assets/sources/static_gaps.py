@@ -14,6 +14,7 @@ from killreport_assets.esi.client import EsiClient
 from killreport_assets.esi.errors import Refused
 from killreport_assets.esi.models import EsiBody
 from killreport_assets.store import tables
+from killreport_assets.store.changed_days import mark_static
 from killreport_assets.store.entities import upsert
 
 
@@ -68,9 +69,11 @@ def fill_static_gaps(client: EsiClient, engine: Engine) -> dict[str, int]:
 def _complete_regions(engine: Engine) -> None:
     """ESI's systems do not name their region: take it from their constellation."""
     with engine.begin() as connection:
-        connection.execute(
+        completed = connection.execute(
             sa.text("""
             update raw.systems s set region_id = c.region_id from raw.constellations c
-            where s.region_id is null and c.constellation_id = s.constellation_id
+            where s.region_id is null and c.region_id is not null and c.constellation_id = s.constellation_id
+            returning s.system_id
             """)
         )
+        mark_static(connection, tables.systems, list(completed.scalars()))

@@ -77,8 +77,8 @@ def mark_static(connection: Connection, table: sa.Table, ids: Sequence[int]) -> 
         mark_days(connection, f"select {DAY} from raw.killmails where solar_system_id = any(:ids)", {"ids": ids})
         return
     types = _TYPES_OF[table.name]
-    # Killmails that mention a type before its body was there are in its lineage; others have to be looked through,
-    # which is seldom: a type that was known before has changed.
+    # Killmails that mention a type before its body was there are in its lineage; all have to be looked through only
+    # where a type that was known before has changed: after a patch, or when the export first tells more than ESI.
     mark_days(
         connection,
         f"""

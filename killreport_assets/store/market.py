@@ -47,6 +47,7 @@ def _mark_history(connection: Connection, day: date, type_ids: list[int]) -> Non
             select type_id, coalesce((
                 select h.date from raw.market_history h
                 where h.region_id = {THE_FORGE} and h.type_id = changed.type_id and h.date > cast(:day as date)
+                  and h.average > 0
                 order by h.date offset {WINDOW - 1} limit 1
             ), date 'infinity') as until
             from unnest(cast(:types as bigint[])) as changed (type_id)
@@ -60,12 +61,13 @@ def _mark_history(connection: Connection, day: date, type_ids: list[int]) -> Non
 def write_market_prices(connection: Connection, observed_on: date, rows: Sequence[dict[str, Any]]) -> int:
     """Store ESI's prices as observed on a day; how many differ from what was known of that day.
 
-    A type's first observation also values the killmails before it.
+    A type's first price also values the killmails before it.
     """
     table = statistics_tables.market_prices
     query = sa.select(table.c.type_id, table.c.average_price, table.c.adjusted_price)
     known = {row[0]: tuple(row[1:]) for row in connection.execute(query.where(table.c.observed_on == observed_on))}
-    ever = set(connection.execute(sa.select(table.c.type_id).distinct()).scalars())
+    earlier = sa.select(table.c.type_id).where(table.c.observed_on < observed_on, table.c.average_price > 0)
+    ever = set(connection.execute(earlier.distinct()).scalars())
     told = {row["type_id"]: row | {"observed_on": observed_on} for row in rows}
     changed = [id_ for id_, row in told.items() if known.get(id_) != (row["average_price"], row["adjusted_price"])]
     _upsert(connection, table, [told[id_] for id_ in sorted(told)])

@@ -28,6 +28,8 @@ from killreport_assets.transforms.project import (
 FRESH_FOR = {"frequent": timedelta(hours=24, minutes=30), "nightly": timedelta(hours=26)}
 """A frequent model is built at least when the date changes, however little is new."""
 
+ONE_AT_A_TIME = {"killreport/transforms": "build"}
+"""The instance runs one build at a time: see instance.py."""
 COLUMN_METADATA = ("dagster/column_schema", "dagster/column_lineage")
 
 
@@ -114,12 +116,12 @@ build_transforms = dg.define_asset_job(
     "build_transforms",
     dg.AssetSelection.assets(transforms) - dg.AssetSelection.keys(*HEAVY),
     description="Bring the dbt models up to date, but the heavy ones, for the days that changed; test those days",
-    tags={"dagster/max_runtime": "3600"},
+    tags=ONE_AT_A_TIME | {"dagster/max_runtime": "7200"},
 )
 build_all_transforms = dg.define_asset_job(
     "build_all_transforms", dg.AssetSelection.assets(transforms),
     description="Bring every dbt model up to date, the heavy ones too, and run every test over everything",
-    tags={"dagster/max_runtime": "7200"},
+    tags=ONE_AT_A_TIME | {"dagster/max_runtime": "21600"},
 )  # fmt: skip
 
 

@@ -116,7 +116,19 @@ def test_a_types_first_price_of_esi_values_the_past_and_a_later_one_does_not(eng
     later = DAY + timedelta(days=5)
     assert len(_changed(engine, lambda c: write_market_prices(c, later, [row]))) == 10
     assert _changed(engine, lambda c: write_market_prices(c, later, [row])) == []
-    assert len(_changed(engine, lambda c: write_market_prices(c, later, [row | {"average_price": 6.0}]))) == 5
+    # The day's last observation counts: it is still the first price that there is.
+    assert len(_changed(engine, lambda c: write_market_prices(c, later, [row | {"average_price": 6.0}]))) == 10
+    next_day = later + timedelta(days=1)
+    assert len(_changed(engine, lambda c: write_market_prices(c, next_day, [row | {"average_price": 7.0}]))) == 4
+
+
+def test_a_type_without_an_average_has_no_price_yet(engine: Engine) -> None:
+    write_killmails(engine, _bodies(10), "esi")
+    row = {"type_id": HULL, "average_price": None, "adjusted_price": 5.0}
+    with engine.begin() as connection:
+        write_market_prices(connection, DAY, [row])
+    later = DAY + timedelta(days=5)
+    assert len(_changed(engine, lambda c: write_market_prices(c, later, [row | {"average_price": 6.0}]))) == 10
 
 
 def test_static_data_marks_the_days_that_rest_on_it(engine: Engine) -> None:

@@ -3,4 +3,5 @@
 -- What this build can see at least: whatever is committed later is for the next one.
 select
     {{ current_snapshot() }} as snapshot,
+    '{{ invocation_id }}' as invocation_id,
     {{ as_of() }} as as_of

@@ -39,19 +39,18 @@ neighbours as (
         written.cadence,
         {{ utc_date("punishing.killmail_time + direction.hours * interval '1 hour'") }} as killmail_date
     from written
-    inner join {{ ref('stg_killmail_attackers') }} as punishing
-        on
-            written.killmail_date = punishing.killmail_date
-            and punishing.killmail_time between written.earliest and written.latest
+    cross join lateral (
+        select attackers.killmail_time
+        from {{ ref('stg_killmail_attackers') }} as attackers
+        where
+            attackers.corporation_id = {{ concord }}
+            and attackers.killmail_time between written.earliest and written.latest
+    ) as punishing
     cross join (
         select -1 as hours
         union all
         select 1 as hours
     ) as direction
-    where
-        punishing.corporation_id = {{ concord }}
-        and punishing.killmail_time >= (select min(changes.earliest) from changes)
-        and punishing.killmail_time <= (select max(changes.latest) from changes)
 )
 
 select distinct

@@ -54,6 +54,7 @@ items as (
             )
         ) filter (
             where modules.category_id = {{ module }}
+            and items.parent_index is null
             and {{ slot('items.flag') }} in ('low', 'mid', 'high', 'subsystem', 'unknown')
         ), 0) as danger
     from {{ ref('stg_killmail_items') }} as items

@@ -1,4 +1,5 @@
-{{ config(materialized='table', indexes=postgres_indexes([{'columns': ['type_id'], 'unique': true}])) }}
+{%- do ref('int_build') -%}
+{{ config(incremental_strategy='replace_all', indexes=postgres_indexes([{'columns': ['type_id'], 'unique': true}])) }}
 
 {#- Market groups below these hold capital and supercapital ships (zKillboard). -#}
 {%- set capital_market_groups = [1381, 2288] %}

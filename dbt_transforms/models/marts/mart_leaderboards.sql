@@ -1,4 +1,4 @@
-{{ config(materialized='table', indexes=postgres_indexes([
+{{ config(materialized='incremental', incremental_strategy='replace_all', indexes=postgres_indexes([
     {'columns': ['entity_kind', 'period', 'metric', 'rank'], 'unique': true},
 ])) }}
 

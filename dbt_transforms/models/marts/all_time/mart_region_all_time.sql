@@ -1,5 +1,5 @@
 {{ config(
-    materialized='incremental', incremental_strategy='delete+insert', unique_key='region_id',
+    materialized='incremental', incremental_strategy='replace_all',
     indexes=postgres_indexes([{'columns': ['region_id'], 'unique': true}])
 ) }}
 

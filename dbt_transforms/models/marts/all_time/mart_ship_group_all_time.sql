@@ -1,5 +1,5 @@
 {{ config(
-    materialized='incremental', incremental_strategy='delete+insert', unique_key='ship_group_id',
+    materialized='incremental', incremental_strategy='replace_all',
     indexes=postgres_indexes([{'columns': ['ship_group_id'], 'unique': true}])
 ) }}
 
