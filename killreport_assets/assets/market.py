@@ -57,8 +57,8 @@ def market_history(
         except ServiceError as error:
             failed.append(f"{day}: {error}")
             continue
+        changed = write_market_day(database, day, list(read.rows.values()))
         with database.begin() as connection:
-            changed = write_market_day(connection, day, list(read.rows.values()))
             write_version(connection, source, f"{day}", read.etag)
         counts = {"days read": 1, "rows": len(read.rows), "changed": changed, "rejected": read.rejected}
         metadata |= {name: metadata[name] + count for name, count in counts.items()}
@@ -94,8 +94,8 @@ def market_prices(
     metadata: Metadata = {"prices": 0, "changed": 0}
     if fresh_until is None or datetime.fromisoformat(fresh_until) <= now:
         prices, fresh_for = esi.market_prices()
+        changed = write_market_prices(database, now.date(), [price.model_dump() for price in prices])
         with database.begin() as connection:
-            changed = write_market_prices(connection, now.date(), [price.model_dump() for price in prices])
             write_version(connection, ESI_PRICES, "fresh until", (now + fresh_for).isoformat())
         metadata = {"prices": len(prices), "changed": changed}
     yield dg.MaterializeResult(

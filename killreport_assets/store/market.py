@@ -4,13 +4,13 @@ The window of 34 is zKillboard's: a day's price rests on the latest 34 daily ave
 (dbt_transforms/models/intermediate/int_day_prices.sql).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.store import statistics_tables
 from killreport_assets.store.changed_days import DAY, mark_days
@@ -21,23 +21,39 @@ THE_FORGE = 10_000_002
 """The region of Jita, whose averages are everybody's prices."""
 
 
-def write_market_day(connection: Connection, day: date, rows: Sequence[dict[str, Any]]) -> int:
-    """Store a day's market history; how many rows are new or tell another average.
+def write_market_day(engine: Engine, day: date, rows: Sequence[dict[str, Any]]) -> int:
+    """Store a day's market history and mark what it changes; how many types of The Forge tell another average.
+
+    Days are looked for twice: a killmail that was committed while the prices were being stored may have been built
+    without them, and its own mark is used up then.
+    """
+    with engine.begin() as connection:
+        changed = write_market_day_in(connection, day, rows)
+    with engine.begin() as connection:
+        mark_history(connection, day, changed)
+    return len(changed)
+
+
+def write_market_day_in(connection: Connection, day: date, rows: Sequence[dict[str, Any]]) -> list[int]:
+    """The first half of it in the caller's transaction; the types of The Forge that tell another average.
 
     What was there and is not in `rows` stays: a file is rewritten with what a later reading gave, never emptied.
     """
     table = statistics_tables.market_history
-    query = sa.select(table.c.region_id, table.c.type_id, table.c.average).where(table.c.date == day)
-    known = {(row.region_id, row.type_id): row.average for row in connection.execute(query)}
+    query = sa.select(table.c.type_id, table.c.average).where(table.c.date == day, table.c.region_id == THE_FORGE)
+    known = {row.type_id: row.average for row in connection.execute(query)}
     told = {(row["region_id"], row["type_id"]): row for row in rows}
-    changed = [row for key, row in sorted(told.items()) if known.get(key) != row["average"]]
+    changed = sorted(
+        type_id for (region_id, type_id), row in told.items()
+        if region_id == THE_FORGE and known.get(type_id) != row["average"]
+    )  # fmt: skip
     _upsert(connection, table, [told[key] for key in sorted(told)])
-    _mark_history(connection, day, [row["type_id"] for row in changed if row["region_id"] == THE_FORGE])
-    return len(changed)
+    mark_history(connection, day, changed)
+    return changed
 
 
-def _mark_history(connection: Connection, day: date, type_ids: list[int]) -> None:
-    """The days whose killmails mention one of the types before 34 later averages have put this one out of use."""
+def mark_history(connection: Connection, day: date, type_ids: Sequence[int]) -> None:
+    """The days whose killmails mention one of the types before 34 later averages have put this day's out of use."""
     if not type_ids:
         return
     mark_days(
@@ -54,12 +70,26 @@ def _mark_history(connection: Connection, day: date, type_ids: list[int]) -> Non
         )
         {_days_of_mentions("used.until")}
         """,
-        {"day": day, "types": type_ids},
+        {"day": day, "types": list(type_ids)},
     )
 
 
-def write_market_prices(connection: Connection, observed_on: date, rows: Sequence[dict[str, Any]]) -> int:
-    """Store ESI's prices as observed on a day; how many differ from what was known of that day.
+def write_market_prices(engine: Engine, observed_on: date, rows: Sequence[dict[str, Any]]) -> int:
+    """Store ESI's prices as observed on a day and mark what they change, twice as `write_market_day` does.
+
+    Returns how many differ from what was known of that day.
+    """
+    with engine.begin() as connection:
+        changed = write_market_prices_in(connection, observed_on, rows)
+    with engine.begin() as connection:
+        mark_prices(connection, changed)
+    return sum(map(len, changed.values()))
+
+
+def write_market_prices_in(
+    connection: Connection, observed_on: date, rows: Sequence[dict[str, Any]]
+) -> dict[date, list[int]]:
+    """The first half of it in the caller's transaction; the types that changed, by the first day that they value.
 
     A type's first price also values the killmails before it.
     """
@@ -69,18 +99,26 @@ def write_market_prices(connection: Connection, observed_on: date, rows: Sequenc
     earlier = sa.select(table.c.type_id).where(table.c.observed_on < observed_on, table.c.average_price > 0)
     ever = set(connection.execute(earlier.distinct()).scalars())
     told = {row["type_id"]: row | {"observed_on": observed_on} for row in rows}
-    changed = [id_ for id_, row in told.items() if known.get(id_) != (row["average_price"], row["adjusted_price"])]
+    changed: dict[date, list[int]] = {observed_on: [], date.min: []}
+    for id_, row in sorted(told.items()):
+        if known.get(id_) != (row["average_price"], row["adjusted_price"]):
+            changed[observed_on if id_ in ever else date.min].append(id_)
     _upsert(connection, table, [told[id_] for id_ in sorted(told)])
-    for day, type_ids in ((observed_on, [i for i in changed if i in ever]), (date.min, set(changed) - ever)):
+    mark_prices(connection, changed)
+    return changed
+
+
+def mark_prices(connection: Connection, changed: Mapping[date, Sequence[int]]) -> None:
+    """The days from the given ones on whose killmails mention one of the types."""
+    for day, type_ids in changed.items():
         if type_ids:
             mark_days(
                 connection,
                 "with used as materialized ("
                 "select type_id, date 'infinity' as until from unnest(cast(:types as bigint[])) as changed (type_id)"
                 f") {_days_of_mentions('used.until')}",
-                {"day": day, "types": sorted(type_ids)},
+                {"day": day, "types": list(type_ids)},
             )
-    return len(changed)
 
 
 def _days_of_mentions(until: str) -> str:

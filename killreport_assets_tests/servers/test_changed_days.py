@@ -13,7 +13,16 @@ from killreport_assets.store.changed_days import forget_built, is_build_due
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.killmail_body import KillmailBody
 from killreport_assets.store.killmails import write_killmails, write_killmails_in
-from killreport_assets.store.market import THE_FORGE, WINDOW, write_market_day, write_market_prices
+from killreport_assets.store.market import (
+    THE_FORGE,
+    WINDOW,
+    mark_history,
+    mark_prices,
+    write_market_day,
+    write_market_day_in,
+    write_market_prices,
+    write_market_prices_in,
+)
 
 WORLD = World()
 KILLMAIL = next(iter(WORLD.killmails.values()))
@@ -52,7 +61,7 @@ def _row(type_id: int, average: float, region_id: int = THE_FORGE) -> dict[str, 
 
 
 def _history(day: date, *rows: dict[str, Any]) -> Any:
-    return lambda connection: write_market_day(connection, day, [row | {"date": day} for row in rows])
+    return lambda connection: write_market_day_in(connection, day, [row | {"date": day} for row in rows])
 
 
 def test_a_new_killmail_marks_its_day_and_a_known_one_none(engine: Engine) -> None:
@@ -98,7 +107,9 @@ def test_a_late_price_marks_until_34_later_averages_have_put_it_out_of_use(engin
     write_killmails(engine, _bodies(60), "esi")
     with engine.begin() as connection:
         for n in range(1, WINDOW + 10):
-            write_market_day(connection, DAY + timedelta(days=n), [_row(HULL, 7.0) | {"date": DAY + timedelta(days=n)}])
+            write_market_day_in(
+                connection, DAY + timedelta(days=n), [_row(HULL, 7.0) | {"date": DAY + timedelta(days=n)}]
+            )
     days = _changed(engine, _history(DAY, _row(HULL, 5.0)))
     assert (min(days), max(days)) == (DAY, DAY + timedelta(days=WINDOW - 1))
 
@@ -114,21 +125,21 @@ def test_a_types_first_price_of_esi_values_the_past_and_a_later_one_does_not(eng
     write_killmails(engine, _bodies(10), "esi")
     row = {"type_id": HULL, "average_price": 5.0, "adjusted_price": None}
     later = DAY + timedelta(days=5)
-    assert len(_changed(engine, lambda c: write_market_prices(c, later, [row]))) == 10
-    assert _changed(engine, lambda c: write_market_prices(c, later, [row])) == []
+    assert len(_changed(engine, lambda c: write_market_prices_in(c, later, [row]))) == 10
+    assert _changed(engine, lambda c: write_market_prices_in(c, later, [row])) == []
     # The day's last observation counts: it is still the first price that there is.
-    assert len(_changed(engine, lambda c: write_market_prices(c, later, [row | {"average_price": 6.0}]))) == 10
+    assert len(_changed(engine, lambda c: write_market_prices_in(c, later, [row | {"average_price": 6.0}]))) == 10
     next_day = later + timedelta(days=1)
-    assert len(_changed(engine, lambda c: write_market_prices(c, next_day, [row | {"average_price": 7.0}]))) == 4
+    assert len(_changed(engine, lambda c: write_market_prices_in(c, next_day, [row | {"average_price": 7.0}]))) == 4
 
 
 def test_a_type_without_an_average_has_no_price_yet(engine: Engine) -> None:
     write_killmails(engine, _bodies(10), "esi")
     row = {"type_id": HULL, "average_price": None, "adjusted_price": 5.0}
     with engine.begin() as connection:
-        write_market_prices(connection, DAY, [row])
+        write_market_prices_in(connection, DAY, [row])
     later = DAY + timedelta(days=5)
-    assert len(_changed(engine, lambda c: write_market_prices(c, later, [row | {"average_price": 6.0}]))) == 10
+    assert len(_changed(engine, lambda c: write_market_prices_in(c, later, [row | {"average_price": 6.0}]))) == 10
 
 
 def test_static_data_marks_the_days_that_rest_on_it(engine: Engine) -> None:
@@ -193,3 +204,29 @@ def test_a_transaction_that_is_open_during_a_build_is_for_the_next_one(engine: E
         assert not is_build_due(engine, "frequent")
         transaction.commit() if other == "commits" else transaction.rollback()
     assert is_build_due(engine, "frequent") == (other == "commits")
+
+
+def test_days_are_looked_for_again_once_prices_are_committed(engine: Engine) -> None:
+    # The price does not see the killmail yet, and is committed after a build has used up the killmail's own mark.
+    with engine.connect() as killmail, engine.connect() as price:
+        write_killmails_in(killmail, _bodies(), "esi")
+        changed = write_market_day_in(price, DAY, [_row(HULL, 5.0) | {"date": DAY}])
+        prices = [{"type_id": HULL, "average_price": 5.0, "adjusted_price": None}]
+        changed_prices = write_market_prices_in(price, DAY, prices)
+        killmail.commit()
+        _built(engine, "frequent")
+        price.commit()
+    assert not is_build_due(engine, "frequent")
+    for again in (lambda c: mark_history(c, DAY, changed), lambda c: mark_prices(c, changed_prices)):
+        assert _changed(engine, again) == [DAY]
+        assert is_build_due(engine, "frequent")
+
+
+def test_prices_are_stored_and_their_days_marked(engine: Engine) -> None:
+    write_killmails(engine, _bodies(), "esi")
+    _built(engine, "frequent")
+    assert write_market_day(engine, DAY, [_row(HULL, 5.0) | {"date": DAY}]) == 1
+    assert is_build_due(engine, "frequent")
+    _built(engine, "frequent")
+    assert write_market_prices(engine, DAY, [{"type_id": HULL, "average_price": 5.0, "adjusted_price": None}]) == 1
+    assert is_build_due(engine, "frequent")

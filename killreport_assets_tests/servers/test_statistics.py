@@ -17,7 +17,7 @@ from killreport_assets.store.columns import metadata
 from killreport_assets.store.entities import upsert, write_zkillboard_values
 from killreport_assets.store.killmail_body import KillmailBody
 from killreport_assets.store.killmails import write_killmails, write_killmails_in
-from killreport_assets.store.market import write_market_day, write_market_prices
+from killreport_assets.store.market import write_market_day_in, write_market_prices_in
 from killreport_assets_tests.support.databases import Databases
 from killreport_assets_tests.support.warehouse import Warehouse
 
@@ -74,7 +74,7 @@ def _first_load(engine: Engine) -> None:
             upsert(connection, metadata.tables[f"raw.{name}"], WORLD.static[name])
         upsert(connection, tables.types, _types(newest=False))
         for day in sorted(days)[::2]:
-            write_market_day(connection, day, days[day])
+            write_market_day_in(connection, day, days[day])
     write_killmails(engine, [_body(k) for k in KILLMAILS if k.id not in NOT_AT_FIRST], "everef")
     with engine.begin() as connection:
         blocks = [zkillboard_values(k.id, k.zkb, OBSERVED) for k in KILLMAILS if k.zkb]
@@ -104,8 +104,8 @@ def _tell(story: Story, engine: Engine) -> Story:
     with engine.begin() as connection:
         upsert(connection, tables.types, _types(newest=True))
         for day in sorted(days)[1::2]:
-            write_market_day(connection, day, days[day])
-        write_market_prices(connection, date(2018, 1, 1), [
+            write_market_day_in(connection, day, days[day])
+        write_market_prices_in(connection, date(2018, 1, 1), [
             {"type_id": row["type_id"], "average_price": 1_000.25 * (1 + row["type_id"] % 7), "adjusted_price": None}
             for row in WORLD.static["types"]
         ])  # fmt: skip
