@@ -77,12 +77,7 @@ def transforms(context: dg.AssetExecutionContext, dbt: DbtCliResource, config: T
         with one_build_at_a_time(engine):
             built = dbt.cli(build_arguments(is_nightly=is_nightly), context=context).stream().fetch_row_counts()
             for event in built.fetch_column_metadata() if anew else built:
-                if isinstance(event, dg.Output):
-                    model = str(event.metadata["unique_id"].value).split(".")[-1]
-                    known = described.get(context.asset_key_for_output(event.output_name), {})
-                    yield event.with_metadata({**known, **event.metadata, **_chart(context, model, engine)})
-                else:
-                    yield event
+                yield _with_more(context, event, described, engine) if isinstance(event, dg.Output) else event
         context.log.info("%d changes are in every table and forgotten", forget_built(engine))
     finally:
         engine.dispose()
@@ -98,6 +93,15 @@ def _described(context: dg.AssetExecutionContext) -> dict[dg.AssetKey, dict[str,
         if "dagster/column_lineage" in metadata:
             known[key] = {name: metadata[name] for name in COLUMN_METADATA if name in metadata}
     return known
+
+
+def _with_more(
+    context: dg.AssetExecutionContext, event: Any, described: Mapping[dg.AssetKey, Mapping[str, Any]], engine: Engine
+) -> Any:
+    """A model's output with what is known of its columns, and its chart."""
+    model = str(event.metadata["unique_id"].value).split(".")[-1]
+    known = described.get(context.asset_key_for_output(event.output_name), {})
+    return event.with_metadata({**known, **event.metadata, **_chart(context, model, engine)})
 
 
 def _chart(context: dg.AssetExecutionContext, model: str, engine: Engine) -> dict[str, dg.MetadataValue[Any]]:

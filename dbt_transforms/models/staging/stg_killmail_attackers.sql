@@ -1,14 +1,15 @@
+-- Copies of before 2018 have 0 for an id that is absent.
 select
     killmail_id,
     killmail_time,
     {{ utc_date('killmail_time') }} as killmail_date,
     attacker_index,
-    character_id,
-    corporation_id,
-    alliance_id,
-    faction_id,
-    ship_type_id,
-    weapon_type_id,
+    nullif(character_id, 0) as character_id,
+    nullif(corporation_id, 0) as corporation_id,
+    nullif(alliance_id, 0) as alliance_id,
+    nullif(faction_id, 0) as faction_id,
+    nullif(ship_type_id, 0) as ship_type_id,
+    nullif(weapon_type_id, 0) as weapon_type_id,
     damage_done,
     final_blow,
     security_status
