@@ -1,7 +1,7 @@
 """The dbt code location: every model as an asset, every dbt test as an asset check, and their schedules."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -68,40 +68,43 @@ def transforms(context: dg.AssetExecutionContext, dbt: DbtCliResource, config: T
     settings = load_settings()
     os.environ.update(dbt_environment(database_urls(settings).killreport))
     is_nightly = not HEAVY.isdisjoint(context.selected_asset_keys)
-    described = {} if is_nightly else _described(context)
+    known = {} if is_nightly else described(context.instance, context.selected_asset_keys)
     anew = config.describe_columns
     if anew is None:
-        anew = is_nightly or described.keys() != set(context.selected_asset_keys)
+        anew = is_nightly or known.keys() != set(context.selected_asset_keys)
     engine = open_database(settings)
     try:
         with one_build_at_a_time(engine):
             built = dbt.cli(build_arguments(is_nightly=is_nightly), context=context).stream().fetch_row_counts()
             for event in built.fetch_column_metadata() if anew else built:
-                yield _with_more(context, event, described, engine) if isinstance(event, dg.Output) else event
+                yield _with_more(context, event, known, engine) if isinstance(event, dg.Output) else event
         context.log.info("%d changes are in every table and forgotten", forget_built(engine))
     finally:
         engine.dispose()
 
 
-def _described(context: dg.AssetExecutionContext) -> dict[dg.AssetKey, dict[str, Any]]:
-    """What the last materialization of each asset told of its columns: the same until its text changes."""
+def described(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> dict[dg.AssetKey, dict[str, Any]]:
+    """What the last materialization of each asset told of its columns: the same until its text changes.
+
+    Assets of which it told nothing are left out; a seed has columns, but no lineage.
+    """
     known = {}
-    for key in context.selected_asset_keys:
-        event = context.instance.get_latest_materialization_event(key)
+    for key in keys:
+        event = instance.get_latest_materialization_event(key)
         materialization = event.asset_materialization if event else None
         metadata = materialization.metadata if materialization else {}
-        if "dagster/column_lineage" in metadata:
+        if COLUMN_METADATA[0] in metadata:
             known[key] = {name: metadata[name] for name in COLUMN_METADATA if name in metadata}
     return known
 
 
 def _with_more(
-    context: dg.AssetExecutionContext, event: Any, described: Mapping[dg.AssetKey, Mapping[str, Any]], engine: Engine
+    context: dg.AssetExecutionContext, event: Any, known: Mapping[dg.AssetKey, Mapping[str, Any]], engine: Engine
 ) -> Any:
     """A model's output with what is known of its columns, and its chart."""
     model = str(event.metadata["unique_id"].value).split(".")[-1]
-    known = described.get(context.asset_key_for_output(event.output_name), {})
-    return event.with_metadata({**known, **event.metadata, **_chart(context, model, engine)})
+    columns = known.get(context.asset_key_for_output(event.output_name), {})
+    return event.with_metadata({**columns, **event.metadata, **_chart(context, model, engine)})
 
 
 def _chart(context: dg.AssetExecutionContext, model: str, engine: Engine) -> dict[str, dg.MetadataValue[Any]]:

@@ -159,3 +159,21 @@ def test_a_manifest_is_that_of_a_databases_name() -> None:
     named = json.loads(ensure_manifest("another").read_text())
     assert {node["database"] for node in named["nodes"].values()} == {"another"}
     assert {node["database"] for node in manifest()["nodes"].values()} == {"killreport"}
+
+
+def test_columns_are_described_anew_only_while_an_asset_tells_nothing_of_them(instance: dg.DagsterInstance) -> None:
+    from killreport_assets.transforms.definitions import described
+
+    model, seed, untold = (dg.AssetKey(["marts", name]) for name in ("fct_items", "mart_metrics", "dim_types"))
+    schema = dg.TableSchema([dg.TableColumn("name", "text")])
+    lineage = dg.TableColumnLineage({"name": [dg.TableColumnDep(untold, "type_name")]})
+    told = {"dagster/column_schema": schema}
+    for key, metadata in (
+        (model, told | {"dagster/column_lineage": lineage}),
+        (seed, told),
+        (untold, {"status": "ok"}),
+    ):
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=metadata))
+    known = described(instance, [model, seed, untold])
+    assert known.keys() == {model, seed}
+    assert known[model]["dagster/column_lineage"].value == lineage

@@ -125,6 +125,13 @@ def test_increments_and_a_full_rebuild_give_the_same_tables(story: Story) -> Non
     assert {name for name, digest in story.incremental.items() if story.rebuilt[name] != digest} == set()
 
 
+def test_the_definitions_hold_in_their_hard_cases(story: Story) -> None:
+    results = story.warehouse.dbt("test", "--select", "resource_type:unit_test").results
+    statuses = [str(result.status) for result in results if result.node.resource_type == "unit_test"]
+    assert len(statuses) >= 14
+    assert set(statuses) == {"pass"}
+
+
 def test_a_load_that_began_before_a_build_and_ended_after_it_is_not_missed(story: Story) -> None:
     assert UNCOMMITTED.id not in story.known[0]
     assert UNCOMMITTED.id in story.known[1]
