@@ -17,17 +17,16 @@ from benchmarks.result import Result
 from killreport_assets.sandbox.made import MadeKillmails
 from killreport_assets.sandbox.world import World
 from killreport_assets.store import tables
-from killreport_assets.store.columns import metadata
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.killmail_body import KillmailBody
 from killreport_assets.store.killmails import write_killmails
 from killreport_assets.transforms.project import DBT, PROJECT, build_arguments, dbt_environment
 from killreport_assets_tests.support.databases import Databases
+from killreport_assets_tests.support.warehouse import load_static
 
 TARGET = str(Path(tempfile.gettempdir()) / "killreport-bench-dbt")
 DAY = 15_000
 NEW_DAY, LATE_DAY = datetime(2026, 1, 10, tzinfo=UTC), datetime(2025, 5, 6, 12, tzinfo=UTC)
-STATIC = ("categories", "groups", "market_groups", "meta_groups", "regions", "constellations", "systems", "factions")
 QUERIES = {
     "a character's numbers": "select * from marts.mart_character_all_time where character_id = {character}",
     "a corporation's months": "select * from marts.mart_corporation_monthly where corporation_id = {corporation}",
@@ -65,8 +64,7 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
 def _load(engine: Engine, copies: int) -> None:
     world = World()
     with engine.begin() as connection:
-        for name in STATIC:
-            upsert(connection, metadata.tables[f"raw.{name}"], world.static[name])
+        load_static(connection, world)
         upsert(connection, tables.types, [row | {"source": "sde"} for row in world.static["types"]])
         # A price of every type on every day: 34 averages are always there.
         connection.execute(

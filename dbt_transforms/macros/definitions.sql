@@ -54,6 +54,11 @@
     end
 {%- endmacro %}
 
+{#- The named methods of pricing. -#}
+{% macro price_methods() -%}
+    {{ return(['zkb_trimmed', 'forge_average', 'esi_average']) }}
+{%- endmacro %}
+
 {#- The lower bound of zKillboard's label for the number of attackers. -#}
 {% macro gang_size_bound(attacker_count) -%}
     case

@@ -1,5 +1,16 @@
 {#- The nine grains of statistics, and the sums and ratios that each of them has. -#}
 
+{% macro entity_kinds() -%}
+    {{ return([
+        'character', 'corporation', 'alliance', 'faction', 'ship_type', 'ship_group', 'system', 'constellation', 'region',
+    ]) }}
+{%- endmacro %}
+
+{#- The kinds of which a killmail names the sides: who fights whom, in what, and where. -#}
+{% macro player_kinds() -%}
+    {{ return(['character', 'corporation', 'alliance']) }}
+{%- endmacro %}
+
 {% macro sums() -%}
     {{ return([
         'kills', 'losses', 'ship_kills', 'ship_losses', 'pod_kills', 'pod_losses', 'pvp_kills', 'pvp_losses',

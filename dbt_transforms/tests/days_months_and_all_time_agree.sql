@@ -1,11 +1,8 @@
 {{ config(tags=['nightly'], meta={'dagster': {'ref': {'name': 'mart_character_all_time'}}}) }}
 
 {#- What the days sum to, the months and all of history do. -#}
-{% set kinds = [
-    'character', 'corporation', 'alliance', 'faction', 'ship_type', 'ship_group', 'system', 'constellation', 'region',
-] %}
 with sums as (
-    {% for kind in kinds %}
+    {% for kind in entity_kinds() %}
     {% for grain in ['daily', 'monthly', 'all_time'] %}
     select
         '{{ kind }}' as entity_kind,

@@ -7,13 +7,24 @@ from typing import Any
 
 import sqlalchemy as sa
 from dbt.cli.main import dbtRunner
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.sandbox.world import World
+from killreport_assets.store.columns import metadata
+from killreport_assets.store.entities import upsert
 from killreport_assets.transforms.project import PROJECT, build_arguments, dbt_environment
 
 BUILT = "select table_schema, table_name from information_schema.tables where table_schema in ('intermediate', 'marts')"
 NOT_COMPARED = {"int_build", "int_changed_days"}
 """What a build says of itself."""
+
+STATIC = ("categories", "groups", "market_groups", "meta_groups", "regions", "constellations", "systems", "factions")
+
+
+def load_static(connection: Connection, world: World) -> None:
+    """The sandbox's static data but for its types, straight into the tables."""
+    for name in STATIC:
+        upsert(connection, metadata.tables[f"raw.{name}"], world.static[name])
 
 
 class Warehouse:

@@ -2,7 +2,7 @@
     {'columns': ['killmail_id'], 'unique': true}, {'columns': ['killmail_date']},
 ])) }}
 
-{%- set methods = ['zkb_trimmed', 'forge_average', 'esi_average'] %}
+{%- set methods = price_methods() %}
 
 with lines as (
     select

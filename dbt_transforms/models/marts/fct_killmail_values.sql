@@ -1,5 +1,5 @@
 with by_method as (
-    {% for method in ['zkb_trimmed', 'forge_average', 'esi_average'] %}
+    {% for method in price_methods() %}
     select
         killmail_id,
         killmail_date,

@@ -3,9 +3,6 @@
 ])) }}
 
 {%- set places = 100 %}
-{%- set kinds = [
-    'character', 'corporation', 'alliance', 'faction', 'ship_type', 'ship_group', 'system', 'constellation', 'region',
-] %}
 {%- set metrics = [
     'kills', 'losses', 'isk_destroyed', 'isk_lost', 'solo_kills_zkb', 'points_destroyed', 'final_blows',
 ] %}
@@ -27,7 +24,7 @@ with periods as (
 ),
 
 summed as (
-    {% for kind in kinds %}
+    {% for kind in entity_kinds() %}
     select
         periods.as_of,
         periods.period,

@@ -2,7 +2,7 @@
     {'columns': ['entity_kind', 'entity_id', 'month', 'weekday', 'hour'], 'unique': true}, {'columns': ['month']},
 ])) }}
 
-with sides as ({{ involvements(['character', 'corporation', 'alliance', 'region']) }})
+with sides as ({{ involvements(player_kinds() + ['region']) }})
 
 select
     {{ month_of('killmails.killmail_date') }} as month,

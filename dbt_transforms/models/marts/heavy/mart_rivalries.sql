@@ -3,7 +3,7 @@
     {'columns': ['entity_kind', 'victim_id']}, {'columns': ['month']},
 ])) }}
 
-with sides as ({{ involvements(['character', 'corporation', 'alliance']) }}),
+with sides as ({{ involvements(player_kinds()) }}),
 
 attacking as (
     select

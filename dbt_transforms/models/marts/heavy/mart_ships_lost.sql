@@ -3,7 +3,7 @@
 ])) }}
 
 with losses as (
-    {% for kind in ['character', 'corporation', 'alliance'] %}
+    {% for kind in player_kinds() %}
     select
         killmail_date,
         '{{ kind }}' as entity_kind,

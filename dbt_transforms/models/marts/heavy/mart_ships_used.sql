@@ -3,7 +3,7 @@
 ])) }}
 
 with flown as (
-    {% for kind in ['character', 'corporation', 'alliance'] %}
+    {% for kind in player_kinds() %}
     select
         attackers.killmail_id,
         '{{ kind }}' as entity_kind,

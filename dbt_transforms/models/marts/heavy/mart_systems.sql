@@ -2,7 +2,7 @@
     {'columns': ['entity_kind', 'entity_id', 'month', 'solar_system_id'], 'unique': true}, {'columns': ['month']},
 ])) }}
 
-with sides as ({{ involvements(['character', 'corporation', 'alliance']) }})
+with sides as ({{ involvements(player_kinds()) }})
 
 select
     {{ month_of('killmails.killmail_date') }} as month,
