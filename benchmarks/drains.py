@@ -18,13 +18,13 @@ from killreport_assets.esi.client import EsiClient
 from killreport_assets.ops.drain import run_drain
 from killreport_assets.ops.entity_work import EntityWork
 from killreport_assets.ops.publish import publish_ids
+from killreport_assets.provision.database import open_database
 from killreport_assets.queues.broker import DrainBudget
 from killreport_assets.queues.catalogue import CHARACTERS
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.sandbox.app import SandboxProcess
 from killreport_assets.sandbox.made import FIRST_CHARACTER
 from killreport_assets.settings import load_settings
-from killreport_assets.store.database import open_database
 from killreport_assets_tests.support.databases import Databases
 from killreport_assets_tests.support.sandbox import Sandbox
 

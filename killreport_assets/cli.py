@@ -160,13 +160,14 @@ def metrics(
 @app.command()
 def migrate() -> None:
     """Create the databases where they are missing and bring their schema to this version; safe to repeat."""
+    from killreport_assets.provision.database import bring_up_to_date
     from killreport_assets.store.database import create_missing_databases, database_urls, make_engine
     from killreport_assets.store.migrate import HEAD
-    from killreport_assets.store.migrate import migrate as migrate_database
 
-    urls = database_urls(load_settings())
+    settings = load_settings()
+    urls = database_urls(settings)
     create_missing_databases(urls)
-    changed = migrate_database(make_engine(urls.killreport))
+    changed = bring_up_to_date(settings, make_engine(urls.killreport))
     out.print(f"migrated to version {HEAD}" if changed else f"already at version {HEAD}")
 
 

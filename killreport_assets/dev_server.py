@@ -13,8 +13,8 @@ from rich.console import Console
 from killreport_assets.errors import UserError
 from killreport_assets.instance import WORKSPACE, enter_dagster_environment
 from killreport_assets.main_command import use_sandbox
+from killreport_assets.provision.database import open_database
 from killreport_assets.settings import load_settings
-from killreport_assets.store.database import open_database
 
 GRPC_SECONDS = "120"
 STOP_SECONDS = 20

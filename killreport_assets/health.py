@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from killreport_assets.errors import UserError
 from killreport_assets.esi.routes import ERROR_LIMIT, KILLMAIL, STATUS
 from killreport_assets.ops.user_health import UserHealth, check_users
 from killreport_assets.ops.user_syncs import intervals
@@ -148,14 +149,14 @@ def _check_database(found: Health, settings: Settings, engine: Engine) -> bool:
 def _check_broker(found: Health, settings: Settings, engine: Engine) -> None:
     found.queues = dict.fromkeys((queue.name for queue in WORK_QUEUES), None)
     try:
-        broker = connect_broker(settings, engine)
+        broker = connect_broker(settings, engine, declares=False)
         try:
             found.queues = {queue.name: broker.depth(queue.name) for queue in WORK_QUEUES}
             found.delayed = dict(broker.delayed())
             _check_depths(found)
         finally:
             broker.close()
-    except BrokerUnavailable as unavailable:
+    except (BrokerUnavailable, UserError) as unavailable:
         found.problems.append(str(unavailable))
 
 

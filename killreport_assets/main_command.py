@@ -66,7 +66,7 @@ def run_main_job(out: Console, live: LiveOptions | None) -> bool:
 
 
 def _run(out: Console, settings: Settings, live: LiveOptions | None) -> bool:
-    from killreport_assets.store.database import open_database
+    from killreport_assets.provision.database import open_database
 
     out.print("[bold]KillReport[/] " + ("on the sandbox" if live is None else f"on {settings.esi_url}"))
     engine = open_database(settings)

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.ops.tokens import TokenKeeper, token_keeper
 from killreport_assets.patience import patiently
+from killreport_assets.provision.database import open_database
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings, load_settings
@@ -20,7 +21,6 @@ from killreport_assets.sources.market_history import MarketHistory
 from killreport_assets.sources.r2z2 import R2z2Feed
 from killreport_assets.sources.sde import StaticData
 from killreport_assets.sources.zkillboard import Zkillboard
-from killreport_assets.store.database import open_database
 
 
 def _patience(context: dg.InitResourceContext, settings: Settings) -> float:

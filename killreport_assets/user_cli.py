@@ -4,11 +4,11 @@ import json
 from dataclasses import asdict
 from typing import Annotated
 
-import sqlalchemy as sa
 import typer
 from rich.markup import escape
 from rich.table import Table
 
+from killreport_assets.database.locks import Lock, advisory_lock
 from killreport_assets.errors import UserError
 from killreport_assets.settings import is_loopback, load_settings
 from killreport_assets.work_cli import broker_of, database_of, out
@@ -16,7 +16,6 @@ from killreport_assets.work_cli import broker_of, database_of, out
 users = typer.Typer(no_args_is_help=True, help="Who has signed in with EVE, and how their killmail lists stand.")
 auth = typer.Typer(no_args_is_help=True, help="The page on which people sign in with EVE.")
 tokens = typer.Typer(no_args_is_help=True, help="The keys that users' tokens are encrypted with.")
-ROTATION_LOCK = 7_304_114_502  # an advisory lock's number; only has to differ from other ones
 CharacterId = Annotated[int, typer.Argument(metavar="CHARACTER_ID", min=1, help="of the list")]
 
 
@@ -169,8 +168,7 @@ def rotate_key() -> None:
     from killreport_assets.store.vault import Vault
 
     settings = load_settings()
-    with database_of(settings) as engine, engine.connect() as turn:
-        turn.execute(sa.text("select pg_advisory_lock(:lock)"), {"lock": ROTATION_LOCK})  # one at a time
+    with database_of(settings) as engine, advisory_lock(engine, Lock.KEY_ROTATION):
         vault = Vault(settings)
         if vault.is_file:
             vault.add_key()

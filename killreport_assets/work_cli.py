@@ -53,7 +53,7 @@ class Traceable(StrEnum):
 @contextmanager
 def database_of(settings: Settings, *, asks_services: bool = False) -> Iterator[Engine]:
     """The database; of the services' origin where they are to be asked, else of either."""
-    from killreport_assets.store.database import migrated_database, open_database
+    from killreport_assets.provision.database import migrated_database, open_database
 
     engine = open_database(settings) if asks_services else migrated_database(settings)
     try:

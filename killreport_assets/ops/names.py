@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from killreport_assets.database.locks import Lock, try_advisory_lock
 from killreport_assets.esi.bulk import BulkAnswer, ask_in_bulk
 from killreport_assets.esi.client import IDS_AT_ONCE, EsiClient
 from killreport_assets.esi.models import Name
@@ -17,7 +17,6 @@ log = logging.getLogger(__name__)
 KINDS = {"alliance": "alliance", "corporation": "corporation", "character": "character", "inventory_type": "type"}
 """What ESI's categories are called here."""
 CALLS_AT_ONCE = 4
-ONE_AT_A_TIME = 7_304_114_502  # an advisory lock's number
 
 
 @dataclass
@@ -35,19 +34,14 @@ def resolve_names(engine: Engine, esi: EsiClient) -> NamesReport:
     A service that fails ends it early (`stopped_by`): the bodies bring the names too, later.
     """
     report = NamesReport()
-    with engine.connect() as guard:
-        if not guard.execute(sa.text("select pg_try_advisory_lock(:lock)"), {"lock": ONE_AT_A_TIME}).scalar():
+    with try_advisory_lock(engine, Lock.NAMES) as held:
+        if held is None:
             report.stopped_by = "another process is at it"
             return report
-        guard.commit()
-        try:
-            while _resolve_some(engine, esi, report):
-                pass
-            if report.stopped_by:
-                log.warning("names are not all resolved: %s", report.stopped_by)
-        finally:
-            guard.execute(sa.text("select pg_advisory_unlock(:lock)"), {"lock": ONE_AT_A_TIME})
-            guard.commit()
+        while _resolve_some(engine, esi, report):
+            pass
+    if report.stopped_by:
+        log.warning("names are not all resolved: %s", report.stopped_by)
     return report
 
 

@@ -7,12 +7,13 @@ from killreport_assets.queues.retry import DelayTiers
 from killreport_assets.settings import Settings
 
 
-def connect_broker(settings: Settings, engine: Engine) -> WorkBroker:
-    """RabbitMQ where `AMQP_URL` is set, else PGMQ in the same database.
+def connect_broker(settings: Settings, engine: Engine, *, declares: bool = True) -> WorkBroker:
+    """RabbitMQ where `AMQP_URL` is set, else PGMQ in the same database, where the migration has installed it.
+
+    RabbitMQ's queues are declared by whoever connects, unless `declares` is false.
 
     Raises:
         BrokerUnavailable: RabbitMQ cannot be reached.
-        UserError: PGMQ is to be used and the `embedded` extra is missing.
     """
     delays = DelayTiers(settings.delay_tiers)
     if settings.amqp_url is not None:
@@ -21,7 +22,8 @@ def connect_broker(settings: Settings, engine: Engine) -> WorkBroker:
 
         management = settings.amqp_management_url
         url = settings.amqp_url.get_secret_value()
-        return RabbitBroker(url, delays, Management(management.get_secret_value(), url) if management else None)
+        known = Management(management.get_secret_value(), url) if management else None
+        return RabbitBroker(url, delays, known, declares=declares)
     from killreport_assets.queues.pgmq import PgmqBroker
 
     return PgmqBroker(engine, delays)

@@ -12,8 +12,10 @@ from datetime import UTC, datetime, timedelta
 from importlib import resources
 
 import sqlalchemy as sa
+from psycopg import errors
 from sqlalchemy.engine import Engine
 
+from killreport_assets.database.locks import Lock, advisory_lock
 from killreport_assets.errors import UserError
 from killreport_assets.queues.broker import (
     BrokerUnavailable,
@@ -28,10 +30,10 @@ from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.retry import DelayTiers
 
-INSTALL_LOCK = 7_304_114_503
 VISIBILITY = timedelta(seconds=120)
 """How long a taken message is hidden from others; its drain renews this while it lives (`keep`)."""
 POLL_SECONDS = 0.1
+MISSING = (errors.UndefinedTable, errors.UndefinedFunction, errors.InvalidSchemaName)
 
 
 def _table(queue: str) -> str:
@@ -45,7 +47,6 @@ class PgmqBroker:
         self._engine = engine
         self._delays = delays or DelayTiers()
         self._visibility = visibility
-        self._install()
 
     @property
     def delays(self) -> DelayTiers:
@@ -114,17 +115,37 @@ class PgmqBroker:
                 yield connection
         except sa.exc.OperationalError as lost:
             raise BrokerUnavailable(f"PGMQ: {lost.orig}") from lost
+        except sa.exc.ProgrammingError as error:
+            if not isinstance(error.orig, MISSING):
+                raise
+            raise UserError("this database has no work queues yet: killreport migrate") from None
 
-    def _install(self) -> None:
-        with self._transaction() as connection:
-            connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": INSTALL_LOCK})
-            if connection.execute(sa.text("select to_regclass('pgmq.meta')")).scalar() is None:
-                connection.connection.cursor().execute(_install_script())
-            known = set(connection.execute(sa.text("select queue_name from pgmq.meta")).scalars())
-            for queue in WORK_QUEUES:
-                for name in (queue.name, urgent_lane(queue.name), dead_letter_queue(queue.name)):
-                    if _table(name) not in known:
-                        connection.execute(sa.text("select pgmq.create(:name)"), {"name": _table(name)})
+
+def install_queues(engine: Engine) -> bool:
+    """Install PGMQ and every queue that is missing; False when there was nothing to do.
+
+    Raises:
+        UserError: PGMQ's wheel is missing.
+    """
+    with engine.connect() as connection:
+        if not _missing_queues(connection):
+            return False
+    with advisory_lock(engine, Lock.MIGRATION) as connection, connection.begin():
+        if connection.execute(sa.text("select to_regclass('pgmq.meta')")).scalar() is None:
+            connection.connection.cursor().execute(_install_script())
+        missing = _missing_queues(connection)
+        for table in missing:
+            connection.execute(sa.text("select pgmq.create(:table)"), {"table": table})
+    return bool(missing)
+
+
+def _missing_queues(connection: sa.Connection) -> list[str]:
+    lanes = [lane for queue in WORK_QUEUES for lane in (queue.name, urgent_lane(queue.name))]
+    tables = [_table(name) for name in (*lanes, *(dead_letter_queue(queue.name) for queue in WORK_QUEUES))]
+    if connection.execute(sa.text("select to_regclass('pgmq.meta')")).scalar() is None:
+        return tables
+    known = set(connection.execute(sa.text("select queue_name from pgmq.meta")).scalars())
+    return [table for table in tables if table not in known]
 
 
 def _install_script() -> str:

@@ -43,7 +43,11 @@ BROKER_DELIVERY_LIMIT = 20
 class RabbitBroker:
     """Work queues on the RabbitMQ that `url` names."""
 
-    def __init__(self, url: str, delays: DelayTiers | None = None, management: Management | None = None) -> None:
+    def __init__(
+        self, url: str, delays: DelayTiers | None = None, management: Management | None = None, *, declares: bool = True
+    ) -> None:
+        """`declares` is whether missing queues are declared; who only looks creates nothing."""
+        self._declares = declares
         self._url = url
         self._delays = delays or DelayTiers()
         self._management = management
@@ -59,7 +63,8 @@ class RabbitBroker:
         self._channel = self._connection.open_channel()
         self._connection.rpc(self._channel.confirm_delivery, ack_nack_callback=self._on_confirm)
         self._connection.do(lambda: self._channel.add_on_return_callback(self._on_return))
-        self._declare()
+        if self._declares:
+            self._declare()
 
     @property
     def delays(self) -> DelayTiers:

@@ -5,8 +5,7 @@ compares transaction ids with the snapshot of the last build (dbt_transforms/mac
 committed after that snapshot was taken is not in it, however early its transaction began.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,7 +14,6 @@ from sqlalchemy.engine import Connection, Engine
 from killreport_assets.store import tables
 
 CADENCES = ("frequent", "nightly")
-BUILD_LOCK = 7_304_114_503
 DAY = "cast(killmail_time at time zone 'UTC' as date)"
 THIS_TRANSACTION = "cast(cast(pg_current_xact_id() as text) as bigint)"
 
@@ -112,19 +110,6 @@ _TYPES_OF = {
         select type_id from raw.types where market_group_id in (select market_group_id from below)
     """,
 }
-
-
-@contextmanager
-def one_build_at_a_time(engine: Engine) -> Iterator[None]:
-    """Wait until no other process is building, and hold others off meanwhile: two would write the same days."""
-    with engine.connect() as connection:
-        connection.execute(sa.text("select pg_advisory_lock(:lock)"), {"lock": BUILD_LOCK})
-        connection.commit()  # the lock is the session's; an open transaction would keep vacuum from its work
-        try:
-            yield
-        finally:
-            connection.execute(sa.text("select pg_advisory_unlock(:lock)"), {"lock": BUILD_LOCK})
-            connection.commit()
 
 
 def is_build_due(engine: Engine, cadence: str) -> bool:

@@ -139,29 +139,3 @@ def stamp_origin(engine: Engine, origin: Origin) -> None:
             f"this database holds {stamped} data and the service URLs are {origin}: they are never mixed. "
             f"Use another home: KILLREPORT_HOME={other_home} {command}"
         )
-
-
-def migrated_database(settings: Settings) -> Engine:
-    """The engine of a migrated database of either origin: for what asks no service.
-
-    Raises:
-        UserError: see `create_missing_databases`.
-    """
-    from killreport_assets.store.migrate import migrate
-
-    urls = database_urls(settings)
-    create_missing_databases(urls)
-    engine = make_engine(urls.killreport)
-    migrate(engine)
-    return engine
-
-
-def open_database(settings: Settings) -> Engine:
-    """The engine of a migrated database of the right origin; what everything that writes from services starts with.
-
-    Raises:
-        UserError: see `create_missing_databases` and `stamp_origin`.
-    """
-    engine = migrated_database(settings)
-    stamp_origin(engine, settings.origin)
-    return engine

@@ -8,10 +8,10 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.database.locks import Lock, advisory_lock
 from killreport_assets.errors import UserError
 
 HEAD = "0004"
-MIGRATION_LOCK = 7_304_114_501  # an advisory lock's number; only has to differ from other programs' ones
 
 
 def current_version(connection: Connection) -> str | None:
@@ -31,8 +31,7 @@ def migrate(engine: Engine, target: str = HEAD) -> bool:
     with engine.connect() as connection:
         if current_version(connection) == target:
             return False
-    with engine.begin() as connection:
-        connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+    with advisory_lock(engine, Lock.MIGRATION) as connection, connection.begin():
         version = current_version(connection)
         if version == target:
             return False

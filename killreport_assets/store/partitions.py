@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from killreport_assets.database.locks import Lock, advisory_lock
 from killreport_assets.store import tables
 
-PARTITION_LOCK = 7_304_114_502
 PARTITIONED = (tables.killmails, tables.killmail_attackers, tables.killmail_items)
 
 
@@ -31,8 +31,7 @@ def ensure_months(engine: Engine, times: Iterable[datetime]) -> list[str]:
         missing = wanted.keys() - set(connection.execute(attached, parameters).scalars())
     if not missing:
         return []
-    with engine.begin() as connection:
-        connection.execute(sa.text("select pg_advisory_xact_lock(:lock)"), {"lock": PARTITION_LOCK})
+    with advisory_lock(engine, Lock.PARTITIONS) as connection, connection.begin():
         missing -= set(connection.execute(attached, parameters).scalars())
         for name in sorted(missing):
             table, first = wanted[name]

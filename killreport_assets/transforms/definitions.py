@@ -11,10 +11,12 @@ from pydantic import Field
 from sqlalchemy.engine import Engine
 
 from killreport_assets.asset_metadata import OWNERS
+from killreport_assets.database.locks import Lock, advisory_lock
+from killreport_assets.provision.database import open_database
 from killreport_assets.schedules import default_status
 from killreport_assets.settings import Settings, load_settings
-from killreport_assets.store.changed_days import forget_built, is_build_due, one_build_at_a_time
-from killreport_assets.store.database import database_name, database_urls, open_database
+from killreport_assets.store.changed_days import forget_built, is_build_due
+from killreport_assets.store.database import database_name, database_urls
 from killreport_assets.transforms.charts import chart_of
 from killreport_assets.transforms.project import (
     DBT,
@@ -74,7 +76,7 @@ def transforms(context: dg.AssetExecutionContext, dbt: DbtCliResource, config: T
         anew = is_nightly or known.keys() != set(context.selected_asset_keys)
     engine = open_database(settings)
     try:
-        with one_build_at_a_time(engine):
+        with advisory_lock(engine, Lock.TRANSFORMS_BUILD):  # two would write the same days
             built = dbt.cli(build_arguments(is_nightly=is_nightly), context=context).stream().fetch_row_counts()
             for event in built.fetch_column_metadata() if anew else built:
                 yield _with_more(context, event, known, engine) if isinstance(event, dg.Output) else event

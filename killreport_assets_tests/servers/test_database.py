@@ -16,13 +16,13 @@ from alembic.migration import MigrationContext
 from sqlalchemy.engine import Engine, make_url
 
 from killreport_assets.errors import UserError
+from killreport_assets.provision.database import open_database
 from killreport_assets.settings import load_settings
 from killreport_assets.store import columns, user_tables
 from killreport_assets.store.database import (
     create_missing_databases,
     database_urls,
     make_engine,
-    open_database,
     origin_of,
     stamp_origin,
 )

@@ -17,11 +17,11 @@ from killreport_assets.esi.client import EsiClient
 from killreport_assets.ops.drain import run_drain
 from killreport_assets.ops.killmail_work import KillmailWork
 from killreport_assets.ops.work import DrainReport, Task
+from killreport_assets.provision.database import open_database
 from killreport_assets.queues.broker import Delivery, Drain, DrainBudget
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.rabbitmq import RabbitBroker
 from killreport_assets.settings import load_settings
-from killreport_assets.store.database import open_database
 from killreport_assets_tests.support.platform import TIERS
 
 STEPS = ("after fetch", "after commit", "after publish", "before acknowledge")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
 
-from killreport_assets.queues.pgmq import PgmqBroker
+from killreport_assets.queues.pgmq import install_queues
 from killreport_assets.store.database import make_engine, stamp_origin
 from killreport_assets.store.embedded import EmbeddedPostgres
 from killreport_assets.store.migrate import migrate
@@ -28,7 +28,7 @@ class Databases:
         template = make_engine(make_url(server.url(TEMPLATE, "psycopg")))
         migrate(template)
         stamp_origin(template, "sandbox")
-        PgmqBroker(template)
+        install_queues(template)
         template.dispose()
 
     def url(self, name: str) -> str:

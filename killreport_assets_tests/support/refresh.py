@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from killreport_assets.esi.sso import EveSso
 from killreport_assets.ops.tokens import TokenKeeper
+from killreport_assets.provision.database import open_database
 from killreport_assets.settings import load_settings
-from killreport_assets.store.database import open_database
 from killreport_assets.store.grants import Tokens
 from killreport_assets.store.vault import Vault
 

@@ -1,0 +1,1 @@
+"""Reaching PostgreSQL: engines, the embedded server, migrations, locks. Tables and queries are in store/."""

@@ -1,0 +1,45 @@
+"""The platform's database, ready for work: created, migrated, with its queues, and of the right origin.
+
+Programs start here. What an engine is and how a migration runs is in database/.
+"""
+
+from sqlalchemy.engine import Engine
+
+from killreport_assets.queues.pgmq import install_queues
+from killreport_assets.settings import Settings
+from killreport_assets.store.database import create_missing_databases, database_urls, make_engine, stamp_origin
+from killreport_assets.store.migrate import migrate
+
+
+def bring_up_to_date(settings: Settings, engine: Engine) -> bool:
+    """Migrate the schema, and install PGMQ's queues where they carry the work; False when there was nothing to do.
+
+    Raises:
+        UserError: the database is newer than this package, or PGMQ is to be used and its wheel is missing.
+    """
+    is_migrated = migrate(engine)
+    return (settings.amqp_url is None and install_queues(engine)) or is_migrated
+
+
+def migrated_database(settings: Settings) -> Engine:
+    """The engine of a migrated database of either origin: for what calls no service.
+
+    Raises:
+        UserError: see `create_missing_databases` and `bring_up_to_date`.
+    """
+    urls = database_urls(settings)
+    create_missing_databases(urls)
+    engine = make_engine(urls.killreport)
+    bring_up_to_date(settings, engine)
+    return engine
+
+
+def open_database(settings: Settings) -> Engine:
+    """The engine of a migrated database of the right origin: for everything that writes what services answer.
+
+    Raises:
+        UserError: see `migrated_database` and `stamp_origin`.
+    """
+    engine = migrated_database(settings)
+    stamp_origin(engine, settings.origin)
+    return engine
