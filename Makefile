@@ -3,7 +3,7 @@
 .POSIX:
 .DEFAULT_GOAL := help
 VENV = .venv/bin
-PACKAGES = killreport_assets killreport_assets_tests benchmarks
+LOCK = uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
 .PHONY: help install run dev test lint format docs bench clean lock
 
@@ -48,6 +48,6 @@ clean: ## stop the embedded server and remove what was built; data in .killrepor
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis dbt_transforms/target dbt_transforms/logs
 	@if [ -d .killreport ]; then echo "data is kept in .killreport: remove that directory to start anew"; fi
 
-lock: install ## resolve requirements.lock anew for all Pythons (needs uv)
-	@uv pip compile setup.cfg --all-extras --universal --python-version 3.11 --generate-hashes --no-annotate \
-		--no-header --quiet --output-file requirements.lock
+lock: install ## resolve both lock files anew for all Pythons: everything, and what runs without the test tools (needs uv)
+	@$(LOCK) --all-extras --output-file requirements.lock
+	@$(LOCK) --extra embedded --extra dbt --output-file requirements-runtime.lock --constraint requirements.lock

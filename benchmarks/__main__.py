@@ -8,11 +8,11 @@ from pathlib import Path
 
 from benchmarks import brokers, drains, history, live, names, startup, statistics, writer
 from benchmarks.result import Result
+from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.rabbitmq import RabbitBroker
-from killreport_assets.store.embedded import EmbeddedPostgres
-from killreport_assets_tests.support import rabbitmq
-from killreport_assets_tests.support.databases import Databases
+from killreport_assets_testing import rabbitmq
+from killreport_assets_testing.databases import Databases
 
 
 def main() -> None:

@@ -15,18 +15,18 @@ from sqlalchemy.engine import Engine
 
 from benchmarks.result import Result
 from killreport_assets.esi.client import EsiClient
-from killreport_assets.ops.drain import run_drain
-from killreport_assets.ops.entity_work import EntityWork
-from killreport_assets.ops.publish import publish_ids
 from killreport_assets.provision.database import open_database
 from killreport_assets.queues.broker import DrainBudget
 from killreport_assets.queues.catalogue import CHARACTERS
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.sandbox.app import SandboxProcess
-from killreport_assets.sandbox.made import FIRST_CHARACTER
+from killreport_assets.sandbox.generated import FIRST_CHARACTER
 from killreport_assets.settings import load_settings
-from killreport_assets_tests.support.databases import Databases
-from killreport_assets_tests.support.sandbox import Sandbox
+from killreport_assets.workers.handlers.entities import EntityWork
+from killreport_assets.workers.publisher import publish_ids
+from killreport_assets.workers.worker import run_drain
+from killreport_assets_testing.databases import Databases
+from killreport_assets_testing.sandbox import Sandbox
 
 WARM_UP, MEASURED = 3.0, 12.0
 UNLIMITED = 5_000
@@ -36,14 +36,21 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
     """Each line is a database of its own."""
     sandbox = Sandbox(stack.enter_context(SandboxProcess()))
     for drains, latency, fetches, wanted, reference in (
-        (1, 0.05, 10, 48, 47), (4, 0.05, 10, 48, 47), (1, 0.2, 25, 45, 24),
-    ):  # fmt: skip
+        (1, 0.05, 10, 48, 47),
+        (4, 0.05, 10, 48, 47),
+        (1, 0.2, 25, 45, 24),
+    ):
         rate, most = _rate(databases, sandbox, drains, latency, fetches, 50)
         name = f"{drains} drain{'s' if drains > 1 else ''}, 50/s allowed, {latency * 1000:.0f} ms latency"
         yield Result(
-            name, rate, "entities/s", f"the original's {reference}", rate / reference,
-            f"at least {wanted}, never above 50 (the most was {most})", rate >= wanted and most <= 50,
-        )  # fmt: skip
+            name,
+            rate,
+            "entities/s",
+            f"the original's {reference}",
+            rate / reference,
+            f"at least {wanted}, never above 50 (the most was {most})",
+            rate >= wanted and most <= 50,
+        )
     for drains in (1, 2, 3):
         rate, _ = _rate(databases, sandbox, drains, 0.05, 50, UNLIMITED)
         aim = "at least 500 with as many as it takes" if drains > 1 else ""
@@ -60,8 +67,9 @@ def _rate(
     with databases.fresh() as engine:
         environment = sandbox.urls | {
             "KILLREPORT_DATABASE_URL": engine.url.render_as_string(hide_password=False),
-            "KILLREPORT_ESI_MAX_RPS": str(max_rps), "KILLREPORT_PARALLEL_FETCHES": f"{CHARACTERS.name}={fetches}",
-        }  # fmt: skip
+            "KILLREPORT_ESI_MAX_RPS": str(max_rps),
+            "KILLREPORT_PARALLEL_FETCHES": f"{CHARACTERS.name}={fetches}",
+        }
         _publish(engine, environment)
         command = [sys.executable, "-m", "benchmarks.drains"]
         workers = [subprocess.Popen(command, env=os.environ | environment) for _ in range(drains)]
@@ -92,7 +100,7 @@ def _work() -> None:
     settings = load_settings()
     engine = open_database(settings)
     broker, esi = connect_broker(settings, engine), EsiClient(settings, engine)
-    fetches = settings.parallel_fetches[CHARACTERS.name]
+    fetches = settings.queues.parallel_fetches[CHARACTERS.name]
     budget = DrainBudget(messages=10**6, seconds=600, batch_size=max(50, 2 * fetches))
     run_drain(EntityWork("character", esi, 7), broker, engine, budget, parallel_fetches=fetches)
 

@@ -10,17 +10,17 @@ from sqlalchemy.engine import Engine
 
 from benchmarks.result import Result
 from benchmarks.writer import copy_killmails
-from killreport_assets.ops.publish import publish_pending
+from killreport_assets.models.killmail import Killmail, KillmailBody
 from killreport_assets.queues.pgmq import PgmqBroker
-from killreport_assets.sandbox.made import MadeKillmails
+from killreport_assets.sandbox.generated import MadeKillmails
 from killreport_assets.sandbox.world import World
-from killreport_assets.store.killmail_body import Killmail, KillmailBody
 from killreport_assets.store.killmails import write_killmails
 from killreport_assets.store.mentions import neither_known_nor_pending
 from killreport_assets.store.partitions import ensure_months
 from killreport_assets.store.places import PLACES
-from killreport_assets.store.tables import DIMENSIONS, KILLMAIL_TABLES
-from killreport_assets_tests.support.databases import Databases
+from killreport_assets.store.schema.tables import DIMENSIONS, KILLMAIL_TABLES
+from killreport_assets.workers.publisher import publish_pending
+from killreport_assets_testing.databases import Databases
 
 MADE, COPIES = 50_000, 20
 NEWEST = 10_000
@@ -43,9 +43,12 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
             full[kind] = time.monotonic() - started
             assert forgotten.count == 1  # the one that was left out of the dimension
             yield Result(
-                f"full anti-join, {kind}s", full[kind], "s", wanted=f"at most {wanted:.0f} s",
+                f"full anti-join, {kind}s",
+                full[kind],
+                "s",
+                wanted=f"at most {wanted:.0f} s",
                 met=full[kind] <= wanted,
-            )  # fmt: skip
+            )
     pending = _write_newest(engine)
     broker = PgmqBroker(engine)
     started = time.monotonic()
@@ -53,9 +56,14 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
     seconds = time.monotonic() - started
     assert published == pending > 0
     yield Result(
-        f"incremental, the last 10,000 killmails ({pending:,} unknown)", seconds, "s", "the four full ones",
-        seconds / sum(full.values()), f"at most {WANTED_INCREMENTAL:.0f} s", seconds <= WANTED_INCREMENTAL,
-    )  # fmt: skip
+        f"incremental, the last 10,000 killmails ({pending:,} unknown)",
+        seconds,
+        "s",
+        "the four full ones",
+        seconds / sum(full.values()),
+        f"at most {WANTED_INCREMENTAL:.0f} s",
+        seconds <= WANTED_INCREMENTAL,
+    )
 
 
 def load_killmails(engine: Engine, copies: int = COPIES) -> None:

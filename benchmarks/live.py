@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.result import Result
-from killreport_assets.sandbox.made import FIRST_MADE_ID
-from killreport_assets_tests.support.databases import Databases
-from killreport_assets_tests.support.rabbitmq import free_port
+from killreport_assets.sandbox.generated import FIRST_MADE_ID
+from killreport_assets_testing.databases import Databases
+from killreport_assets_testing.rabbitmq import free_port
 
 COMMAND = Path(sys.executable).with_name("killreport")
 RELEASE_EVERY = 5.0
@@ -42,9 +42,10 @@ def measure(_databases: Databases, stack: ExitStack) -> Iterator[Result]:
     """`killreport dev` in a home of its own; takes five minutes."""
     home = stack.enter_context(tempfile.TemporaryDirectory(prefix="killreport-live-"))
     environment = os.environ | {
-        "KILLREPORT_HOME": home, "KILLREPORT_SANDBOX_PORT": str(free_port()),
+        "KILLREPORT_HOME": home,
+        "KILLREPORT_SANDBOX_PORT": str(free_port()),
         "KILLREPORT_WEBSERVER_PORT": str(free_port()),
-    }  # fmt: skip
+    }
     stack.callback(lambda: subprocess.run([COMMAND, "down"], env=environment, check=False, capture_output=True))
     with Path(home, "dev.log").open("w") as log:
         server = subprocess.Popen(
@@ -59,7 +60,8 @@ def measure(_databases: Databases, stack: ExitStack) -> Iterator[Result]:
         server.wait(90)
     assert row["killmails"] > MEASURED_SECONDS / RELEASE_EVERY / 3, row
     for what, seconds, wanted in (
-        ("in raw.killmails", row["stored_p95"], WANTED_STORED), ("everybody named", row["named_p95"], WANTED_NAMED),
-    ):  # fmt: skip
+        ("in raw.killmails", row["stored_p95"], WANTED_STORED),
+        ("everybody named", row["named_p95"], WANTED_NAMED),
+    ):
         name = f"live: {what}, p95 of {row['killmails']} killmails"
         yield Result(name, seconds, "s", wanted=f"at most {wanted:.0f} s", met=seconds <= wanted)

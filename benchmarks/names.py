@@ -6,13 +6,13 @@ from contextlib import ExitStack
 
 from benchmarks.result import Result
 from killreport_assets.esi.client import EsiClient
-from killreport_assets.ops.names import resolve_names
 from killreport_assets.sandbox.app import SandboxProcess
-from killreport_assets.sandbox.made import FIRST_CHARACTER
+from killreport_assets.sandbox.generated import FIRST_CHARACTER
 from killreport_assets.settings import load_settings
 from killreport_assets.store.lineage import request
-from killreport_assets_tests.support.databases import Databases
-from killreport_assets_tests.support.sandbox import Sandbox
+from killreport_assets.workers.names import resolve_names
+from killreport_assets_testing.databases import Databases
+from killreport_assets_testing.sandbox import Sandbox
 
 ENTITIES = 20_000
 WANTED_SECONDS = 10.0
@@ -33,6 +33,11 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
     esi.close()
     assert report.named == ENTITIES
     yield Result(
-        "names of 20,000 unknown entities, 50 ms", seconds, "s", "their bodies at 50/s", seconds / (ENTITIES / 50),
-        f"at most {WANTED_SECONDS:.0f} s", seconds <= WANTED_SECONDS,
-    )  # fmt: skip
+        "names of 20,000 unknown entities, 50 ms",
+        seconds,
+        "s",
+        "their bodies at 50/s",
+        seconds / (ENTITIES / 50),
+        f"at most {WANTED_SECONDS:.0f} s",
+        seconds <= WANTED_SECONDS,
+    )

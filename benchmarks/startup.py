@@ -14,9 +14,14 @@ def measure() -> Iterator[Result]:
     dagster, platform = _seconds("dagster"), _seconds("killreport_assets.definitions")
     yield Result("import dagster", dagster, "s")
     yield Result(
-        "import the platform's definitions", platform, "s", "import dagster", platform / dagster,
-        "under 4 s", platform < 4,
-    )  # fmt: skip
+        "import the platform's definitions",
+        platform,
+        "s",
+        "import dagster",
+        platform / dagster,
+        "under 4 s",
+        platform < 4,
+    )
 
 
 def _seconds(module: str) -> float:

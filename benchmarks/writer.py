@@ -7,12 +7,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from benchmarks.result import Result
+from killreport_assets.models.killmail import Killmail, KillmailBody, check
 from killreport_assets.sandbox.world import World
-from killreport_assets.store import killmails, tables
-from killreport_assets.store.killmail_body import Killmail, KillmailBody, check
+from killreport_assets.store import killmails
 from killreport_assets.store.killmails import write_killmails
 from killreport_assets.store.partitions import ensure_months
 from killreport_assets.store.places import PLACES, STAGED
+from killreport_assets.store.schema import tables
 
 COPIES = 24
 BATCH = 1_000
@@ -36,9 +37,14 @@ def measure(engine: Engine, reference: Engine) -> Iterator[Result]:
     rate = len(bodies) / written
     yield Result("plain COPY", len(bodies) / copied, "killmails/s")
     yield Result(
-        "killmail writer, dimensions full", rate, "killmails/s", "plain COPY", rate * copied / len(bodies),
-        "at least 1,500/s", rate >= 1_500,
-    )  # fmt: skip
+        "killmail writer, dimensions full",
+        rate,
+        "killmails/s",
+        "plain COPY",
+        rate * copied / len(bodies),
+        "at least 1,500/s",
+        rate >= 1_500,
+    )
     again = len(bodies) / _time(lambda: _write(engine, bodies))
     yield Result("killmail writer, all known already", again, "killmails/s", "plain COPY", again * copied / len(bodies))
 

@@ -1,5 +1,5 @@
-"""Tests, in tiers by folder.
+"""The tests, in tiers; within a tier the folders are the rooms of the package.
 
-unit: no sockets. servers: real PostgreSQL, RabbitMQ and HTTP. definitions: what Dagster sees, on a real instance.
-end_to_end: the commands as a user types them. Fixtures of servers are in support/.
+unit: no sockets. integration: a real PostgreSQL, RabbitMQ, Dagster and the sandbox over HTTP. end_to_end: the commands
+as a user types them. Servers, genuine data and fakes are in killreport_assets_testing.
 """

@@ -1,42 +1,40 @@
 """Fixtures of every tier, and what holds the tiers apart: a unit test that opens a socket fails."""
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pytest_socket import disable_socket, enable_socket
 from sqlalchemy.engine import Engine
 
+from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.sandbox.app import SandboxProcess
 from killreport_assets.settings import Settings, load_settings
-from killreport_assets.store.embedded import EmbeddedPostgres
-from killreport_assets_tests.support import rabbitmq
-from killreport_assets_tests.support.databases import Databases
-from killreport_assets_tests.support.platform import Platform
-from killreport_assets_tests.support.sandbox import Sandbox
+from killreport_assets_testing import rabbitmq
+from killreport_assets_testing.databases import Databases
+from killreport_assets_testing.platform import Platform
+from killreport_assets_testing.sandbox import Sandbox
 
+TESTS = Path(__file__).parent
 IS_CI = os.environ.get("CI") == "true"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test with its tier."""
     for item in items:
-        tier = Path(item.path).parent.name
+        tier = Path(item.path).relative_to(TESTS).parts[0]
         item.add_marker(pytest.mark.unit if tier == "unit" else pytest.mark.servers)
 
 
 @pytest.fixture(autouse=True)
-def _tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith(("KILLREPORT_", "DAGSTER_"))]:
         monkeypatch.delenv(name)
     if request.node.get_closest_marker("unit"):
-
-        def refuse(*_: object, **__: object) -> None:
-            raise AssertionError("a unit test opens no sockets: move it to servers/")
-
-        monkeypatch.setattr(socket.socket, "connect", refuse)
-        monkeypatch.setattr(socket.socket, "bind", refuse)
+        disable_socket(allow_unix_socket=True)
+    yield
+    enable_socket()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from killreport_assets.esi.client import IDS_AT_ONCE
-from killreport_assets.esi.errors import Forbidden, Refused, ServiceError
+from killreport_assets.http.errors import Forbidden, Refused, ServiceError
 
 Element = TypeVar("Element")
 MOST_REFUSALS = 15

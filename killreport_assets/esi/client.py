@@ -17,12 +17,12 @@ from pydantic import SecretStr
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi import models, routes
-from killreport_assets.esi.budget import RequestBudget
-from killreport_assets.esi.errors import Forbidden, Gone, InvalidHash, Refused, Throttled, Unavailable
 from killreport_assets.esi.models import Body, parse, parse_list
 from killreport_assets.esi.outage import Outage
 from killreport_assets.esi.routes import ERROR_LIMIT_HEADROOM, Route
-from killreport_assets.http_session import HttpSession, json_body
+from killreport_assets.http.errors import Forbidden, Gone, InvalidHash, Refused, Throttled, Unavailable
+from killreport_assets.http.rate_limit import RequestBudget
+from killreport_assets.http.session import HttpSession, json_body
 from killreport_assets.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -71,11 +71,13 @@ class EsiClient:
     """Asks ESI; one object serves all threads of a process."""
 
     def __init__(self, settings: Settings, engine: Engine, pool_size: int = 50) -> None:
-        self._url = settings.esi_url
+        self._url = settings.services.esi_url
         self._session = HttpSession(settings, pool_size)
-        self._budget = RequestBudget(engine, "esi", settings.esi_max_rps)
-        self._headers = {"X-Compatibility-Date": settings.esi_compatibility_date, "Accept": "application/json"}
-        self._outage = Outage(settings.esi_downtime, settings.esi_outage_seconds, self._is_up, self._budget.pause)
+        self._budget = RequestBudget(engine, "esi", settings.services.esi_max_rps)
+        self._headers = {"X-Compatibility-Date": settings.services.esi_compatibility_date, "Accept": "application/json"}
+        self._outage = Outage(
+            settings.services.esi_downtime, settings.services.esi_outage_seconds, self._is_up, self._budget.pause
+        )
 
     def killmail(self, killmail_id: int, killmail_hash: str) -> dict[str, Any]:
         """One killmail's body as ESI gives it; immutable, so never asked for twice.
@@ -184,9 +186,15 @@ class EsiClient:
         self._session.close()
 
     def _ask(
-        self, route: Route, path: Path | None = None, *, etag: str | None = None, json: list[int] | None = None,
-        page: int | None = None, token: SecretStr | None = None,
-    ) -> requests.Response:  # fmt: skip
+        self,
+        route: Route,
+        path: Path | None = None,
+        *,
+        etag: str | None = None,
+        json: list[int] | None = None,
+        page: int | None = None,
+        token: SecretStr | None = None,
+    ) -> requests.Response:
         """GET, or POST with a body; only an answer that is worth something comes back."""
         try:
             response = self._send(route, path, etag=etag, json=json, page=page, token=token)
@@ -197,9 +205,15 @@ class EsiClient:
         return response
 
     def _send(
-        self, route: Route, path: Path | None = None, *, etag: str | None = None, json: list[int] | None = None,
-        page: int | None = None, token: SecretStr | None = None,
-    ) -> requests.Response:  # fmt: skip
+        self,
+        route: Route,
+        path: Path | None = None,
+        *,
+        etag: str | None = None,
+        json: list[int] | None = None,
+        page: int | None = None,
+        token: SecretStr | None = None,
+    ) -> requests.Response:
         headers = self._headers | ({"If-None-Match": etag} if etag else {})
         headers |= {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
         url = self._url + route.template.format(**(path or {})) + (f"?page={page}" if page else "")

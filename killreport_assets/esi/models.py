@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from killreport_assets.esi.errors import Unavailable
+from killreport_assets.http.errors import Unavailable
 
 
 class EsiBody(BaseModel):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from killreport_assets.esi.errors import Throttled
+from killreport_assets.http.errors import Throttled
 from killreport_assets.settings import DailyWindow
 
 FAILURES_IN_A_ROW = 10
@@ -16,9 +16,12 @@ class Outage:
     """What this process knows of ESI's health; threads share one object."""
 
     def __init__(
-        self, downtime: DailyWindow | None, pause_seconds: float,
-        is_up: Callable[[], bool], pause: Callable[[float, str], datetime],
-    ) -> None:  # fmt: skip
+        self,
+        downtime: DailyWindow | None,
+        pause_seconds: float,
+        is_up: Callable[[], bool],
+        pause: Callable[[float, str], datetime],
+    ) -> None:
         self._downtime = downtime
         self._pause_seconds = pause_seconds
         self._is_up, self._pause = is_up, pause

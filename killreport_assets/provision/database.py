@@ -5,10 +5,11 @@ Programs start here. What an engine is and how a migration runs is in database/.
 
 from sqlalchemy.engine import Engine
 
+from killreport_assets.database.engine import create_missing_databases, database_urls, make_engine
+from killreport_assets.database.migrate import migrate
 from killreport_assets.queues.pgmq import install_queues
 from killreport_assets.settings import Settings
-from killreport_assets.store.database import create_missing_databases, database_urls, make_engine, stamp_origin
-from killreport_assets.store.migrate import migrate
+from killreport_assets.store.origin import stamp_origin
 
 
 def bring_up_to_date(settings: Settings, engine: Engine) -> bool:
@@ -18,7 +19,7 @@ def bring_up_to_date(settings: Settings, engine: Engine) -> bool:
         UserError: the database is newer than this package, or PGMQ is to be used and its wheel is missing.
     """
     is_migrated = migrate(engine)
-    return (settings.amqp_url is None and install_queues(engine)) or is_migrated
+    return (settings.queues.amqp_url is None and install_queues(engine)) or is_migrated
 
 
 def migrated_database(settings: Settings) -> Engine:
@@ -41,5 +42,5 @@ def open_database(settings: Settings) -> Engine:
         UserError: see `migrated_database` and `stamp_origin`.
     """
     engine = migrated_database(settings)
-    stamp_origin(engine, settings.origin)
+    stamp_origin(engine, settings.services.origin)
     return engine

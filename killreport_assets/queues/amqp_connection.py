@@ -14,7 +14,7 @@ from typing import Any
 import pika
 from pika.exceptions import AMQPError
 
-from killreport_assets.queues.broker import BrokerUnavailable
+from killreport_assets.base.errors import BrokerUnavailable
 
 ANSWER_SECONDS = 30.0
 

@@ -18,10 +18,6 @@ DELIVERY_LIMIT = 10
 """A message that was handed out so often without being settled kills its drains: it is dead-lettered unread."""
 
 
-class BrokerUnavailable(Exception):
-    """The broker cannot be reached, or the connection broke; what was not settled will be delivered again."""
-
-
 @dataclass(frozen=True)
 class DrainBudget:
     """When a drain stops taking messages: whichever comes first. What it has taken it still hands out."""

@@ -1,6 +1,9 @@
-"""The catalogue of work queues: data only. What the work is, is in ops/."""
+"""The catalogue of work queues: data only. What is done with their messages is for workers/handlers/."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from killreport_assets.base.errors import UserError
 
 MOST_RUNS = 3
 """Drain runs of one queue at once, unless `KILLREPORT_DRAIN_RUNS` says otherwise."""
@@ -25,18 +28,31 @@ class WorkQueue:
 
 
 ZKILLBOARD_CHARACTERS = WorkQueue(
-    "zkillboard_character_queue", "zkillboard_character", 1, "list a character's killmails on zKillboard",
-    batch_size=1, paces=("zkillboard",),
-)  # fmt: skip
+    "zkillboard_character_queue",
+    "zkillboard_character",
+    1,
+    "list a character's killmails on zKillboard",
+    batch_size=1,
+    paces=("zkillboard",),
+)
 USER_KILLMAILS = WorkQueue(
-    "esi_user_killmails_queue", "user_killmails", 3, "list a signed-in character's recent killmails on ESI",
-    batch_size=10, paces=("esi", "sso"), max_attempts=4,
-)  # fmt: skip
+    "esi_user_killmails_queue",
+    "user_killmails",
+    3,
+    "list a signed-in character's recent killmails on ESI",
+    batch_size=10,
+    paces=("esi", "sso"),
+    max_attempts=4,
+)
 CORPORATION_KILLMAILS = WorkQueue(
-    "esi_corporation_killmails_queue", "corporation_killmails", 3,
+    "esi_corporation_killmails_queue",
+    "corporation_killmails",
+    3,
     "list a corporation's recent killmails on ESI, with a Director's token",
-    batch_size=10, paces=("esi", "sso"), max_attempts=4,
-)  # fmt: skip
+    batch_size=10,
+    paces=("esi", "sso"),
+    max_attempts=4,
+)
 KILLMAILS = WorkQueue(
     "esi_killmail_queue", "killmail", 10, "fetch one killmail by id and hash", paces=("esi", "esi:killmail")
 )
@@ -49,9 +65,29 @@ CHARACTERS = WorkQueue("esi_character_info_queue", "character", 10, "fetch one c
 TYPES = WorkQueue("esi_type_info_queue", "type", 10, "fetch one type")
 
 WORK_QUEUES = (
-    ZKILLBOARD_CHARACTERS, USER_KILLMAILS, CORPORATION_KILLMAILS, KILLMAILS,
-    ALLIANCES, ALLIANCE_CORPORATIONS, CORPORATIONS, CHARACTERS, TYPES,
-)  # fmt: skip
+    ZKILLBOARD_CHARACTERS,
+    USER_KILLMAILS,
+    CORPORATION_KILLMAILS,
+    KILLMAILS,
+    ALLIANCES,
+    ALLIANCE_CORPORATIONS,
+    CORPORATIONS,
+    CHARACTERS,
+    TYPES,
+)
 """In the order in which they feed each other."""
 BY_KIND = {queue.kind: queue for queue in WORK_QUEUES}
 ENTITY_QUEUES = (ALLIANCES, CORPORATIONS, CHARACTERS, TYPES)
+
+
+def check_queue_names(setting: str, names: Iterable[str]) -> None:
+    """Check the queues that a setting names.
+
+    Raises:
+        UserError: there is no such queue; names those that there are.
+    """
+    known = [queue.name for queue in WORK_QUEUES]
+    if unknown := sorted(set(names) - set(known)):
+        raise UserError(
+            f"wrong setting: {setting}: there is no queue {', '.join(unknown)}; there are {', '.join(known)}"
+        )

@@ -3,6 +3,7 @@
 from sqlalchemy.engine import Engine
 
 from killreport_assets.queues.broker import WorkBroker
+from killreport_assets.queues.catalogue import check_queue_names
 from killreport_assets.queues.retry import DelayTiers
 from killreport_assets.settings import Settings
 
@@ -14,14 +15,17 @@ def connect_broker(settings: Settings, engine: Engine, *, declares: bool = True)
 
     Raises:
         BrokerUnavailable: RabbitMQ cannot be reached.
+        UserError: a setting by queue names one that there is not.
     """
-    delays = DelayTiers(settings.delay_tiers)
-    if settings.amqp_url is not None:
+    check_queue_names("KILLREPORT_PARALLEL_FETCHES", settings.queues.parallel_fetches)
+    check_queue_names("KILLREPORT_DRAIN_RUNS", settings.queues.drain_runs)
+    delays = DelayTiers(settings.queues.delay_tiers)
+    if settings.queues.amqp_url is not None:
         from killreport_assets.queues.management import Management
         from killreport_assets.queues.rabbitmq import RabbitBroker
 
-        management = settings.amqp_management_url
-        url = settings.amqp_url.get_secret_value()
+        management = settings.queues.amqp_management_url
+        url = settings.queues.amqp_url.get_secret_value()
         known = Management(management.get_secret_value(), url) if management else None
         return RabbitBroker(url, delays, known, declares=declares)
     from killreport_assets.queues.pgmq import PgmqBroker

@@ -15,17 +15,9 @@ import sqlalchemy as sa
 from psycopg import errors
 from sqlalchemy.engine import Engine
 
+from killreport_assets.base.errors import BrokerUnavailable, UserError
 from killreport_assets.database.locks import Lock, advisory_lock
-from killreport_assets.errors import UserError
-from killreport_assets.queues.broker import (
-    BrokerUnavailable,
-    Delivery,
-    Depth,
-    Drain,
-    DrainBudget,
-    dead_letter_queue,
-    urgent_lane,
-)
+from killreport_assets.queues.broker import Delivery, Depth, Drain, DrainBudget, dead_letter_queue, urgent_lane
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.retry import DelayTiers

@@ -15,16 +15,9 @@ from typing import Any
 
 import pika
 
+from killreport_assets.base.errors import BrokerUnavailable
 from killreport_assets.queues.amqp_connection import AmqpConnection
-from killreport_assets.queues.broker import (
-    BrokerUnavailable,
-    Delivery,
-    Depth,
-    Drain,
-    DrainBudget,
-    dead_letter_queue,
-    urgent_lane,
-)
+from killreport_assets.queues.broker import Delivery, Depth, Drain, DrainBudget, dead_letter_queue, urgent_lane
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.management import Management
@@ -77,10 +70,12 @@ class RabbitBroker:
 
     def publish(self, queue: str, messages: Sequence[Message], *, urgent: bool = False) -> None:
         lane = urgent_lane(queue) if urgent else queue
-        self._publish([
-            (EXCHANGE, lane, message.encode(), _properties(message.message_id, {"x-attempts": 0}))
-            for message in messages
-        ])  # fmt: skip
+        self._publish(
+            [
+                (EXCHANGE, lane, message.encode(), _properties(message.message_id, {"x-attempts": 0}))
+                for message in messages
+            ]
+        )
 
     @contextmanager
     def drain(self, queue: str, budget: DrainBudget) -> Iterator[Drain]:

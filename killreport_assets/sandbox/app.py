@@ -21,15 +21,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from killreport_assets.errors import UserError
+from killreport_assets.base.errors import UserError
+from killreport_assets.sandbox.authorized_killmails import OwnKillmails
 from killreport_assets.sandbox.esi import SandboxEsi
 from killreport_assets.sandbox.faults import Faults
 from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.feeds import SandboxFeeds
+from killreport_assets.sandbox.generated import MadeKillmails, Profile
 from killreport_assets.sandbox.limits import TICK_SECONDS, Statistics
-from killreport_assets.sandbox.made import MadeKillmails, Profile
 from killreport_assets.sandbox.market import SandboxMarket
-from killreport_assets.sandbox.own_killmails import OwnKillmails
 from killreport_assets.sandbox.serving import Serving
 from killreport_assets.sandbox.sso import NATIVE_CLIENT, SandboxSso, SsoSwitches, base_url
 from killreport_assets.sandbox.world import World

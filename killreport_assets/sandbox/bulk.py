@@ -11,8 +11,11 @@ from killreport_assets.sandbox.world import Record
 
 IDS_AT_ONCE = 1_000
 CATEGORIES = {
-    "characters": "character", "corporations": "corporation", "alliances": "alliance", "types": "inventory_type",
-}  # fmt: skip
+    "characters": "character",
+    "corporations": "corporation",
+    "alliances": "alliance",
+    "types": "inventory_type",
+}
 Maker = Callable[[int], Record | None]
 
 

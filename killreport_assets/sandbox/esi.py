@@ -11,15 +11,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from killreport_assets.esi.routes import KILLMAIL
-from killreport_assets.sandbox import made
+from killreport_assets.models.ids import is_npc_character, is_npc_corporation
+from killreport_assets.sandbox import generated as made
+from killreport_assets.sandbox.authorized_killmails import OwnKillmails
 from killreport_assets.sandbox.bulk import Maker, affiliations, names
 from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.limits import Bucket, ErrorLimit
 from killreport_assets.sandbox.market import SandboxMarket
-from killreport_assets.sandbox.own_killmails import OwnKillmails
 from killreport_assets.sandbox.serving import Handler, Serving, json_response
 from killreport_assets.sandbox.world import Record, World
-from killreport_assets.store.ids import is_npc_character, is_npc_corporation
 
 CACHE_SECONDS = 3_600
 TYPES_PER_PAGE = 1_000
@@ -154,9 +154,11 @@ class SandboxEsi:
     @property
     def _makers(self) -> dict[str, Maker]:
         return {
-            "alliances": self._alliance, "corporations": self._corporation, "characters": self._character,
+            "alliances": self._alliance,
+            "corporations": self._corporation,
+            "characters": self._character,
             "types": self._type,
-        }  # fmt: skip
+        }
 
     def move(self, character_id: int, corporation_id: int, alliance_id: int | None) -> None:
         """Let a character change its corporation."""
@@ -167,10 +169,13 @@ class SandboxEsi:
         if id_ not in self._world.alliances and not made.is_made_alliance(id_):
             return None
         return {
-            "name": f"Sandbox Alliance {id_}", "ticker": f"A{id_ % 10_000:04}", "creator_id": 90_000_001,
-            "creator_corporation_id": 98_000_001, "executor_corporation_id": 98_000_001,
+            "name": f"Sandbox Alliance {id_}",
+            "ticker": f"A{id_ % 10_000:04}",
+            "creator_id": 90_000_001,
+            "creator_corporation_id": 98_000_001,
+            "executor_corporation_id": 98_000_001,
             "date_founded": "2010-11-03T00:00:00Z",
-        }  # fmt: skip
+        }
 
     def _corporation(self, id_: int) -> Record | None:
         is_npc = is_npc_corporation(id_)
@@ -179,13 +184,20 @@ class SandboxEsi:
         alliance_id = made.alliance_of(id_) if made.is_made_corporation(id_) else self._world.alliance_of[id_]
         player = {"ceo_id": 90_000_001, "creator_id": 90_000_001, "date_founded": "2010-11-03T00:00:00Z", "url": ""}
         return {
-            "name": f"Sandbox {'NPC ' if is_npc else ''}Corporation {id_}", "ticker": f"C{id_ % 10_000:04}",
-            "member_count": 1 + id_ % 500, "state": "active", "type": "npc_owned" if is_npc else "player_owned",
-            "tax_rates": {"isk": float(id_ % 20), "loyalty_point": 0.0}, "war_eligible": not is_npc,
-            "friendly_fire": "illegal", "description": "Invented by the sandbox.", "shares": 1000,
-            "home_station_id": 60_003_760, **({} if is_npc else player),
+            "name": f"Sandbox {'NPC ' if is_npc else ''}Corporation {id_}",
+            "ticker": f"C{id_ % 10_000:04}",
+            "member_count": 1 + id_ % 500,
+            "state": "active",
+            "type": "npc_owned" if is_npc else "player_owned",
+            "tax_rates": {"isk": float(id_ % 20), "loyalty_point": 0.0},
+            "war_eligible": not is_npc,
+            "friendly_fire": "illegal",
+            "description": "Invented by the sandbox.",
+            "shares": 1000,
+            "home_station_id": 60_003_760,
+            **({} if is_npc else player),
             **({"alliance_id": alliance_id} if alliance_id else {}),
-        }  # fmt: skip
+        }
 
     def _character(self, id_: int) -> Record | None:
         if id_ in self._moved:
@@ -198,11 +210,16 @@ class SandboxEsi:
         else:
             return None
         return {
-            "name": f"Sandbox Pilot {id_}", "corporation_id": corporation_id, "birthday": "2008-01-01T00:00:00Z",
-            "gender": "female" if id_ % 2 else "male", "race_id": RACES[id_ % 4], "bloodline_id": 1 + id_ % 15,
-            "achievement_score": id_ % 1_000, "security_status": round(id_ % 150 / 10 - 10, 1),
+            "name": f"Sandbox Pilot {id_}",
+            "corporation_id": corporation_id,
+            "birthday": "2008-01-01T00:00:00Z",
+            "gender": "female" if id_ % 2 else "male",
+            "race_id": RACES[id_ % 4],
+            "bloodline_id": 1 + id_ % 15,
+            "achievement_score": id_ % 1_000,
+            "security_status": round(id_ % 150 / 10 - 10, 1),
             **({"alliance_id": alliance_id} if alliance_id else {}),
-        }  # fmt: skip
+        }
 
     def _type(self, id_: int) -> Record | None:
         known = self._world.by_id("types").get(id_)
@@ -211,14 +228,18 @@ class SandboxEsi:
         numbers = ("market_group_id", "volume", "packaged_volume", "mass", "capacity", "portion_size")
         dogma = {633: "meta_level", 1547: "rig_size", 1211: "heat_damage", 422: "tech_level"}
         return {
-            "type_id": id_, "name": known["name"], "description": "", "group_id": known["group_id"],
+            "type_id": id_,
+            "name": known["name"],
+            "description": "",
+            "group_id": known["group_id"],
             "published": known["published"],
             **{name: known[name] for name in numbers if known[name] is not None},
             "dogma_attributes": [
                 {"attribute_id": attribute_id, "value": known[name]}
-                for attribute_id, name in dogma.items() if known[name] is not None
+                for attribute_id, name in dogma.items()
+                if known[name] is not None
             ],
-        }  # fmt: skip
+        }
 
     def _static(self, kind: str, id_: int) -> Record | None:
         known = self._world.by_id(kind).get(id_)
@@ -226,10 +247,12 @@ class SandboxEsi:
             return None
         origin = {"x": 0.0, "y": 0.0, "z": 0.0}
         children = {
-            "groups": {"types": ("types", "group_id")}, "categories": {"groups": ("groups", "category_id")},
+            "groups": {"types": ("types", "group_id")},
+            "categories": {"groups": ("groups", "category_id")},
             "constellations": {"systems": ("systems", "constellation_id")},
-            "regions": {"constellations": ("constellations", "region_id")}, "systems": {},
-        }[kind]  # fmt: skip
+            "regions": {"constellations": ("constellations", "region_id")},
+            "systems": {},
+        }[kind]
         body = {name: value for name, value in known.items() if not (kind == "systems" and name == "region_id")}
         body |= {"position": origin} if kind in {"systems", "constellations"} else {}
         for name, (table, key) in children.items():

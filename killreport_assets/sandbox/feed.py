@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from killreport_assets.sandbox.made import FIRST_MADE_ID, LABEL, MadeKillmails
+from killreport_assets.sandbox.generated import FIRST_MADE_ID, LABEL, MadeKillmails
 from killreport_assets.sandbox.world import FIRST_SEQUENCE, GenuineKillmail, Record, World
 
 
@@ -72,6 +72,10 @@ def _block(killmail: GenuineKillmail) -> Record:
 
 def _envelope(body: Any, killmail_hash: str, block: Record, sequence: int, uploaded: datetime) -> Record:
     return {
-        "killmail_id": body["killmail_id"], "hash": killmail_hash, "esi": body, "zkb": block,
-        "uploaded_at": int(uploaded.timestamp()), "sequence_id": sequence,
-    }  # fmt: skip
+        "killmail_id": body["killmail_id"],
+        "hash": killmail_hash,
+        "esi": body,
+        "zkb": block,
+        "uploaded_at": int(uploaded.timestamp()),
+        "sequence_id": sequence,
+    }

@@ -120,22 +120,30 @@ class SandboxFeeds:
         tables: dict[str, list[Record]] = {
             "types": [_sde_type(row) for row in types],
             "typeDogma": [_sde_dogma(row) for row in types],
-            "groups": [_sde(row, "group_id", categoryID="category_id", published="published")
-                       for row in static["groups"]],
+            "groups": [
+                _sde(row, "group_id", categoryID="category_id", published="published") for row in static["groups"]
+            ],
             "categories": [_sde(row, "category_id", published="published") for row in static["categories"]],
-            "marketGroups": [_sde(row, "market_group_id", parentGroupID="parent_group_id")
-                             for row in static["market_groups"]],
+            "marketGroups": [
+                _sde(row, "market_group_id", parentGroupID="parent_group_id") for row in static["market_groups"]
+            ],
             "metaGroups": [_sde(row, "meta_group_id") for row in static["meta_groups"]],
             "mapRegions": [_sde(row, "region_id") for row in static["regions"]],
-            "mapConstellations": [_sde(row, "constellation_id", regionID="region_id")
-                                  for row in static["constellations"]],
+            "mapConstellations": [
+                _sde(row, "constellation_id", regionID="region_id") for row in static["constellations"]
+            ],
             "mapSolarSystems": [
-                _sde(row, "system_id", constellationID="constellation_id", regionID="region_id",
-                     securityStatus="security_status")
+                _sde(
+                    row,
+                    "system_id",
+                    constellationID="constellation_id",
+                    regionID="region_id",
+                    securityStatus="security_status",
+                )
                 for row in static["systems"]
             ],
             "factions": [_sde(row, "faction_id") for row in static["factions"]],
-        }  # fmt: skip
+        }
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as export:
             for name, rows in tables.items():
@@ -162,10 +170,18 @@ def _sde(row: Record, key: str, **fields: str) -> Record:
 
 def _sde_type(row: Record) -> Record:
     return _sde(
-        row, "type_id", groupID="group_id", published="published", marketGroupID="market_group_id",
-        metaGroupID="meta_group_id", variationParentTypeID="variation_parent_type_id", volume="volume", mass="mass",
-        capacity="capacity", portionSize="portion_size",
-    )  # fmt: skip
+        row,
+        "type_id",
+        groupID="group_id",
+        published="published",
+        marketGroupID="market_group_id",
+        metaGroupID="meta_group_id",
+        variationParentTypeID="variation_parent_type_id",
+        volume="volume",
+        mass="mass",
+        capacity="capacity",
+        portionSize="portion_size",
+    )
 
 
 def _sde_dogma(row: Record) -> Record:

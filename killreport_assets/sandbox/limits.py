@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from killreport_assets.esi.routes import TokenBucket
+from killreport_assets.http.token_bucket import TokenBucket
 
 ERRORS_PER_WINDOW = 100
 ERROR_WINDOW = 60.0

@@ -35,9 +35,10 @@ class SandboxMarket:
         route = self._serving.route
         return [
             route("everef", "/market-history/totals.json", self._totals),
-            route("everef", "/market-history/{year:int}/market-history-{day}.csv.bz2", self._day,
-                  methods=("GET", "HEAD")),
-        ]  # fmt: skip
+            route(
+                "everef", "/market-history/{year:int}/market-history-{day}.csv.bz2", self._day, methods=("GET", "HEAD")
+            ),
+        ]
 
     def prices(self, request: Request) -> Response:
         """`GET /markets/prices`."""

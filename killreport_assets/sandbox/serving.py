@@ -24,9 +24,13 @@ class Serving:
     statistics: Statistics
 
     def route(
-        self, service: str, path: str, handler: Handler, methods: tuple[str, ...] = ("GET",),
+        self,
+        service: str,
+        path: str,
+        handler: Handler,
+        methods: tuple[str, ...] = ("GET",),
         around: Callable[[Request, Handler], Response] | None = None,
-    ) -> Route:  # fmt: skip
+    ) -> Route:
         """A Starlette route of a service; `around` may refuse before the handler and add headers after it."""
 
         async def endpoint(request: Request) -> Response:

@@ -112,9 +112,11 @@ class SandboxSso:
         refresh_token = _sealed([client_id, character_id, list(scopes), nonce])
         self.issued += [access_token, refresh_token]
         return {
-            "access_token": access_token, "token_type": "Bearer", "expires_in": round(self.switches.lifetime),
+            "access_token": access_token,
+            "token_type": "Bearer",
+            "expires_in": round(self.switches.lifetime),
             "refresh_token": refresh_token,
-        }  # fmt: skip
+        }
 
     def bearer(self, request: Request) -> Record | None:
         """The claims of a request's access token; None when it is none of ours, or has expired."""
@@ -135,12 +137,17 @@ class SandboxSso:
 
     def _metadata(self, request: Request) -> Response:
         base = base_url(request)
-        return json_response({
-            "issuer": base, "authorization_endpoint": f"{base}/v2/oauth/authorize",
-            "token_endpoint": f"{base}/v2/oauth/token", "revocation_endpoint": f"{base}/v2/oauth/revoke",
-            "jwks_uri": f"{base}/oauth/jwks", "response_types_supported": ["code"],
-            "code_challenge_methods_supported": ["S256"],
-        })  # fmt: skip
+        return json_response(
+            {
+                "issuer": base,
+                "authorization_endpoint": f"{base}/v2/oauth/authorize",
+                "token_endpoint": f"{base}/v2/oauth/token",
+                "revocation_endpoint": f"{base}/v2/oauth/revoke",
+                "jwks_uri": f"{base}/oauth/jwks",
+                "response_types_supported": ["code"],
+                "code_challenge_methods_supported": ["S256"],
+            }
+        )
 
     def _jwks(self, _request: Request) -> Response:
         own = RSAAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
@@ -174,9 +181,12 @@ class SandboxSso:
             code = secrets.token_urlsafe(16)
             self.issued.append(code)
             self._codes[code] = _Code(
-                asked["client_id"], int(form["character_id"]), tuple(asked["scope"].split()),
-                asked["code_challenge"], time.monotonic(),
-            )  # fmt: skip
+                asked["client_id"],
+                int(form["character_id"]),
+                tuple(asked["scope"].split()),
+                asked["code_challenge"],
+                time.monotonic(),
+            )
             answer = {"code": code, "state": asked["state"]}
         return RedirectResponse(f"{asked['redirect_uri']}?{urlencode(answer)}", 303)
 
@@ -233,13 +243,20 @@ class SandboxSso:
         now, defect = time.time(), self.switches.defect
         issued = now + {"expired": -10_000, "future": 600}.get(str(defect), 0)
         claims: dict[str, Any] = {
-            "jti": secrets.token_hex(8), "kid": "JWT-Signature-Key", "sub": f"CHARACTER:EVE:{character_id}",
-            "azp": client_id, "tenant": "tranquility", "tier": "live", "region": "world",
+            "jti": secrets.token_hex(8),
+            "kid": "JWT-Signature-Key",
+            "sub": f"CHARACTER:EVE:{character_id}",
+            "azp": client_id,
+            "tenant": "tranquility",
+            "tier": "live",
+            "region": "world",
             "aud": [client_id if defect != "wrong audience" else "somebody-else", "EVE Online"],
-            "name": f"Sandbox Pilot {character_id}", "owner": f"owner-{character_id}-{self._sold[character_id]}",
-            "iat": int(issued), "exp": int(issued + self.switches.lifetime),
+            "name": f"Sandbox Pilot {character_id}",
+            "owner": f"owner-{character_id}-{self._sold[character_id]}",
+            "iat": int(issued),
+            "exp": int(issued + self.switches.lifetime),
             "iss": "https://example.org" if defect == "wrong issuer" else self.switches.issuer or base,
-        }  # fmt: skip
+        }
         if self.switches.scp != "absent" and scopes:
             claims["scp"] = list(scopes) if self.switches.scp == "list" else scopes[0]
         if defect == "alg none":

@@ -10,10 +10,10 @@ from typing import Any
 import requests
 import urllib3
 
-from killreport_assets.esi.errors import Gone, Unavailable
-from killreport_assets.http_session import HttpSession, json_body
+from killreport_assets.http.errors import Gone, Unavailable
+from killreport_assets.http.session import HttpSession, json_body
+from killreport_assets.models.killmail import KillmailBody
 from killreport_assets.settings import Settings
-from killreport_assets.store.killmail_body import KillmailBody
 
 ADDED_BY_EVEREF = ("killmail_hash", "http_last_modified")
 
@@ -30,7 +30,7 @@ class EveRefFiles:
     """One of EVE Ref's collections: a file a UTC day, and `totals.json` with the rows of each."""
 
     def __init__(self, settings: Settings, collection: str, suffix: str) -> None:
-        self._url = f"{settings.everef_url}/{collection}"
+        self._url = f"{settings.services.everef_url}/{collection}"
         self._collection, self._suffix = collection, suffix
         self._session = HttpSession(settings)
 

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from killreport_assets.esi.errors import Unavailable
+from killreport_assets.http.errors import Unavailable
 from killreport_assets.settings import Settings
 from killreport_assets.sources.everef import EveRefFiles
 
@@ -82,11 +82,16 @@ def _row(line: dict[str, Any], day: date) -> dict[str, Any]:
         raise ValueError(f"of {line['date']}, not of {day}")
     observed = line.get("http_last_modified")
     return {
-        "region_id": int(line["region_id"]), "type_id": int(line["type_id"]), "date": day,
-        "average": average, "highest": _isk(line.get("highest") or None), "lowest": _isk(line.get("lowest") or None),
-        "order_count": _count(line, "order_count"), "volume": _count(line, "volume"),
+        "region_id": int(line["region_id"]),
+        "type_id": int(line["type_id"]),
+        "date": day,
+        "average": average,
+        "highest": _isk(line.get("highest") or None),
+        "lowest": _isk(line.get("lowest") or None),
+        "order_count": _count(line, "order_count"),
+        "volume": _count(line, "volume"),
         "observed_at": datetime.fromisoformat(observed) if observed else None,
-    }  # fmt: skip
+    }
 
 
 def _isk(text: str | None) -> Decimal | None:

@@ -4,7 +4,7 @@ import math
 from datetime import datetime
 from typing import Any
 
-from killreport_assets.store.killmail_body import is_killmail_hash
+from killreport_assets.models.killmail import is_killmail_hash
 
 SMALL, BIG = range(-(2**31), 2**31), range(-(2**63), 2**63)
 FIELDS: dict[str, tuple[str, type | range]] = {

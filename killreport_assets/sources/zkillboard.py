@@ -7,12 +7,12 @@ from typing import Any
 
 from sqlalchemy.engine import Engine
 
-from killreport_assets.esi.budget import RequestBudget
-from killreport_assets.esi.errors import Refused, Throttled, Unavailable
-from killreport_assets.http_session import HttpSession, json_body
+from killreport_assets.http.errors import Refused, Throttled, Unavailable
+from killreport_assets.http.rate_limit import RequestBudget
+from killreport_assets.http.session import HttpSession, json_body
+from killreport_assets.models.killmail import KillmailBody, is_killmail_hash
 from killreport_assets.settings import Settings
 from killreport_assets.sources.zkb_block import is_killmail_id, zkillboard_values
-from killreport_assets.store.killmail_body import KillmailBody, is_killmail_hash
 
 PAUSE_SECONDS = {429: 60.0, 403: 60.0}
 
@@ -30,10 +30,10 @@ class Zkillboard:
     """Reads lists, at the shared pace."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
-        self._url = settings.zkillboard_url
-        self.max_pages = settings.zkillboard_max_pages
+        self._url = settings.services.zkillboard_url
+        self.max_pages = settings.services.zkillboard_max_pages
         self._session = HttpSession(settings)
-        self._budget = RequestBudget(engine, "zkillboard", settings.zkillboard_max_rps)
+        self._budget = RequestBudget(engine, "zkillboard", settings.services.zkillboard_max_rps)
 
     def character_pages(self, character_id: int) -> Iterator[Page]:
         """The pages of a character's list until an empty one, at most `max_pages`; one is in memory at a time.

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from killreport_assets.store import tables
+from killreport_assets.store.schema import tables
 
 CADENCES = ("frequent", "nightly")
 DAY = "cast(killmail_time at time zone 'UTC' as date)"

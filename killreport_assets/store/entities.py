@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
-from killreport_assets.store import tables
 from killreport_assets.store.changed_days import mark_static, statistics_changes
+from killreport_assets.store.schema import tables
 
 INSERT_CHUNK = 2_000
 
@@ -79,89 +79,6 @@ def known_entities(connection: Connection, kind: str, entity_ids: Sequence[int])
     return {row[0]: KnownEntity(*row[1:]) for row in connection.execute(query)}
 
 
-def known_killmails(connection: Connection, killmail_ids: Sequence[int]) -> set[int]:
-    """Which of these killmails are stored."""
-    column = tables.killmails.c.killmail_id
-    return set(connection.execute(sa.select(column).where(tables.among(column, killmail_ids))).scalars())
-
-
-def recently_rejected(connection: Connection, killmail_ids: Sequence[int], within: timedelta) -> set[int]:
-    """Which of these killmails were fetched within this time and could not be stored."""
-    table = tables.rejected_killmails
-    query = sa.select(table.c.killmail_id).where(
-        tables.among(table.c.killmail_id, killmail_ids), table.c.rejected_at > sa.func.now() - within
-    )
-    return set(connection.execute(query).scalars())
-
-
 def fresh_after(now: datetime, ttl_days: int) -> datetime:
     """An entity last current before this is stale."""
     return now - timedelta(days=ttl_days)
-
-
-def write_zkillboard_values(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Keep zKillboard's blocks, one a killmail: the one observed last wins."""
-    table = tables.zkillboard_values
-    latest: dict[int, Mapping[str, Any]] = {}
-    for row in rows:
-        known = latest.get(row["killmail_id"])
-        if known is None or known["observed_at"] <= row["observed_at"]:
-            latest[row["killmail_id"]] = row
-    ordered = sorted(latest.values(), key=lambda row: row["killmail_id"])
-    for start in range(0, len(ordered), INSERT_CHUNK):
-        statement = insert(table).values(ordered[start : start + INSERT_CHUNK])
-        changes = {column.name: statement.excluded[column.name] for column in table.c if column.name != "killmail_id"}
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["killmail_id"], set_=changes,
-                where=table.c.observed_at <= statement.excluded.observed_at,
-            )
-        )  # fmt: skip
-
-
-def read_cursor(connection: Connection, feed: str) -> int | None:
-    """The first entry of the feed that has not been handled; None before the first look."""
-    table = tables.feed_cursors
-    return connection.execute(sa.select(table.c.next_sequence).where(table.c.feed == feed)).scalar()
-
-
-def note_head(connection: Connection, feed: str, head_sequence: int) -> None:
-    """Note the newest entry that the feed was seen to have; nothing before the first move of the cursor."""
-    connection.execute(
-        sa.text("""
-        update ops.feed_cursors
-        set head_sequence = greatest(head_sequence, :head), head_seen_at = now() where feed = :feed
-        """),
-        {"feed": feed, "head": head_sequence},
-    )
-
-
-def move_cursor(connection: Connection, feed: str, next_sequence: int) -> None:
-    """Everything before `next_sequence` has been handled; never moves backwards."""
-    statement = insert(tables.feed_cursors).values(feed=feed, next_sequence=next_sequence)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["feed"],
-            set_={
-                "next_sequence": sa.func.greatest(tables.feed_cursors.c.next_sequence, next_sequence),
-                "moved_at": sa.func.now(),
-            },
-        )
-    )
-
-
-def read_versions(connection: Connection, source: str) -> dict[str, str]:
-    """The version of each part of a source that was read last."""
-    table = tables.source_versions
-    query = sa.select(table.c.part, table.c.version).where(table.c.source == source)
-    return {row.part: row.version for row in connection.execute(query)}
-
-
-def write_version(connection: Connection, source: str, part: str, version: str) -> None:
-    """Note that this version of the part has been read."""
-    statement = insert(tables.source_versions).values(source=source, part=part, version=version)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["source", "part"], set_={"version": version, "read_at": sa.func.now()}
-        )
-    )

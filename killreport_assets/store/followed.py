@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from killreport_assets.store.ids import is_fetchable
+from killreport_assets.models.ids import is_fetchable
 from killreport_assets.store.syncs import SUCCESSES
 
 

@@ -15,17 +15,24 @@ import sqlalchemy as sa
 from psycopg import Cursor
 from sqlalchemy.engine import Connection, Engine
 
-from killreport_assets.store import lineage, tables
+from killreport_assets.base.text import storable
+from killreport_assets.models.killmail import ContainedItem, InvalidKillmail, Item, Killmail, KillmailBody, check
+from killreport_assets.store import lineage
 from killreport_assets.store.changed_days import mark_written
-from killreport_assets.store.killmail_body import ContainedItem, InvalidKillmail, Item, Killmail, KillmailBody, check
 from killreport_assets.store.partitions import ensure_months
 from killreport_assets.store.places import STAGED
-from killreport_assets.store.text import storable
+from killreport_assets.store.schema import tables
 
 Source = Literal["r2z2", "zkillboard", "everef", "esi"]
 FILLED_BY_DEFAULT = {"stored_at"}
-TYPE_NAMES = {sa.BigInteger: "int8", sa.Integer: "int4", sa.Double: "float8", sa.Text: "text", sa.Boolean: "bool",
-              sa.DateTime: "timestamptz"}  # fmt: skip
+TYPE_NAMES = {
+    sa.BigInteger: "int8",
+    sa.Integer: "int4",
+    sa.Double: "float8",
+    sa.Text: "text",
+    sa.Boolean: "bool",
+    sa.DateTime: "timestamptz",
+}
 
 
 @dataclass
@@ -106,9 +113,13 @@ def _reject(candidate: KillmailBody, source: Source, reason: str) -> dict[str, A
     readable = isinstance(claimed, int) and not isinstance(claimed, bool) and 0 < claimed < 2**63
     fingerprint = hashlib.sha256(f"{source}\n{recorded_hash}\n{body}".encode()).hexdigest()
     return {
-        "fingerprint": fingerprint, "killmail_id": claimed if readable else None, "killmail_hash": recorded_hash,
-        "source": source, "reason": storable(reason), "body": body,
-    }  # fmt: skip
+        "fingerprint": fingerprint,
+        "killmail_id": claimed if readable else None,
+        "killmail_hash": recorded_hash,
+        "source": source,
+        "reason": storable(reason),
+        "body": body,
+    }
 
 
 def _as_text(body: Any) -> str:
@@ -121,9 +132,12 @@ def _as_text(body: Any) -> str:
 
 
 def _write(
-    connection: Connection, checked: list[Checked], report: WriteReport, rejects: list[dict[str, Any]],
+    connection: Connection,
+    checked: list[Checked],
+    report: WriteReport,
+    rejects: list[dict[str, Any]],
     source: Source,
-) -> None:  # fmt: skip
+) -> None:
     if checked:
         checked = _refuse_other_times(connection, checked, report, rejects, source)
         killmails = sorted((killmail for killmail, _ in checked), key=lambda killmail: killmail.killmail_id)
@@ -196,29 +210,56 @@ def _copy(cursor: Cursor[Any], name: str, rows: Iterator[tuple[object, ...]]) ->
 def _killmail_row(killmail: Killmail, source: Source) -> tuple[object, ...]:
     victim, position = killmail.victim, killmail.victim.position
     return (
-        killmail.killmail_id, killmail.killmail_time, killmail.computed_hash(), killmail.solar_system_id,
-        killmail.moon_id, killmail.war_id, victim.character_id, victim.corporation_id, victim.alliance_id,
-        victim.faction_id, victim.ship_type_id, victim.damage_taken,
-        *((position.x, position.y, position.z) if position else (None, None, None)), source,
-    )  # fmt: skip
+        killmail.killmail_id,
+        killmail.killmail_time,
+        killmail.computed_hash(),
+        killmail.solar_system_id,
+        killmail.moon_id,
+        killmail.war_id,
+        victim.character_id,
+        victim.corporation_id,
+        victim.alliance_id,
+        victim.faction_id,
+        victim.ship_type_id,
+        victim.damage_taken,
+        *((position.x, position.y, position.z) if position else (None, None, None)),
+        source,
+    )
 
 
 def _attacker_rows(killmails: Sequence[Killmail]) -> Iterator[tuple[object, ...]]:
     for killmail in killmails:
         for index, a in enumerate(killmail.attackers):
             yield (
-                killmail.killmail_id, killmail.killmail_time, index, a.character_id, a.corporation_id, a.alliance_id,
-                a.faction_id, a.ship_type_id, a.weapon_type_id, a.damage_done, a.final_blow, a.security_status,
-            )  # fmt: skip
+                killmail.killmail_id,
+                killmail.killmail_time,
+                index,
+                a.character_id,
+                a.corporation_id,
+                a.alliance_id,
+                a.faction_id,
+                a.ship_type_id,
+                a.weapon_type_id,
+                a.damage_done,
+                a.final_blow,
+                a.security_status,
+            )
 
 
 def _item_rows(killmails: Sequence[Killmail]) -> Iterator[tuple[object, ...]]:
     for killmail in killmails:
         for index, (parent, item) in enumerate(_flattened(killmail.victim.items or [])):
             yield (
-                killmail.killmail_id, killmail.killmail_time, index, parent, item.item_type_id, item.flag,
-                item.singleton, item.quantity_destroyed, item.quantity_dropped,
-            )  # fmt: skip
+                killmail.killmail_id,
+                killmail.killmail_time,
+                index,
+                parent,
+                item.item_type_id,
+                item.flag,
+                item.singleton,
+                item.quantity_destroyed,
+                item.quantity_dropped,
+            )
 
 
 def _flattened(items: list[Item]) -> Iterator[tuple[int | None, Item | ContainedItem]]:

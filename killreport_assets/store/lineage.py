@@ -12,9 +12,9 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from killreport_assets.store.ids import is_fetchable
+from killreport_assets.models.ids import is_fetchable
 from killreport_assets.store.places import PLACES
-from killreport_assets.store.tables import DIMENSIONS
+from killreport_assets.store.schema.tables import DIMENSIONS
 
 Outcome = Literal["stored", "gone", "dead"]
 CLAIM_LASTS = timedelta(minutes=10)
@@ -87,9 +87,14 @@ def record_mentions(connection: Connection) -> None:
 
 
 def request(
-    connection: Connection, kind: str, ids: Sequence[int], *,
-    hashes: Mapping[int, str] | None = None, urgent: bool = False, even_dead: bool = False,
-) -> int:  # fmt: skip
+    connection: Connection,
+    kind: str,
+    ids: Sequence[int],
+    *,
+    hashes: Mapping[int, str] | None = None,
+    urgent: bool = False,
+    even_dead: bool = False,
+) -> int:
     """Ask for work of a queue's kind that is not pending already; returns how much of it was not.
 
     Killmails have their hashes. What is dead stays so, unless somebody asks for just these ids (`even_dead`), or
@@ -216,12 +221,16 @@ def settle(connection: Connection, kind: str, queue: str, settled: Sequence[Sett
         where e.entity_kind = :kind and e.entity_id = given.id and e.enriched_at is null
         """),
         {
-            "kind": kind, "queue": queue, "run": run_id,
-            "ids": [s.entity_id for s in settled], "outcomes": [s.outcome for s in settled],
-            "messages": [s.message_id for s in settled], "attempts": [s.attempts for s in settled],
+            "kind": kind,
+            "queue": queue,
+            "run": run_id,
+            "ids": [s.entity_id for s in settled],
+            "outcomes": [s.outcome for s in settled],
+            "messages": [s.message_id for s in settled],
+            "attempts": [s.attempts for s in settled],
             "runs": [s.publishing_run for s in settled],
         },
-    ).rowcount  # fmt: skip
+    ).rowcount
 
 
 def lock_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:

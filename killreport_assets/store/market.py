@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Engine
 
-from killreport_assets.store import statistics_tables
 from killreport_assets.store.changed_days import DAY, mark_days
 from killreport_assets.store.entities import INSERT_CHUNK
+from killreport_assets.store.schema import statistics as statistics_tables
 
 WINDOW = 34
 THE_FORGE = 10_000_002
@@ -44,9 +44,10 @@ def write_market_day_in(connection: Connection, day: date, rows: Sequence[dict[s
     known = {row.type_id: row.average for row in connection.execute(query)}
     told = {(row["region_id"], row["type_id"]): row for row in rows}
     changed = sorted(
-        type_id for (region_id, type_id), row in told.items()
+        type_id
+        for (region_id, type_id), row in told.items()
         if region_id == THE_FORGE and known.get(type_id) != row["average"]
-    )  # fmt: skip
+    )
     _upsert(connection, table, [told[key] for key in sorted(told)])
     mark_history(connection, day, changed)
     return changed

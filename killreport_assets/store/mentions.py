@@ -9,9 +9,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from killreport_assets.store.ids import is_fetchable
+from killreport_assets.models.ids import is_fetchable
 from killreport_assets.store.places import PLACES
-from killreport_assets.store.tables import DIMENSIONS
+from killreport_assets.store.schema.tables import DIMENSIONS
 
 SAMPLE = 20
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from killreport_assets.store.tables import DIMENSIONS
+from killreport_assets.store.schema.tables import DIMENSIONS
 
 ASK_AGAIN = "1 day"
 """ESI may be unable to name a new character for an hour or so (esi-issues #1086); some ids it never names."""

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from killreport_assets.database.locks import Lock, advisory_lock
-from killreport_assets.store import tables
+from killreport_assets.store.schema import tables
 
 PARTITIONED = (tables.killmails, tables.killmail_attackers, tables.killmail_items)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from killreport_assets.store import tables
+from killreport_assets.store.schema import tables
 
 STAGED = {
     "new_killmails": tables.killmails,

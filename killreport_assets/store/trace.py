@@ -6,9 +6,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from killreport_assets.errors import UserError
+from killreport_assets.base.errors import UserError
 from killreport_assets.store.mentions import mentions_of
-from killreport_assets.store.tables import DIMENSIONS
+from killreport_assets.store.schema.tables import DIMENSIONS
 
 MOST_ROWS = 500
 _COLUMNS = "roles, requested_at, queue, message_id, publishing_run, enriched_at, consuming_run, attempts, outcome"

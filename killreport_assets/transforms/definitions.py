@@ -10,13 +10,13 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtC
 from pydantic import Field
 from sqlalchemy.engine import Engine
 
-from killreport_assets.asset_metadata import OWNERS
+from killreport_assets.database.engine import database_name, database_urls
 from killreport_assets.database.locks import Lock, advisory_lock
+from killreport_assets.orchestration.metadata import OWNERS
+from killreport_assets.orchestration.schedules import default_status
 from killreport_assets.provision.database import open_database
-from killreport_assets.schedules import default_status
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.store.changed_days import forget_built, is_build_due
-from killreport_assets.store.database import database_name, database_urls
 from killreport_assets.transforms.charts import chart_of
 from killreport_assets.transforms.project import (
     DBT,
@@ -27,6 +27,8 @@ from killreport_assets.transforms.project import (
     ensure_manifest,
 )
 
+SETTINGS = load_settings()
+"""Read once: the manifest is needed when this module is imported."""
 FRESH_FOR = {"frequent": timedelta(hours=24, minutes=30), "nightly": timedelta(hours=26)}
 """A frequent model is built at least when the date changes, however little is new."""
 
@@ -61,14 +63,14 @@ class TransformsConfig(dg.Config):
 
 
 @dbt_assets(
-    manifest=ensure_manifest(database_name(load_settings())),
+    manifest=ensure_manifest(database_name(SETTINGS), SETTINGS.home),
     name="transforms",
     dagster_dbt_translator=Translator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True)),
 )
 def transforms(context: dg.AssetExecutionContext, dbt: DbtCliResource, config: TransformsConfig) -> Iterator[Any]:
     """Bring the dbt models up to date and test them: one `dbt build`, however many were chosen."""
     settings = load_settings()
-    os.environ.update(dbt_environment(database_urls(settings).killreport))
+    os.environ.update(dbt_environment(database_urls(settings).killreport, settings.home))
     is_nightly = not HEAVY.isdisjoint(context.selected_asset_keys)
     known = {} if is_nightly else described(context.instance, context.selected_asset_keys)
     anew = config.describe_columns
@@ -118,9 +120,7 @@ def _chart(context: dg.AssetExecutionContext, model: str, engine: Engine) -> dic
     return {"chart": dg.MetadataValue.md(chart)} if chart else {}
 
 
-HEAVY = {
-    key for key in transforms.keys if NIGHTLY in transforms.get_asset_spec(key).tags
-}  # fmt: skip
+HEAVY = {key for key in transforms.keys if NIGHTLY in transforms.get_asset_spec(key).tags}
 build_transforms = dg.define_asset_job(
     "build_transforms",
     dg.AssetSelection.assets(transforms) - dg.AssetSelection.keys(*HEAVY),
@@ -128,10 +128,11 @@ build_transforms = dg.define_asset_job(
     tags=ONE_AT_A_TIME | {"dagster/max_runtime": "7200"},
 )
 build_all_transforms = dg.define_asset_job(
-    "build_all_transforms", dg.AssetSelection.assets(transforms),
+    "build_all_transforms",
+    dg.AssetSelection.assets(transforms),
     description="Bring every dbt model up to date, the heavy ones too, and run every test over everything",
     tags=ONE_AT_A_TIME | {"dagster/max_runtime": "21600"},
-)  # fmt: skip
+)
 
 
 def _schedule(settings: Settings, job: Any, cron: str, cadence: str) -> dg.ScheduleDefinition:
@@ -145,9 +146,13 @@ def _schedule(settings: Settings, job: Any, cron: str, cadence: str) -> dg.Sched
         return dg.SkipReason("no killmail, price or static data changed since the last build")
 
     return dg.ScheduleDefinition(
-        name=f"{job.name}_schedule", job=job, cron_schedule=cron, execution_timezone="UTC", execution_fn=tick,
+        name=f"{job.name}_schedule",
+        job=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        execution_fn=tick,
         default_status=default_status(settings, dg.DefaultScheduleStatus),
-    )  # fmt: skip
+    )
 
 
 def build_defs(settings: Settings | None = None) -> dg.Definitions:
@@ -157,12 +162,12 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
         assets=[transforms],
         jobs=[build_transforms, build_all_transforms],
         schedules=[
-            _schedule(settings, build_transforms, settings.transforms_schedule, "frequent"),
-            _schedule(settings, build_all_transforms, settings.nightly_transforms_schedule, NIGHTLY),
+            _schedule(settings, build_transforms, settings.schedules.transforms_schedule, "frequent"),
+            _schedule(settings, build_all_transforms, settings.schedules.nightly_transforms_schedule, NIGHTLY),
         ],
         resources={"dbt": DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(DBT))},
         executor=dg.in_process_executor,
-    )  # fmt: skip
+    )
 
 
-defs = build_defs()
+defs = build_defs(SETTINGS)

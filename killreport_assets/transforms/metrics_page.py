@@ -5,12 +5,12 @@
 
 import csv
 from itertools import groupby
-from pathlib import Path
 
+from killreport_assets.base.files import PACKAGE
 from killreport_assets.transforms.project import PROJECT
 
 SEED = PROJECT / "seeds" / "mart_metrics.csv"
-PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+PAGE = PACKAGE.parent / "docs" / "metrics.md"
 HEAD = """\
 # The dictionary of metrics
 

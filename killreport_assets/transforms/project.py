@@ -1,25 +1,30 @@
 """Where the dbt project is, what it must know of the settings, and its manifest. Imports no dagster."""
 
-import fcntl
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from filelock import FileLock
 from sqlalchemy.engine import URL
 
-from killreport_assets.errors import UserError
+from killreport_assets.base.errors import UserError
+from killreport_assets.base.files import project_file
 
-PROJECT = Path(__file__).parents[2] / "dbt_transforms"
-TARGET = PROJECT / "target"
+PROJECT = project_file("dbt_transforms")
 NIGHTLY = "nightly"
 """The tag of heavy models, and of tests that read everything."""
 DBT = Path(sys.executable).with_name("dbt")
 
 
-def dbt_environment(database: URL) -> dict[str, str]:
-    """The environment variables by which profiles.yml reaches the database."""
+def target_folder(home: Path) -> Path:
+    """Where dbt's output goes: the project itself may be read-only."""
+    return home / "dbt" / "target"
+
+
+def dbt_environment(database: URL, home: Path) -> dict[str, str]:
+    """The environment variables by which profiles.yml reaches the database, and dbt writes under HOME."""
     host = database.query.get("host") or database.host or "localhost"
     return {
         "KILLREPORT_DBT_HOST": str(host),
@@ -27,6 +32,8 @@ def dbt_environment(database: URL) -> dict[str, str]:
         "KILLREPORT_DBT_USER": database.username or "postgres",
         "KILLREPORT_DBT_PASSWORD": database.password or "",
         "KILLREPORT_DBT_DATABASE": database.database or "killreport",
+        "DBT_TARGET_PATH": str(target_folder(home)),
+        "DBT_LOG_PATH": str(home / "dbt" / "logs"),
     }
 
 
@@ -41,34 +48,37 @@ def build_arguments(*, is_nightly: bool) -> list[str]:
     return [*build, "--exclude", f"tag:{NIGHTLY}", "--vars", "{tests: changed}"]
 
 
-def ensure_manifest(database: str) -> Path:
-    """The project's manifest for a database of this name, parsed anew when a file of the project is newer.
+def ensure_manifest(database: str, home: Path) -> Path:
+    """The project's manifest for a database of this name, parsed again when a file of the project is newer.
 
     It names every relation with its database. Needs no server.
 
     Raises:
-        UserError: dbt is missing, or the project does not parse; what dbt said is quoted.
+        UserError: dbt is missing, or the project does not parse; quotes what dbt said.
     """
     if not DBT.exists():
         raise UserError("dbt is not installed: pip install 'killreport-assets[dbt]'")
-    TARGET.mkdir(exist_ok=True)
-    manifest = TARGET / f"manifest-{database}.json"
-    with (TARGET / "manifest.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes that start at once, one parses
+    target = target_folder(home)
+    target.mkdir(parents=True, exist_ok=True)
+    manifest = target / f"manifest-{database}.json"
+    with FileLock(target / "manifest.lock"):  # of several processes that start at once, one parses
         if not manifest.exists() or manifest.stat().st_mtime <= max(file.stat().st_mtime for file in _sources()):
             _parse(database, manifest)
     return manifest
 
 
 def _parse(database: str, manifest: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=TARGET, prefix="parse-") as target:
+    with tempfile.TemporaryDirectory(dir=manifest.parent, prefix="parse-") as target:
         arguments = [str(DBT), "--quiet", "parse", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-        arguments += ["--target-path", target]
-        environment = os.environ | {"KILLREPORT_DBT_DATABASE": database}
+        environment = os.environ | {
+            "KILLREPORT_DBT_DATABASE": database,
+            "DBT_TARGET_PATH": target,
+            "DBT_LOG_PATH": target,
+        }
         parsed = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment)
         if parsed.returncode:
             raise UserError(f"the dbt project does not parse:\n{parsed.stdout}{parsed.stderr}")
-        (Path(target) / "manifest.json").replace(manifest)  # whoever reads it meanwhile reads all of it
+        (Path(target) / "manifest.json").replace(manifest)  # readers see the old file or the whole new one
 
 
 def _sources() -> list[Path]:

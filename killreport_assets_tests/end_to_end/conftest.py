@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from killreport_assets_tests.support.postgres15 import ExternalPostgres
-from killreport_assets_tests.support.rabbitmq import RabbitNode
+from killreport_assets_testing.postgres15 import ExternalPostgres
+from killreport_assets_testing.rabbitmq import RabbitNode
 
 COMMAND = Path(sys.executable).with_name("killreport")
 # In a small process of its own: a child's peak counts from the size that its parent had.
@@ -82,9 +82,11 @@ def external_run(
     """The same against a PostgreSQL and a RabbitMQ of the operator's own, once."""
     postgres = ExternalPostgres()
     environment = {
-        "KILLREPORT_DATABASE_URL": postgres.url, "KILLREPORT_AMQP_URL": rabbit_node.url,
-        "KILLREPORT_R2Z2_MAX_RPS": "200", "KILLREPORT_ZKILLBOARD_MAX_RPS": "20",
-    }  # fmt: skip
+        "KILLREPORT_DATABASE_URL": postgres.url,
+        "KILLREPORT_AMQP_URL": rabbit_node.url,
+        "KILLREPORT_R2Z2_MAX_RPS": "200",
+        "KILLREPORT_ZKILLBOARD_MAX_RPS": "20",
+    }
     made = Home(tmp_path_factory.mktemp("external") / "home", environment)
     yield made, made.run("run")
     postgres.remove()

@@ -13,13 +13,28 @@ import pytest
 import requests
 
 from killreport_assets.sandbox.app import SandboxProcess
+from killreport_assets_testing.rabbitmq import free_port
 from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
-from killreport_assets_tests.support.rabbitmq import free_port
 
 COMMANDS = (
-    "run", "dev", "up", "down", "status", "migrate", "database-url", "sql", "sandbox", "settings", "queue", "follow",
-    "unfollow", "dead-letters", "trace", "metrics", "query",
-)  # fmt: skip
+    "run",
+    "dev",
+    "up",
+    "down",
+    "status",
+    "migrate",
+    "database-url",
+    "sql",
+    "sandbox",
+    "settings",
+    "queue",
+    "follow",
+    "unfollow",
+    "dead-letters",
+    "trace",
+    "metrics",
+    "query",
+)
 
 
 def test_help_names_every_command(home: Home) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-import killreport_assets
+from killreport_assets.base.files import PACKAGE
 from killreport_assets.queues.catalogue import WORK_QUEUES
+from killreport_assets_testing import genuine
 from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
-from killreport_assets_tests.support import genuine
 
 Run = tuple[Home, subprocess.CompletedProcess[str]]
 COMPARED = {
@@ -118,7 +118,7 @@ def test_dbt_is_green_and_lineage_is_in_its_mart(embedded_run: Run) -> None:
 def test_the_example_queries_answer_in_every_format(embedded_run: Run, tmp_path: Path) -> None:
     home, _ = embedded_run
     listed = home.run("query")
-    for file in (Path(killreport_assets.__file__).parent / "queries").glob("*.sql"):
+    for file in (PACKAGE / "cli" / "queries").glob("*.sql"):
         assert file.stem in listed.stdout
         answer = home.run("query", file.stem, "--csv")
         assert answer.returncode == 0, answer.stderr

@@ -15,14 +15,14 @@ import pytest
 import requests
 import sqlalchemy as sa
 
-from killreport_assets.instance import dagster_environment
+from killreport_assets.orchestration.instance import dagster_environment
 from killreport_assets.sandbox.sso import CLIENT_SECRET, CONFIDENTIAL_CLIENT
 from killreport_assets.sandbox.world import BODIES_CHARACTER, World
 from killreport_assets.settings import load_settings
-from killreport_assets.store.vault import KEY_FILE
+from killreport_assets.users.vault import KEY_FILE
+from killreport_assets_testing.auth_server import Visitor
+from killreport_assets_testing.sandbox import Sandbox
 from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
-from killreport_assets_tests.support.auth_server import Visitor
-from killreport_assets_tests.support.sandbox import Sandbox
 
 ENDED, FAILING = [id_ for id_ in sorted(World().affiliations) if id_ > 90_000_000][:2]
 QUICK = {"idle_seconds": 0.5}
@@ -86,10 +86,15 @@ def stage(tmp_path_factory: pytest.TempPathFactory, _sandbox_process) -> Iterato
     sandbox = Sandbox(_sandbox_process)
     port = _free_port()
     environment = sandbox.urls | {
-        "KILLREPORT_AUTH_PORT": str(port), "KILLREPORT_LOG_LEVEL": "DEBUG", "KILLREPORT_LOG_FORMAT": "json",
-        "KILLREPORT_SSO_CLIENT_ID": CONFIDENTIAL_CLIENT, "KILLREPORT_SSO_CLIENT_SECRET": CLIENT_SECRET,
-        "KILLREPORT_ESI_MAX_RPS": "500", "KILLREPORT_ESI_DOWNTIME": "", "KILLREPORT_DELAY_TIERS": "0.2,0.4",
-    }  # fmt: skip
+        "KILLREPORT_AUTH_PORT": str(port),
+        "KILLREPORT_LOG_LEVEL": "DEBUG",
+        "KILLREPORT_LOG_FORMAT": "json",
+        "KILLREPORT_SSO_CLIENT_ID": CONFIDENTIAL_CLIENT,
+        "KILLREPORT_SSO_CLIENT_SECRET": CLIENT_SECRET,
+        "KILLREPORT_ESI_MAX_RPS": "500",
+        "KILLREPORT_ESI_DOWNTIME": "",
+        "KILLREPORT_DELAY_TIERS": "0.2,0.4",
+    }
     stage = Stage(Home(tmp_path_factory.mktemp("users") / "home", environment), sandbox)
     log = tmp_path_factory.mktemp("logs") / "auth"
     with log.open("w") as out:

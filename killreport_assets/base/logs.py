@@ -1,0 +1,41 @@
+"""Log lines: JSON when not on a terminal, so that machines can read them; one a batch, never a secret."""
+
+import logging
+import sys
+from typing import Any, Literal
+
+from pythonjsonlogger.json import JsonFormatter
+
+from killreport_assets.base.redaction import without_secrets
+
+LOGGER = "killreport_assets"
+_OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class _Text(logging.Formatter):
+    """For people: the message, then its facts."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = " ".join(f"{name}={value}" for name, value in vars(record).items() if name not in _OWN and value)
+        return without_secrets(f"{super().format(record)} {facts}".rstrip())
+
+
+class _Json(JsonFormatter):
+    """For machines: one object a line; tracebacks too lose their passwords."""
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        return {name: without_secrets(value) if isinstance(value, str) else value for name, value in log_data.items()}
+
+
+def configure_logging(log_format: Literal["auto", "text", "json"], level: str) -> None:
+    """Let the package's log lines go to stderr; calling it again changes the level only."""
+    logger = logging.getLogger(LOGGER)
+    if not any(isinstance(handler.formatter, _Text | _Json) for handler in logger.handlers):
+        handler = logging.StreamHandler(sys.stderr)
+        is_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
+        fields = "%(asctime)s %(levelname)s %(name)s %(message)s"
+        rename = {"asctime": "time", "levelname": "level", "name": "logger"}
+        handler.setFormatter(_Json(fields, rename_fields=rename) if is_json else _Text(fields))
+        logger.addHandler(handler)
+        logger.propagate = False
+    logger.setLevel(level)

@@ -1,0 +1,101 @@
+"""`killreport dev`: Dagster's UI and daemon over the data, with a living sandbox beside them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from killreport_assets.base.errors import UserError
+from killreport_assets.cli.run import use_sandbox
+from killreport_assets.orchestration.instance import WORKSPACE, enter_dagster_environment
+from killreport_assets.provision.database import open_database
+from killreport_assets.settings import load_settings
+
+GRPC_SECONDS = "120"
+STOP_SECONDS = 20
+
+
+def serve(out: Console, *, live: bool, release_every: float) -> None:
+    """Serve until interrupted.
+
+    Raises:
+        UserError: a setting is wrong, a server does not start, or the database is of the other origin.
+    """
+    settings = load_settings()
+    with ExitStack() as stack:
+        if not live and settings.services.origin != "sandbox":
+            from killreport_assets.sandbox.app import SandboxProcess
+
+            feed = settings.home / "sandbox-feed"
+            settings.home.mkdir(parents=True, exist_ok=True)
+            use_sandbox(stack.enter_context(SandboxProcess(settings.process.sandbox_port, feed, release_every)).urls)
+            settings = load_settings()
+        if live and not settings.services.contact:
+            raise UserError("live services are asked: set KILLREPORT_CONTACT to your e-mail first")
+        open_database(settings).dispose()
+        enter_dagster_environment(settings)
+        os.environ.setdefault("DAGSTER_GRPC_TIMEOUT_SECONDS", GRPC_SECONDS)
+        _prepare_storage()
+        out.print(f"Dagster's UI: [bold]http://127.0.0.1:{settings.process.webserver_port}[/]  (Ctrl-C ends it)")
+        dagster = Path(sys.executable).with_name("dagster")
+        command = [
+            str(dagster),
+            "dev",
+            "-w",
+            str(WORKSPACE),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(settings.process.webserver_port),
+        ]
+        command += ["--log-level", "warning"]
+        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have us ignore it, in the background
+        server = subprocess.Popen(command, start_new_session=True, preexec_fn=_heed_interrupts)
+        try:
+            code = server.wait()
+        except KeyboardInterrupt:
+            out.print("ending Dagster's processes …")
+            server.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(STOP_SECONDS)
+            return
+        finally:
+            _end_group(server.pid)
+        if code:
+            raise UserError(f"Dagster ended with {code}; is port {settings.process.webserver_port} taken?")
+
+
+def _end_group(group: int) -> None:
+    """Let nothing of Dagster's outlive it: a code server that waits for a run that was lost waits for ever."""
+    for ending, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 1.0)):
+        deadline = time.monotonic() + seconds
+        try:
+            os.killpg(group, ending)
+            while time.monotonic() < deadline:
+                os.killpg(group, 0)
+                time.sleep(0.1)
+        except ProcessLookupError:
+            return
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _heed_interrupts() -> None:
+    """In the child: a shell that started us in the background had us ignore interrupts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _prepare_storage() -> None:
+    """Create Dagster's tables before its processes start, so that they do not race to do so."""
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        instance.get_runs_count()

@@ -1,0 +1,296 @@
+"""The command `killreport`: what an operator types. Each command is thin; heavy libraries are imported where needed."""
+
+import os
+import sys
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from killreport_assets import __version__
+from killreport_assets.base.errors import UserError
+from killreport_assets.base.logs import configure_logging
+from killreport_assets.base.redaction import without_secrets
+from killreport_assets.cli import users as user_cli
+from killreport_assets.cli import work as work_cli
+from killreport_assets.settings import load_settings
+
+app = typer.Typer(
+    name="killreport",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="EVE Online killmails as Dagster data assets: found, stored whole, enriched, and derived with dbt.",
+    epilog="Settings are environment variables that start with KILLREPORT_; `killreport settings` lists them.",
+)
+app.add_typer(work_cli.app)
+app.add_typer(user_cli.auth, name="auth")
+app.add_typer(user_cli.users, name="users")
+app.add_typer(user_cli.tokens, name="tokens")
+out = Console(soft_wrap=True)
+err = Console(stderr=True, soft_wrap=True)
+
+
+class Source(StrEnum):
+    """Where a run takes its killmails from."""
+
+    sandbox = "sandbox"
+    live = "live"
+
+
+def main() -> None:
+    """Run the command line; what the operator can mend is said in one line, without a traceback."""
+    import sqlalchemy.exc
+
+    from killreport_assets.base.errors import BrokerUnavailable
+    from killreport_assets.http.errors import ServiceError
+
+    try:
+        app()
+    except (UserError, BrokerUnavailable, ServiceError) as error:
+        err.print(f"[bold red]error:[/] {escape(without_secrets(str(error)))}")
+        sys.exit(1)
+    except sqlalchemy.exc.OperationalError as error:
+        err.print(f"[bold red]error:[/] PostgreSQL: {escape(str(error.orig).strip().splitlines()[0])}")
+        sys.exit(1)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        out.print(f"killreport {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,  # noqa: ARG001
+) -> None:
+    with suppress(UserError):  # whichever command needs the settings says what is wrong with them
+        settings = load_settings()
+        # A command's output is for its user: runs log what they do, commands only what is wrong, unless told otherwise.
+        process = settings.process
+        level = process.log_level if "log_level" in process.model_fields_set else "WARNING"
+        configure_logging(process.log_format, level)
+
+
+@app.command()
+def run(
+    source: Annotated[Source, typer.Option(help="sandbox: the genuine killmails that come with KillReport")] = (
+        Source.sandbox
+    ),
+    from_sequence: Annotated[
+        int | None, typer.Option(help="live: where to start the feed when there is no cursor yet; default its head")
+    ] = None,
+    days: Annotated[int, typer.Option(min=0, help="live: so many days of EVE Ref's archives")] = 0,
+    character: Annotated[
+        list[int] | None, typer.Option(help="live: a character whose zKillboard list to read; may be repeated")
+    ] = None,
+) -> None:
+    """Take killmails in through every source, fill in what they mention, build the dbt tables, and say what came out.
+
+    Bounded, resumable, and safe to repeat. Exits with 0 only when nothing was left behind.
+    """
+    from killreport_assets.cli import run as main_command
+
+    options = main_command.LiveOptions(from_sequence, days, character or [])
+    complete = main_command.run_main_job(out, live=options if source is Source.live else None)
+    raise typer.Exit(0 if complete else 1)
+
+
+@app.command()
+def dev(
+    live: Annotated[bool, typer.Option("--live", help="against the configured services, not the sandbox")] = False,
+    release_every: Annotated[
+        float, typer.Option(help="seconds between two made killmails of the sandbox's feed")
+    ] = 5.0,
+) -> None:
+    """Open the Dagster UI over the same data; on the sandbox, with a feed that lives. Ctrl-C ends it."""
+    from killreport_assets.cli.dev import serve
+
+    serve(out, live=live, release_every=release_every)
+
+
+@app.command()
+def up(
+    tcp: Annotated[int | None, typer.Option(help="also listen on this loopback port, with a password")] = None,
+) -> None:
+    """Start the embedded PostgreSQL (any command that needs it does); it stays until `killreport down`."""
+    from killreport_assets.database.embedded import EmbeddedPostgres
+
+    settings = load_settings()
+    if settings.database.database_url is not None:
+        raise UserError("KILLREPORT_DATABASE_URL is set: that PostgreSQL is used, there is none to start")
+    server = EmbeddedPostgres(settings.home)
+    server.start(tcp)
+    out.print(f"PostgreSQL is up in {escape(str(settings.home))} (process {server.pid})")
+    if server.tcp_port:
+        out.print(f"and on 127.0.0.1:{server.tcp_port}; `killreport database-url` prints the URL with its password")
+
+
+@app.command()
+def down() -> None:
+    """Stop the embedded PostgreSQL."""
+    from killreport_assets.database.embedded import EmbeddedPostgres
+
+    stopped = EmbeddedPostgres(load_settings().home).stop()
+    out.print("PostgreSQL is down" if stopped else "PostgreSQL was not running")
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="print an object; unknown is null")] = False) -> None:
+    """Say how the platform is: contents, coverage, queues, feeds, request budget, jobs. Exits with 1 if not healthy."""
+    from killreport_assets.cli.status import show_status
+
+    if not show_status(out, load_settings(), as_json=as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
+def metrics(
+    port: Annotated[int | None, typer.Option(help="default: KILLREPORT_METRICS_PORT")] = None,
+    host: Annotated[str, typer.Option(help="the address to listen on; anybody who reaches it may read")] = "127.0.0.1",
+) -> None:
+    """Serve /metrics for Prometheus and /health, on loopback unless told otherwise. Ctrl-C ends it."""
+    from killreport_assets.monitoring.metrics import serve
+
+    settings = load_settings()
+    chosen = port or settings.process.metrics_port
+    out.print(f"http://{host}:{chosen}/metrics and http://{host}:{chosen}/health")
+    serve(settings, host, chosen)
+
+
+@app.command()
+def migrate() -> None:
+    """Create the databases where they are missing and bring their schema to this version; safe to repeat."""
+    from killreport_assets.database.engine import create_missing_databases, database_urls, make_engine
+    from killreport_assets.database.migrate import HEAD
+    from killreport_assets.provision.database import bring_up_to_date
+
+    settings = load_settings()
+    urls = database_urls(settings)
+    create_missing_databases(urls)
+    changed = bring_up_to_date(settings, make_engine(urls.killreport))
+    out.print(f"migrated to version {HEAD}" if changed else f"already at version {HEAD}")
+
+
+@app.command("database-url")
+def database_url() -> None:
+    """Print what to give to psql or a BI tool; it may hold a password."""
+    from killreport_assets.database.embedded import EmbeddedPostgres
+    from killreport_assets.database.engine import DATABASE, database_urls, libpq_url
+
+    settings = load_settings()
+    url = libpq_url(database_urls(settings).killreport)
+    if settings.database.database_url is None:
+        url = EmbeddedPostgres(settings.home).tcp_url(DATABASE) or url
+    print(url)  # noqa: T201 - for other programs: no colours, no wrapping
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="one statement; it can only read")],
+    as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV with a header")] = False,
+) -> None:
+    """Run one read-only statement and print its rows as a table."""
+    from killreport_assets.cli.sql import OutputFormat, run_statement
+
+    if as_json and as_csv:
+        raise UserError("choose one of --json and --csv")
+    chosen = OutputFormat.json if as_json else OutputFormat.csv if as_csv else OutputFormat.table
+    run_statement(out, load_settings(), statement, chosen)
+
+
+@app.command()
+def query(
+    name: Annotated[str | None, typer.Argument(help="which; without one they are listed")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV with a header")] = False,
+    as_parquet: Annotated[
+        bool, typer.Option("--parquet", help="write Parquet to the output: … > file.parquet")
+    ] = False,
+    show: Annotated[bool, typer.Option("--show", help="print the SQL instead of running it")] = False,
+) -> None:
+    """Run one of the example queries over the marts."""
+    from killreport_assets.cli.sql import OutputFormat, about, named_queries, run_statement
+
+    queries = named_queries()
+    if name is None:
+        table = Table("query", "what it tells", box=None, header_style="bold")
+        for known, text in queries.items():
+            table.add_row(known, escape(about(text)))
+        out.print(table)
+        return
+    if name not in queries:
+        raise UserError(f"there is no query {name!r}; there are {', '.join(queries)}")
+    if as_csv and as_parquet:
+        raise UserError("choose one of --csv and --parquet")
+    if as_parquet and sys.stdout.isatty():
+        raise UserError(f"Parquet is not for a terminal: killreport query {name} --parquet > {name}.parquet")
+    if show:
+        print(queries[name], end="")  # noqa: T201 - for other programs: no colours, no wrapping
+        return
+    chosen = OutputFormat.parquet if as_parquet else OutputFormat.csv if as_csv else OutputFormat.table
+    run_statement(out, load_settings(), queries[name], chosen)
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int | None, typer.Option(help="default: KILLREPORT_SANDBOX_PORT")] = None,
+    release_every: Annotated[float | None, typer.Option(help="release a made killmail every so many seconds")] = None,
+    seed: Annotated[int, typer.Option(help="of the made killmails")] = 0,
+    profile: Annotated[str, typer.Option(help="of the made killmails: fights or history")] = "fights",
+) -> None:
+    """Serve a local ESI, R2Z2, zKillboard, EVE Ref and static data export over genuine killmails. Ctrl-C ends it."""
+    from killreport_assets.sandbox.app import serve, service_urls
+
+    if profile not in {"fights", "history"}:
+        raise UserError(f"--profile is fights or history, not {profile!r}")
+    settings = load_settings()
+    chosen = port or settings.process.sandbox_port
+    out.print(f"The sandbox serves on 127.0.0.1:{chosen}. To use it elsewhere:")
+    for name, url in service_urls(chosen).items():
+        out.print(f"  export {name}={url}")
+    settings.home.mkdir(parents=True, exist_ok=True)
+    serve(chosen, settings.home / "sandbox-feed", release_every, seed, profile)  # type: ignore[arg-type]
+
+
+@app.command()
+def settings() -> None:
+    """List every setting, what it is now, and what it is for."""
+    current = load_settings()
+    table = Table("variable", "now", "what for", box=None, header_style="bold")
+    for group in current.groups.values():
+        for name, info in type(group).model_fields.items():
+            value = dict(group)[name]
+            shown = "" if value is None else escape(str(value))
+            table.add_row(f"KILLREPORT_{name.upper()}", shown, info.description or "")
+    out.print(table)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def dbt(context: typer.Context) -> None:
+    """Run dbt on dbt_transforms with the connection filled in: `killreport dbt build --select fct_killmails`."""
+    from killreport_assets.database.engine import database_urls
+    from killreport_assets.transforms.project import DBT, PROJECT, dbt_environment
+
+    if not DBT.exists():
+        raise UserError("dbt is not installed: pip install 'killreport-assets[dbt]'")
+    settings = load_settings()
+    os.environ.update(dbt_environment(database_urls(settings).killreport, settings.home))
+    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)] if context.args else []
+    os.execv(DBT, [str(DBT), *context.args, *folders])  # noqa: S606
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def dagster(context: typer.Context) -> None:
+    """Run the dagster command in KillReport's Dagster home: `killreport dagster job list -w workspace.yaml`."""
+    from killreport_assets.orchestration.instance import enter_dagster_environment
+
+    enter_dagster_environment(load_settings())
+    command = Path(sys.executable).with_name("dagster")
+    os.execv(command, [str(command), *context.args])  # noqa: S606

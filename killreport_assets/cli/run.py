@@ -1,0 +1,196 @@
+"""`killreport run`: set the stage for the main job, show its progress, and say what came out."""
+
+import logging
+import os
+import time
+import warnings
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy.engine import Engine
+
+from killreport_assets.base.errors import UserError
+from killreport_assets.monitoring.summary import Spending, Summary, spending, summarize
+from killreport_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from killreport_assets.orchestration.main_job import Outcome, Plan, Step
+
+SANDBOX_MAX_RPS = 500
+MART_ROWS = 5
+LIVE_MARKET_DAYS = 40
+"""Days of market history before the archives asked for: a price rests on the latest 34 averages."""
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What a run against the configured services takes in."""
+
+    from_sequence: int | None
+    days: int
+    character_ids: list[int]
+
+
+def use_sandbox(urls: dict[str, str]) -> None:
+    """Point every service at a sandbox; it may be asked more than the real ESI."""
+    os.environ.update(urls)
+    os.environ.pop("KILLREPORT_SSO_CLIENT_SECRET", None)  # that of an application at the real EVE
+    os.environ.setdefault("KILLREPORT_ESI_MAX_RPS", str(SANDBOX_MAX_RPS))
+
+
+def run_main_job(out: Console, live: LiveOptions | None) -> bool:
+    """Run the main job on the sandbox, or with `live` on the configured services; True when nothing was left behind.
+
+    Raises:
+        UserError: a setting is wrong, a server does not start, or the database is of the other origin.
+    """
+    clock = time.monotonic()
+    with ExitStack() as stack:
+        settings = load_settings()
+        if live is None:
+            from killreport_assets.sandbox.app import SandboxProcess
+
+            feed = settings.home / "sandbox-feed"
+            use_sandbox(stack.enter_context(SandboxProcess(state=feed)).urls)
+            settings = load_settings()
+        elif settings.services.origin == "live" and not settings.services.contact:
+            raise UserError("a live run asks real services: set KILLREPORT_CONTACT to your e-mail first")
+        complete = _run(out, settings, live)
+    out.print(f"[dim]{time.monotonic() - clock:.0f} s[/]")
+    return complete
+
+
+def _run(out: Console, settings: Settings, live: LiveOptions | None) -> bool:
+    from killreport_assets.provision.database import open_database
+
+    out.print("[bold]KillReport[/] " + ("on the sandbox" if live is None else f"on {settings.services.esi_url}"))
+    engine = open_database(settings)
+    with warnings.catch_warnings(), out.status("starting Dagster"):
+        warnings.simplefilter("ignore")  # Dagster's notes on beta features are for its developers
+        before = spending(engine)
+        outcome = _main_job(out, settings, engine, live)
+    summary = summarize(engine)
+    _print_summary(out, summary, spending(engine).since(before))
+    _print_mart(out, engine)
+    for left in outcome.left_behind:
+        out.print(f"[bold red]left behind:[/] {escape(left)}")
+    _print_next(out, live is None)
+    return not outcome.left_behind
+
+
+def _main_job(out: Console, settings: Settings, engine: Engine, live: LiveOptions | None) -> "Outcome":
+    from killreport_assets.orchestration.instance import enter_dagster_environment
+
+    enter_dagster_environment(settings)
+    for name in ("dagster", "dagster.builtin", "dagster.code_server"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    import dagster as dg
+
+    from killreport_assets.orchestration.build import build_defs
+    from killreport_assets.orchestration.main_job import MainJob
+    from killreport_assets.queues.connect import connect_broker
+
+    def tell(step: "Step") -> None:
+        mark = "[red]✗[/]" if step.error else "[green]✓[/]"
+        out.print(f" {mark} {step.name:<28} {step.seconds:5.1f} s  [dim]{escape(_facts(step))}[/]")
+
+    def transforms() -> dg.Definitions:
+        from killreport_assets.transforms.definitions import defs
+
+        return defs
+
+    broker = connect_broker(settings, engine)
+    try:
+        with dg.DagsterInstance.get() as instance:
+            plan = _sandbox_plan() if live is None else _live_plan(live)
+            return MainJob(engine, broker, instance, build_defs(settings), transforms, tell).run(plan)
+    finally:
+        broker.close()
+
+
+def _sandbox_plan() -> "Plan":
+    from killreport_assets.orchestration.main_job import Plan
+    from killreport_assets.sandbox.world import BODIES_CHARACTER, FIRST_SEQUENCE, IDS_CHARACTER
+
+    return Plan(FIRST_SEQUENCE, 0, [BODIES_CHARACTER, IDS_CHARACTER])
+
+
+def _live_plan(live: LiveOptions) -> "Plan":
+    from killreport_assets.orchestration.main_job import Plan
+
+    return Plan(live.from_sequence, live.days or None, live.character_ids, LIVE_MARKET_DAYS + live.days)
+
+
+def _facts(step: "Step") -> str:
+    if step.error:
+        return step.error
+    shown = (
+        "taken",
+        "stored",
+        "already there",
+        "rejected",
+        "fresh",
+        "gone",
+        "retried",
+        "parked",
+        "dead",
+        "published",
+        "rows loaded",
+        "filled from ESI",
+        "days read",
+        "prices",
+        "changed",
+        "throttled until",
+    )
+    return ", ".join(f"{name} {step.metadata[name]}" for name in shown if step.metadata.get(name))
+
+
+def _print_summary(out: Console, summary: Summary, spent: Spending) -> None:
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    sources = ", ".join(f"{source} {count:,}" for source, count in summary.killmails_by_source.items())
+    table.add_row("killmails", f"{summary.killmails:,}", sources)
+    table.add_row("attackers", f"{summary.attackers:,}")
+    table.add_row("items", f"{summary.items:,}", f"{summary.nested_items:,} of them inside others")
+    table.add_row("rejected", f"{summary.rejected:,}")
+    for count in summary.entities:
+        gone = f", {count.gone:,} gone" if count.gone else ""
+        table.add_row(f"{count.kind}s", f"{count.filled:,}", f"of {count.requested:,} asked for{gone}")
+    asked = ", ".join(f"{service} {count:,}" for service, count in sorted(spent.requests.items())) or "none"
+    table.add_row("requests", "", f"{asked}; {spent.tokens:,} ESI tokens")
+    table.add_row("dead letters", f"{summary.dead_letters:,}")
+    out.print()
+    out.print(table)
+
+
+def _print_mart(out: Console, engine: Engine) -> None:
+    query = sa.text(
+        "select killmail_date, corporation_name, kills, losses, isk_destroyed, isk_lost "
+        "from marts.mart_corporation_daily left join marts.dim_corporations using (corporation_id) "
+        f"order by kills desc, killmail_date, corporation_id limit {MART_ROWS}"
+    )
+    try:
+        with engine.connect() as connection:
+            result = connection.execute(query)
+            table = Table(*result.keys(), title="marts.mart_corporation_daily", title_justify="left", box=None)
+            for row in result:
+                table.add_row(*(escape(str(value)) for value in row))
+    except sa.exc.ProgrammingError:
+        return  # dbt has not built it; that is among what was left behind
+    out.print()
+    out.print(table)
+
+
+def _print_next(out: Console, is_sandbox: bool) -> None:
+    out.print()
+    if is_sandbox:
+        out.print("Next: [bold]make dev[/] opens the Dagster UI over these runs, with a feed that lives.")
+        out.print('      [bold]killreport sql "select * from marts.fct_killmails limit 5"[/] asks the tables.')
+        out.print(
+            "      [bold]KILLREPORT_HOME=.killreport-live KILLREPORT_CONTACT=you@example.com "
+            "killreport run --source live[/] takes real killmails."
+        )

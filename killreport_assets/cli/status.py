@@ -1,0 +1,127 @@
+"""`killreport status`: the platform's health for a person, or as JSON."""
+
+import json
+import sys
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from killreport_assets.monitoring.health import BUCKETS, Health, check_health
+from killreport_assets.settings import Settings
+
+
+def show_status(out: Console, settings: Settings, *, as_json: bool) -> bool:
+    """Print it; False when there is something that a person should look at. Starts nothing."""
+    found = check_health(settings)
+    if as_json:
+        sys.stdout.write(json.dumps(found.as_json(), indent=1) + "\n")
+    else:
+        _print(out, found)
+    return found.is_healthy
+
+
+def _print(out: Console, found: Health) -> None:
+    out.print(f"home: {escape(found.home)}")
+    out.print(f"PostgreSQL: {escape(found.database)}")
+    out.print(f"work queues: {found.broker}")
+    if found.schema_version:
+        out.print(f"schema: version {found.schema_version}; origin: {found.origin or 'nothing stored yet'}")
+    for table in (_contents(found), _coverage(found), _queues(found), _feeds(found), _budget(found), _jobs(found)):
+        if table is not None and table.row_count:
+            out.print()
+            out.print(table)
+    out.print()
+    for problem in found.problems:
+        out.print(f"[bold red]problem:[/] {escape(problem)}")
+    if found.is_healthy:
+        out.print("[green]healthy[/]")
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for index, header in enumerate(headers):
+        table.add_column(header, justify="right" if index else "left")
+    return table
+
+
+def _contents(found: Health) -> Table | None:
+    if found.contents is None:
+        return None
+    contents = found.contents
+    table = _table("stored", "")
+    for name, count in (
+        ("killmails", contents.killmails),
+        ("of the last hour", found.killmails_last_hour),
+        ("attackers", contents.attackers),
+        ("items", contents.items),
+        ("rejected killmails", contents.rejected),
+        ("dead letters", sum(found.dead_letters.values())),
+    ):
+        table.add_row(name, _number(count))
+    for state, count in found.users.states.items():
+        table.add_row(f"users {state}", _number(count))
+    for sync in found.syncs:
+        table.add_row(f"{sync.source} listings of the last hour", f"{sync.count:,} ({sync.failed:,} failed)")
+    return table
+
+
+def _coverage(found: Health) -> Table:
+    table = _table("entities", "known", "named only", "gone", "pending", "dead")
+    for kind in found.coverage:
+        numbers = (kind.known, kind.named_only, kind.gone, kind.pending, kind.dead)
+        table.add_row(f"{kind.kind}s", *map(_number, numbers))
+    return table
+
+
+def _queues(found: Health) -> Table:
+    table = _table("queue", "ready", "in flight", "oldest", "dead")
+    for name, depth in found.queues.items():
+        dead = found.dead_letters.get(name, 0) + (depth.dead if depth else 0)
+        if depth is None:
+            table.add_row(name, "?", "?", "?", _number(dead))
+        else:
+            age = f"{depth.oldest_seconds:.0f} s" if depth.oldest_seconds is not None else "?" if depth.ready else "-"
+            table.add_row(name, _number(depth.ready), _number(depth.in_flight), age, _number(dead))
+    for seconds, count in (found.delayed or {}).items():
+        table.add_row(f"put off by {seconds:g} s and more", _number(count))
+    return table
+
+
+def _feeds(found: Health) -> Table:
+    table = _table("feed", "next entry", "behind", "moved")
+    for feed in found.feeds:
+        table.add_row(feed.feed, _number(feed.next_sequence), _number(feed.entries_behind), _ago(feed.moved_at))
+    return table
+
+
+def _budget(found: Health) -> Table:
+    table = _table("requests", "today", "errors", "tokens used", "paused")
+    for pace in found.budget:
+        asked, errors = found.requests_today.get(pace.service, (None, None))
+        bucket = BUCKETS.get(pace.service)
+        used = f"{pace.tokens_used:,} of {bucket.max_tokens:,}" if bucket and pace.tokens_used is not None else ""
+        paused = f"until {pace.paused_until:%T}: {escape(str(pace.pause_reason))}" if pace.paused_until else ""
+        counts = ("", "") if bucket else (_number(asked or 0), _number(errors or 0))
+        table.add_row(pace.service, *counts, used, paused)
+    return table
+
+
+def _jobs(found: Health) -> Table:
+    table = _table("job", "last success")
+    for job, ended_at in found.last_success.items():
+        table.add_row(job, _ago(ended_at))
+    return table
+
+
+def _number(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
+
+
+def _ago(moment: datetime) -> str:
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return f"{max(0.0, seconds):.0f} s ago"

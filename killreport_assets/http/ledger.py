@@ -1,0 +1,294 @@
+"""The books of the budget, kept in PostgreSQL for all processes: paces, token buckets, pauses. SQL only.
+
+Everything is dated by PostgreSQL's clock, so that the clocks of machines do not matter. When a process may send is
+budget.py's business.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from killreport_assets.http.errors import Throttled
+from killreport_assets.http.pauses import longest_pause
+from killreport_assets.http.token_bucket import TokenBucket
+
+UNANSWERED_SECONDS = 120.0
+"""No request takes so long: whoever booked it and has not said what it cost is dead."""
+SHARES = 8
+"""One process books at most this part of a bucket at once, so that others find some too."""
+CAUTION = 1.005
+"""How much longer than its window a booking counts: an answer may be charged a little after its request was sent."""
+KEEP_SECONDS = 120.0
+"""How long bookings outlive their window: what a server says of an earlier moment is compared with that moment."""
+
+
+@dataclass(frozen=True)
+class Booking:
+    """Requests booked in a bucket, by the second in which they are spent at the latest."""
+
+    bucket: TokenBucket
+    spent_in: datetime
+
+
+@dataclass
+class Refund:
+    """What has become known of a booking: so many answers, which cost so many tokens less than was booked."""
+
+    answers: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a server said of a bucket: tokens used in the window that ended at `at`."""
+
+    used: int
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Leave for `count` requests from `begin` on (seconds of PostgreSQL's clock), or for none: ask again later.
+
+    `now` is what PostgreSQL's clock said between `sent` and `received` of the asking process's clock.
+    """
+
+    count: int
+    begin: float
+    now: float
+    sent: float
+    received: float
+    booking: Booking | None = None
+    wait: float = 0.0
+
+
+@dataclass
+class Totals:
+    """Requests, tokens and errors of one bucket, for the statistics."""
+
+    requests: int = 0
+    tokens: int = 0
+    errors: int = 0
+
+
+class TokensSpent(Throttled):
+    """The tokens of a bucket are spent until then; `wait` is how many seconds that is."""
+
+    def __init__(self, reason: str, until: datetime, holder: str, wait: float) -> None:
+        super().__init__(reason, until, holder)
+        self.wait = wait
+
+
+class Ledger:
+    """One service's books.
+
+    `sql_clock` is the SQL expression for the present, `monotonic` the process's clock; simulations have their own.
+    """
+
+    def __init__(self, engine: Engine, service: str, sql_clock: str, monotonic: Callable[[], float]) -> None:
+        self._engine = engine
+        self._service = service
+        self._clock = sql_clock
+        self._monotonic = monotonic
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction that does not wait for the disk.
+
+        Were PostgreSQL to crash, the last half second of bookings could be missing; it needs longer to come back.
+        """
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql("set local synchronous_commit = off")
+            yield connection
+
+    def reserve(
+        self, connection: Connection, bucket: TokenBucket | None, wanted: int, gap: float, most_ahead: float
+    ) -> Reservation:
+        """Book up to `wanted` requests, `gap` seconds apart; none when they could only be later than `most_ahead`.
+
+        Raises:
+            Throttled: the service or the bucket is paused; says until when.
+            TokensSpent: the bucket's tokens are; the same.
+        """
+        self._raise_when_paused(connection, bucket)
+        if bucket is not None:
+            share = max(1, bucket.max_tokens // bucket.most // SHARES)
+            wanted = min(wanted, share, self._affordable(connection, bucket))
+            if wanted < 1:
+                return replace(self._later(connection, most_ahead), wait=gap)
+        length = wanted * gap
+        sent = self._monotonic()
+        granted = connection.execute(
+            sa.text(f"""
+            insert into ops.request_pace as pace (service, next_at)
+            values (:service, {self._clock} + make_interval(secs => :length))
+            on conflict (service) do update
+            set next_at = greatest(pace.next_at, {self._clock}) + make_interval(secs => :length)
+            where pace.next_at <= {self._clock} + make_interval(secs => :most_ahead)
+            returning extract(epoch from next_at)::float8 - :length, extract(epoch from {self._clock})::float8
+            """),
+            {"service": self._service, "length": length, "most_ahead": most_ahead},
+        ).one_or_none()
+        if granted is None:
+            return self._later(connection, most_ahead)
+        received = self._monotonic()
+        begin, now = granted
+        booking = None
+        if bucket is not None:
+            # The second after the last of them: never earlier than they are spent.
+            last = datetime.fromtimestamp(begin + length, UTC).replace(microsecond=0)
+            booking = Booking(bucket, last + timedelta(seconds=1))
+            self._book(connection, booking, wanted * bucket.most, wanted)
+        return Reservation(wanted, begin, now, sent, received, booking)
+
+    def take_turns(self, connection: Connection, bucket: TokenBucket) -> None:
+        """Lock a bucket until the commit: what is summed up after this cannot be outdated.
+
+        Always the first lock of a transaction that takes several, so that no two wait for each other.
+        """
+        connection.execute(
+            sa.text(
+                f"insert into ops.request_pace (service, next_at) values (:name, {self._clock}) "
+                "on conflict (service) do update set next_at = excluded.next_at"
+            ),
+            {"name": self._name(bucket)},
+        )
+
+    def refund(self, connection: Connection, refunds: Mapping[Booking, Refund]) -> None:
+        """Take off one bucket's books what answers did not cost; not of bookings that were given up on meanwhile."""
+        for booking, refund in sorted(refunds.items(), key=lambda item: item[0].spent_in):
+            connection.execute(
+                sa.text("""
+                update ops.request_tokens set tokens = tokens - :tokens, unsettled = unsettled - :answers
+                where bucket = :name and spent_in = :spent_in and unsettled >= :answers
+                """),
+                {
+                    "name": self._name(booking.bucket),
+                    "spent_in": booking.spent_in,
+                    "tokens": refund.tokens,
+                    "answers": refund.answers,
+                },
+            )
+
+    def believe(self, connection: Connection, bucket: TokenBucket, observation: Observation) -> None:
+        """Book what the server has counted and we have not: somebody else on this address, or a lost booking."""
+        ours = connection.execute(
+            sa.text("""
+            select coalesce(sum(tokens), 0) from ops.request_tokens
+            where bucket = :name and spent_in > cast(:at as timestamptz) - cast(:window as interval)
+            """),
+            {"name": self._name(bucket), "at": observation.at, "window": bucket.window},
+        ).scalar_one()
+        if observation.used > ours:
+            spent_in = observation.at.replace(microsecond=0) + timedelta(seconds=1)
+            self._book(connection, Booking(bucket, spent_in), observation.used - int(ours), 0)
+
+    def pause(self, seconds: float, reason: str, bucket: TokenBucket | None) -> datetime:
+        """Let nobody ask for so long; a longer pause that is already known stays. Returns until when."""
+        with self.transaction() as connection:
+            until: datetime = connection.execute(
+                sa.text(f"""
+                insert into ops.request_pace as pace (service, next_at, paused_until, pause_reason)
+                values (:name, {self._clock}, {self._clock} + make_interval(secs => :seconds), :reason)
+                on conflict (service) do update set
+                    paused_until = greatest(coalesce(pace.paused_until, excluded.paused_until), excluded.paused_until),
+                    pause_reason = excluded.pause_reason
+                returning paused_until
+                """),
+                {"name": self._name(bucket), "seconds": seconds, "reason": reason},
+            ).scalar_one()
+        return until
+
+    def add_totals(self, connection: Connection, totals: Mapping[str, Totals]) -> None:
+        """Add to the statistics by day."""
+        for group, total in sorted(totals.items()):
+            connection.execute(
+                sa.text(f"""
+                insert into ops.request_totals as total (service, bucket, day, requests, tokens, errors)
+                values (:service, :bucket, ({self._clock} at time zone 'utc')::date, :requests, :tokens, :errors)
+                on conflict (service, bucket, day) do update set
+                    requests = total.requests + excluded.requests, tokens = total.tokens + excluded.tokens,
+                    errors = total.errors + excluded.errors
+                """),
+                {
+                    "service": self._service,
+                    "bucket": group,
+                    "requests": total.requests,
+                    "tokens": total.tokens,
+                    "errors": total.errors,
+                },
+            )
+
+    def _name(self, bucket: TokenBucket | None) -> str:
+        return f"{self._service}:{bucket}" if bucket else self._service
+
+    def _later(self, connection: Connection, most_ahead: float) -> Reservation:
+        """No request now: ask again when the next one could be granted within `most_ahead`."""
+        sent = self._monotonic()
+        next_at, now = connection.execute(
+            sa.text(f"""
+            select extract(epoch from max(next_at))::float8, extract(epoch from {self._clock})::float8
+            from ops.request_pace where service = :service
+            """),
+            {"service": self._service},
+        ).one()
+        wait = max(0.0, (next_at or now) - now - most_ahead / 2)
+        return Reservation(0, now, now, sent, self._monotonic(), wait=wait)
+
+    def _raise_when_paused(self, connection: Connection, bucket: TokenBucket | None) -> None:
+        pause = longest_pause(connection, [self._service, self._name(bucket)], self._clock)
+        if pause is not None:
+            is_holders = bucket is not None and pause.service != self._service
+            raise Throttled(pause.reason, pause.until, bucket.holder if bucket and is_holders else "")
+
+    def _affordable(self, connection: Connection, bucket: TokenBucket) -> int:
+        """How many requests of the worst cost the bucket still has; 0 while others' answers may give tokens back."""
+        name = self._name(bucket)
+        # What nobody will settle any more counts as a request without an answer.
+        connection.execute(
+            sa.text(f"""
+            update ops.request_tokens set tokens = tokens - unsettled * :surplus, unsettled = 0
+            where bucket = :name and unsettled > 0 and spent_in < {self._clock} - make_interval(secs => :unanswered)
+            """),
+            {"name": name, "surplus": bucket.most - bucket.cost_of(None), "unanswered": UNANSWERED_SECONDS},
+        )
+        connection.execute(
+            sa.text(
+                f"delete from ops.request_tokens where bucket = :name "
+                f"and spent_in < {self._clock} - cast(:window as interval) - make_interval(secs => :keep)"
+            ),
+            {"name": name, "window": bucket.window * CAUTION, "keep": KEEP_SECONDS},
+        )
+        spent, unsettled, oldest, now = connection.execute(
+            sa.text(f"""
+            select coalesce(sum(tokens), 0), coalesce(sum(unsettled), 0), min(spent_in) filter (where tokens > 0),
+                   {self._clock}
+            from ops.request_tokens
+            where bucket = :name and spent_in > {self._clock} - cast(:window as interval)
+            """),
+            {"name": name, "window": bucket.window * CAUTION},
+        ).one()
+        requests = int((bucket.max_tokens - spent) // bucket.most)
+        surely_spent = spent - unsettled * bucket.most
+        if requests < 1 and bucket.max_tokens - surely_spent < bucket.most:
+            limit = "error limit" if bucket.is_error_limit else f"group {bucket.group}"
+            until = (oldest or now) + bucket.window * CAUTION
+            raise TokensSpent(
+                f"the tokens of ESI's {limit} are spent", until, bucket.holder, (until - now).total_seconds()
+            )
+        return max(0, requests)
+
+    def _book(self, connection: Connection, booking: Booking, tokens: int, requests: int) -> None:
+        connection.execute(
+            sa.text("""
+            insert into ops.request_tokens as booked (bucket, spent_in, tokens, unsettled)
+            values (:name, :spent_in, :tokens, :requests)
+            on conflict (bucket, spent_in) do update set
+                tokens = booked.tokens + excluded.tokens, unsettled = booked.unsettled + excluded.unsettled
+            """),
+            {"name": self._name(booking.bucket), "spent_in": booking.spent_in, "tokens": tokens, "requests": requests},
+        )

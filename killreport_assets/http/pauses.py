@@ -1,0 +1,86 @@
+"""What the books of the request budget say, for people and sensors. Reads only; esi/ledger.py writes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+
+@dataclass(frozen=True)
+class Pace:
+    """One service, or one of its token buckets."""
+
+    service: str
+    paused_until: datetime | None
+    pause_reason: str | None
+    tokens_used: int | None
+    """Tokens of the present window; None for a service as a whole."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Nobody asks `service`, a service or a bucket of it, before `until`."""
+
+    service: str
+    reason: str
+    until: datetime
+
+
+def longest_pause(
+    connection: Connection, services: Sequence[str], sql_clock: str = "clock_timestamp()"
+) -> Pause | None:
+    """The pause of these services and buckets that lasts longest; None when there is none."""
+    row = connection.execute(
+        sa.text(f"""
+        select service, pause_reason, paused_until from ops.request_pace
+        where service = any(:services) and paused_until > {sql_clock} order by paused_until desc limit 1
+        """),
+        {"services": list(services)},
+    ).one_or_none()
+    return Pause(row.service, str(row.pause_reason), row.paused_until) if row is not None else None
+
+
+def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:
+    """Every service and bucket that was ever asked; `windows` are the buckets' lengths in seconds, by name."""
+    rows = connection.execute(
+        sa.text("""
+        select p.service, case when p.paused_until > now() then p.paused_until end as paused_until, p.pause_reason,
+               w.seconds, coalesce((
+                   select sum(t.tokens) from ops.request_tokens t
+                   where t.bucket = p.service and t.spent_in > now() - make_interval(secs => w.seconds)), 0) as used
+        from ops.request_pace p
+        left join unnest(cast(:names as text[]), cast(:seconds as float8[])) as w (name, seconds) on w.name = p.service
+        where p.service not like '%:%:%'  -- not the buckets of single users
+        order by p.service
+        """),
+        {"names": list(windows), "seconds": list(windows.values())},
+    )
+    return [
+        Pace(
+            row.service,
+            row.paused_until,
+            row.pause_reason if row.paused_until else None,
+            None if row.seconds is None else int(row.used),
+        )
+        for row in rows
+    ]
+
+
+def purge_idle_holders(connection: Connection, idle_for: timedelta) -> None:
+    """Forget the buckets of single users that were not touched for so long: longer than their window, they are full."""
+    connection.execute(
+        sa.text("""
+        with idle as (
+            select service from ops.request_pace
+            where service like '%:%:%:%' and next_at < now() - cast(:idle_for as interval)
+                and coalesce(paused_until, now()) <= now()
+            for update skip locked  -- as the ledger locks them: first the pace, then the tokens
+        ), gone as (
+            delete from ops.request_pace p using idle where p.service = idle.service returning p.service
+        )
+        delete from ops.request_tokens t using gone where t.bucket = gone.service
+        """),
+        {"idle_for": idle_for},
+    )

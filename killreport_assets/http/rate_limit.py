@@ -1,0 +1,284 @@
+"""The budget: how often all processes together may ask a service. Here is one process's share; the books are ledger.py.
+
+Two limits: the pace (requests in any second) and, where the route has one, a token bucket (tokens in any window; the
+error limit is one too). What a service answers can only narrow them.
+"""
+
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import requests
+from sqlalchemy.engine import Connection, Engine
+
+from killreport_assets.http.errors import Throttled
+from killreport_assets.http.ledger import Booking, Ledger, Observation, Refund, TokensSpent, Totals
+from killreport_assets.http.token_bucket import TokenBucket
+
+LATENESS = 0.02
+"""Seconds that a request may start after its granted time. Grants are spread over this much more than a second for
+each `max_rps`, so that even late ones never make more than `max_rps` in any second; a later one is forfeited."""
+BLOCK_SECONDS = 0.05
+"""How far ahead one process reserves at once: long enough to spare PostgreSQL, short enough to leave others theirs."""
+MOST_AHEAD = 1.5
+"""Seconds: what could only be granted later than this is not booked but asked for again."""
+FIRST_WAIT, LONGEST_WAIT = 0.01, 1.0
+"""Seconds between two questions to the ledger while it has nothing to give."""
+FLUSH_SECONDS = 1.0
+CLOCK_SECONDS = 60.0
+"""How long a reading of PostgreSQL's clock counts; two clocks drift apart by far less than LATENESS in that time."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """This process's clock; simulations have their own."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    sql: str = "clock_timestamp()"
+    """The SQL expression for PostgreSQL's present."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Leave to send one request now; to be settled with what came of it."""
+
+    bucket: TokenBucket | None
+    booking: Booking | None
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """Leave for one request: not before `earliest`, not after `latest` (both of the process's clock)."""
+
+    earliest: float
+    latest: float
+    booking: Booking | None
+
+
+class _ServerClock:
+    """What this process knows of PostgreSQL's clock: how far it is ahead of its own, within two bounds.
+
+    An answer that says `now` was written between sending the question and receiving it. Every answer narrows the
+    bounds, so one that came late, over a slow network or on a busy machine, does no harm.
+    """
+
+    def __init__(self) -> None:
+        self._readings: deque[tuple[float, float, float]] = deque()
+
+    def read(self, sent: float, received: float, now: float) -> None:
+        """Take in an answer; `now` is PostgreSQL's time in seconds."""
+        self._readings.append((received, now - received, now - sent))
+        while self._readings[0][0] < received - CLOCK_SECONDS:
+            self._readings.popleft()
+
+    @property
+    def _ahead(self) -> tuple[float, float]:
+        return max(low for _, low, _ in self._readings), min(high for _, _, high in self._readings)
+
+    def window(self, at: float) -> tuple[float, float]:
+        """When PostgreSQL's time `at` is here: surely not before the first, surely not after the second."""
+        at_least, at_most = self._ahead
+        return at - at_most, at - at_least
+
+    def latest(self, at: float) -> float:
+        """PostgreSQL's time at our time `at`, at the latest."""
+        return at + self._ahead[1]
+
+
+class RequestBudget:
+    """One service's budget as one process sees it; threads share one object."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        service: str,
+        max_rps: int,
+        *,
+        patience: float = 20.0,
+        expected: frozenset[int] = frozenset(),
+        clock: Clock | None = None,
+    ) -> None:
+        """`expected` are statuses of 400 and above that are no errors; `patience` is in seconds."""
+        self._clock = clock or Clock()
+        self._ledger = Ledger(engine, service, self._clock.sql, self._clock.monotonic)
+        self._service = service
+        self._gap = (1.0 + LATENESS) / max_rps
+        self._block = max(1, int(BLOCK_SECONDS / self._gap))
+        self._patience = patience
+        self._expected = expected
+        self._lock = threading.Lock()
+        self._slots: dict[TokenBucket | None, deque[_Slot]] = defaultdict(deque)
+        self._refunds: dict[Booking, Refund] = defaultdict(Refund)
+        self._used: dict[TokenBucket, tuple[int, float]] = {}
+        self._totals: dict[str, Totals] = defaultdict(Totals)
+        self._flushed = self._clock.monotonic()
+        self._server_clock = _ServerClock()
+        self._pauses = 0
+        self._ask_again: dict[TokenBucket | None, float] = defaultdict(float)
+        self._in_vain: dict[TokenBucket | None, int] = defaultdict(int)
+
+    def acquire(self, bucket: TokenBucket | None = None) -> Grant:
+        """Wait until a request may be sent.
+
+        Raises:
+            Throttled: that would be longer than this budget's patience; says until when.
+        """
+        clock = self._clock
+        give_up = clock.monotonic() + self._patience
+        while True:
+            with self._lock:
+                slot, pauses = self._next_slot(bucket), self._pauses
+                wait = self._ask_again[bucket] - clock.monotonic()
+            if slot is None:
+                if clock.monotonic() + wait > give_up:
+                    raise Throttled(f"{self._service} is asked by many", self._until(wait))
+                clock.sleep(max(0.0, wait))
+                continue
+            clock.sleep(max(0.0, slot.earliest - clock.monotonic()))
+            if clock.monotonic() <= slot.latest and pauses == self._pauses:
+                return Grant(bucket, slot.booking)
+            with self._lock:
+                self._give_back(slot.booking)
+                self._ask_more_rarely(bucket, 0.0)
+                if clock.monotonic() > give_up:
+                    # Over a connection slower than LATENESS no grant is ever in time.
+                    reason = f"PostgreSQL answers too late to keep the pace of {self._service}"
+                    raise Throttled(reason, self._until(self._patience))
+
+    def spend(self, send: Callable[[], requests.Response], bucket: TokenBucket | None = None) -> requests.Response:
+        """Send one request within the budget and note what it cost.
+
+        Raises:
+            Throttled: see `acquire`; nothing was sent.
+        """
+        grant = self.acquire(bucket)
+        try:
+            response = send()
+        except BaseException:
+            self.settle(grant, None)
+            raise
+        remaining = response.headers.get("X-Ratelimit-Remaining", "") if bucket is not None else ""
+        self.settle(grant, response.status_code, remaining=int(remaining) if remaining.isdigit() else None)
+        return response
+
+    def settle(self, grant: Grant, status: int | None, *, remaining: int | None = None) -> None:
+        """Note the status of a granted request's answer, None when there was none, and what the server has left."""
+        with self._lock:
+            bucket = grant.bucket
+            cost = bucket.cost_of(status) if bucket else 0
+            if bucket is not None and grant.booking is not None:
+                self._note_refund(grant.booking, bucket.most - cost)
+                if remaining is not None and not bucket.is_error_limit:
+                    self._used[bucket] = bucket.max_tokens - remaining, self._clock.monotonic()
+            group, tokens = ("", 0) if bucket is None or bucket.is_error_limit else (bucket.group, cost)
+            totals = self._totals[group]
+            totals.requests += 1
+            totals.tokens += tokens
+            totals.errors += status is None or (status >= 400 and status not in self._expected)
+            if self._clock.monotonic() - self._flushed >= FLUSH_SECONDS:
+                self._flush()
+
+    def pause(self, seconds: float, reason: str, bucket: TokenBucket | None = None) -> datetime:
+        """Let nobody ask for so long: the whole service, or one bucket of it. Returns until when."""
+        with self._lock:
+            self._pauses += 1
+            for group in list(self._slots) if bucket is None else [bucket]:
+                self._drop_slots(group)
+        return self._ledger.pause(seconds, reason, bucket)
+
+    def flush(self) -> None:
+        """Write what this process still holds in memory: unspent tokens and its totals."""
+        with self._lock:
+            for bucket in list(self._slots):
+                self._drop_slots(bucket)
+            self._flush()
+
+    def _until(self, seconds: float) -> datetime:
+        return datetime.fromtimestamp(self._server_clock.latest(self._clock.monotonic()), UTC) + timedelta(
+            seconds=seconds
+        )
+
+    def _drop_slots(self, bucket: TokenBucket | None) -> None:
+        slots = self._slots[bucket]
+        while slots:
+            self._give_back(slots.popleft().booking)
+
+    def _next_slot(self, bucket: TokenBucket | None) -> _Slot | None:
+        """The next slot; None when there is none before `_ask_again`."""
+        slots = self._slots[bucket]
+        while slots and slots[0].latest < self._clock.monotonic():
+            self._give_back(slots.popleft().booking)
+        if not slots and self._clock.monotonic() >= self._ask_again[bucket]:
+            try:
+                self._reserve(bucket)
+            except TokensSpent as spent:
+                self._ledger.pause(spent.wait, spent.reason, bucket)  # so that nobody starts work that cannot be done
+                raise
+        return slots.popleft() if slots else None
+
+    def _reserve(self, bucket: TokenBucket | None) -> None:
+        """Book a block of requests; or, when it could only be later than `MOST_AHEAD`, note when to ask again."""
+        refunds: dict[Booking, Refund] = {}
+        with self._ledger.transaction() as connection:
+            if bucket is not None:
+                refunds = self._write_bucket(connection, bucket)
+            reserved = self._ledger.reserve(connection, bucket, self._block, self._gap, MOST_AHEAD)
+        self._server_clock.read(reserved.sent, reserved.received, reserved.now)
+        self._forget(bucket, refunds)
+        for i in range(reserved.count):
+            first, surely = self._server_clock.window(reserved.begin + i * self._gap)
+            self._slots[bucket].append(_Slot(surely, first + LATENESS, reserved.booking))
+        if reserved.count:
+            self._in_vain[bucket] = 0
+        else:
+            self._ask_more_rarely(bucket, reserved.wait)
+
+    def _ask_more_rarely(self, bucket: TokenBucket | None, wait: float) -> None:
+        """Who asks in vain waits longer each time: what holds the tokens may be a process that has died."""
+        self._in_vain[bucket] = min(self._in_vain[bucket] + 1, 10)
+        wait = max(wait, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** self._in_vain[bucket]))
+        self._ask_again[bucket] = self._clock.monotonic() + wait
+
+    def _write_bucket(self, connection: Connection, bucket: TokenBucket) -> dict[Booking, Refund]:
+        """Lock a bucket and bring its books up to date; returns the refunds to forget after the commit."""
+        self._ledger.take_turns(connection, bucket)
+        refunds = {b: replace(refund) for b, refund in self._refunds.items() if b.bucket == bucket}
+        self._ledger.refund(connection, refunds)
+        if bucket in self._used:
+            used, answered_at = self._used[bucket]
+            at = datetime.fromtimestamp(self._server_clock.latest(answered_at), UTC)
+            self._ledger.believe(connection, bucket, Observation(used, at))
+        return refunds
+
+    def _give_back(self, booking: Booking | None) -> None:
+        if booking is not None:
+            self._note_refund(booking, booking.bucket.most)
+
+    def _note_refund(self, booking: Booking, tokens: int) -> None:
+        refund = self._refunds[booking]
+        refund.answers += 1
+        refund.tokens += tokens
+
+    def _forget(self, bucket: TokenBucket | None, written: dict[Booking, Refund]) -> None:
+        if bucket is not None:
+            self._used.pop(bucket, None)
+        for booking, refund in written.items():
+            known = self._refunds[booking]
+            known.answers -= refund.answers
+            known.tokens -= refund.tokens
+            if not known.answers:
+                del self._refunds[booking]
+
+    def _flush(self) -> None:
+        self._flushed = self._clock.monotonic()
+        for bucket in sorted({booking.bucket for booking in self._refunds}, key=str):
+            with self._ledger.transaction() as connection:
+                refunds = self._write_bucket(connection, bucket)
+            self._forget(bucket, refunds)
+        with self._ledger.transaction() as connection:
+            self._ledger.add_totals(connection, self._totals)
+        self._totals.clear()

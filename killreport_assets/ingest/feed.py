@@ -1,0 +1,90 @@
+"""Following zKillboard's live feed into the tables, each batch with its cursor."""
+
+import time
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from killreport_assets.http.errors import ServiceError
+from killreport_assets.sources.r2z2 import FEED, FeedEntry, R2z2Feed
+from killreport_assets.store.cursors import move_cursor, note_head, read_cursor
+from killreport_assets.store.killmails import WriteReport, write_killmails_in
+from killreport_assets.store.schema import tables
+from killreport_assets.store.stored_killmails import write_zkillboard_values
+
+
+@dataclass
+class FeedReport:
+    """What following the feed did."""
+
+    first_sequence: int
+    next_sequence: int
+    entries: int = 0
+    """Entries that were read, in order."""
+    head: int | None = None
+    """The newest entry that the feed was seen to have."""
+    caught_up: bool = False
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    """First and last number of entries that the feed has no more."""
+    stopped_by: str | None = None
+    written: WriteReport = field(default_factory=WriteReport)
+
+
+SECOND_LOOK_SECONDS = 0.5
+BATCH = 100
+
+
+def follow(feed: R2z2Feed, engine: Engine, *, start: int | None = None, most: int = 5_000) -> FeedReport:
+    """Read from the cursor until caught up, `most` entries, or an error; write each batch with its cursor.
+
+    `start` is where to begin when there is no cursor yet; default the head. An entry is handled when it is stored,
+    was there, or is kept as rejected: only then the cursor passes it.
+    """
+    with engine.connect() as connection:
+        cursor = read_cursor(connection, FEED)
+    if cursor is None:
+        cursor = start if start is not None else feed.head()
+    report = FeedReport(cursor, cursor)
+    while not (report.caught_up or report.stopped_by) and report.entries < most:
+        batch = _read_batch(feed, report, min(report.entries + BATCH, most))
+        with engine.begin() as connection:
+            for first, last in report.gaps:
+                gap = {"feed": FEED, "first_sequence": first, "last_sequence": last}
+                connection.execute(sa.dialects.postgresql.insert(tables.feed_gaps).on_conflict_do_nothing(), gap)
+            report.written.add(write_killmails_in(connection, [entry.body for entry in batch], "r2z2"))
+            write_zkillboard_values(connection, [entry.values for entry in batch if entry.values])
+            move_cursor(connection, FEED, report.next_sequence)
+            if report.head is not None:
+                note_head(connection, FEED, report.head)
+    return report
+
+
+def _read_batch(feed: R2z2Feed, report: FeedReport, most: int) -> list[FeedEntry]:
+    batch: list[FeedEntry] = []
+    try:
+        while report.entries < most:
+            entry = feed.entry(report.next_sequence)
+            if entry is None:
+                head = feed.head()
+                report.head = max(head, report.next_sequence - 1)
+                if head < report.next_sequence:
+                    report.caught_up = True
+                    break
+                time.sleep(SECOND_LOOK_SECONDS)  # it may have been published between the two looks
+                entry = feed.entry(report.next_sequence)
+            if entry is None and head == report.next_sequence:
+                report.caught_up = True
+                break
+            if entry is None:
+                available = feed.next_available(report.next_sequence, head)
+                report.gaps.append((report.next_sequence, available - 1))
+                report.next_sequence = available
+                continue
+            again = feed.entry(entry.updated_sequence) if entry.updated_sequence is not None else None
+            batch += [entry] if again is None else [entry, again]
+            report.next_sequence += 1
+            report.entries += 1
+    except ServiceError as error:
+        report.stopped_by = str(error)
+    return batch

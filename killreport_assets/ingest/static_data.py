@@ -1,0 +1,167 @@
+"""Loading CCP's static data export into the static tables."""
+
+import json
+import logging
+import zipfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import IO, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from killreport_assets.http.errors import Unavailable
+from killreport_assets.models.dogma import DOGMA
+from killreport_assets.sources.sde import StaticData
+from killreport_assets.store.entities import upsert
+from killreport_assets.store.schema import tables
+from killreport_assets.store.versions import read_versions, write_version
+
+SOURCE = "sde"
+Record = dict[str, Any]
+log = logging.getLogger(__name__)
+
+
+def load(static_data: StaticData, engine: Engine) -> dict[str, int]:
+    """Bring the static tables to the newest build; the rows written of each table, empty when there is nothing new.
+
+    Raises:
+        Unavailable: the export cannot be read; nothing has changed then.
+    """
+    build = static_data.latest_build()
+    with engine.connect() as connection:
+        if read_versions(connection, SOURCE).get("build") == build:
+            return {}
+    with static_data.download(build) as file, _open_zip(file) as export, engine.begin() as connection:
+        dogma = _dogma(export)
+        counts = {
+            table.name: _load_table(connection, table, _records(export, name), row)
+            for table, name, row in (
+                (tables.categories, "categories", _category),
+                (tables.groups, "groups", _group),
+                (tables.market_groups, "marketGroups", _market_group),
+                (tables.meta_groups, "metaGroups", _meta_group),
+                (tables.regions, "mapRegions", _region),
+                (tables.constellations, "mapConstellations", _constellation),
+                (tables.systems, "mapSolarSystems", _system),
+                (tables.factions, "factions", _faction),
+                (tables.types, "types", lambda record: _type(record, dogma)),
+            )
+        }
+        write_version(connection, SOURCE, "build", build)
+    return counts
+
+
+def _open_zip(file: IO[bytes]) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    except zipfile.BadZipFile as broken:
+        raise Unavailable(f"the static data export is broken: {broken}") from None
+
+
+def _records(export: zipfile.ZipFile, name: str) -> Iterator[Record]:
+    try:
+        with export.open(f"{name}.jsonl") as lines:
+            yield from map(json.loads, lines)
+    except (KeyError, ValueError, zipfile.BadZipFile) as broken:
+        raise Unavailable(f"the static data export's {name}.jsonl: {broken}") from None
+
+
+def _load_table(
+    connection: sa.Connection, table: sa.Table, records: Iterator[Record], row: Callable[[Record], Record]
+) -> int:
+    rows: list[Record] = []
+    for record in records:
+        try:
+            rows.append(row(record))
+        except (KeyError, TypeError, AttributeError) as broken:  # one odd record costs only itself
+            log.warning("static data: a record of %s is left out (%r): %.200s", table.name, broken, record)
+    return upsert(connection, table, rows)
+
+
+def _english(record: Record) -> str | None:
+    name = record.get("name")
+    return name.get("en") if isinstance(name, dict) else name
+
+
+def _category(record: Record) -> Record:
+    return {"category_id": record["_key"], "name": _english(record), "published": record.get("published")}
+
+
+def _group(record: Record) -> Record:
+    return {
+        "group_id": record["_key"],
+        "name": _english(record),
+        "category_id": record.get("categoryID"),
+        "published": record.get("published"),
+    }
+
+
+def _market_group(record: Record) -> Record:
+    return {
+        "market_group_id": record["_key"],
+        "name": _english(record),
+        "parent_group_id": record.get("parentGroupID"),
+    }
+
+
+def _meta_group(record: Record) -> Record:
+    return {"meta_group_id": record["_key"], "name": _english(record)}
+
+
+def _region(record: Record) -> Record:
+    return {"region_id": record["_key"], "name": _english(record)}
+
+
+def _constellation(record: Record) -> Record:
+    return {"constellation_id": record["_key"], "name": _english(record), "region_id": record.get("regionID")}
+
+
+def _system(record: Record) -> Record:
+    return {
+        "system_id": record["_key"],
+        "name": _english(record),
+        "constellation_id": record.get("constellationID"),
+        "region_id": record.get("regionID"),
+        "security_status": record.get("securityStatus"),
+    }
+
+
+def _faction(record: Record) -> Record:
+    return {"faction_id": record["_key"], "name": _english(record)}
+
+
+def _dogma(export: zipfile.ZipFile) -> dict[int, Record]:
+    wanted: dict[int, Record] = {}
+    for record in _records(export, "typeDogma"):
+        values = {
+            DOGMA[attribute["attributeID"]]: attribute["value"]
+            for attribute in record.get("dogmaAttributes", [])
+            if attribute["attributeID"] in DOGMA
+        }
+        if values:
+            wanted[record["_key"]] = values
+    return wanted
+
+
+def _type(record: Record, dogma: dict[int, Record]) -> Record:
+    attributes = dogma.get(record["_key"], {})
+    return {
+        "type_id": record["_key"],
+        "name": _english(record),
+        "group_id": record.get("groupID"),
+        "published": record.get("published"),
+        "market_group_id": record.get("marketGroupID"),
+        "meta_group_id": record.get("metaGroupID"),
+        "variation_parent_type_id": record.get("variationParentTypeID"),
+        "volume": record.get("volume"),
+        "packaged_volume": record.get("packagedVolume"),
+        "mass": record.get("mass"),
+        "capacity": record.get("capacity"),
+        "portion_size": record.get("portionSize"),
+        **{column: attributes.get(column) for column in DOGMA.values()},
+        "source": "sde",
+        "fetched_at": datetime.now(UTC),
+        "etag": None,
+        "gone_at": None,
+    }

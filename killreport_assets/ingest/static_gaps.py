@@ -1,0 +1,81 @@
+"""Static data that the export could not give, from ESI one by one: after a patch, or when the export is out of reach.
+
+Types are not here: the writer puts unknown ones on their work queue.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from killreport_assets.esi import models, routes
+from killreport_assets.esi.client import EsiClient
+from killreport_assets.esi.models import EsiBody
+from killreport_assets.http.errors import Refused
+from killreport_assets.store.changed_days import mark_static
+from killreport_assets.store.entities import upsert
+from killreport_assets.store.schema import tables
+
+
+@dataclass(frozen=True)
+class _Gap:
+    table: sa.Table
+    route: routes.Route
+    model: type[EsiBody]
+    referenced_by: sa.Column[Any]
+
+
+# In this order each finds what the ones before it have brought.
+_GAPS = (
+    _Gap(tables.groups, routes.GROUP, models.Group, tables.types.c.group_id),
+    _Gap(tables.categories, routes.CATEGORY, models.Category, tables.groups.c.category_id),
+    _Gap(tables.systems, routes.SYSTEM, models.System, tables.killmails.c.solar_system_id),
+    _Gap(tables.constellations, routes.CONSTELLATION, models.Constellation, tables.systems.c.constellation_id),
+    _Gap(tables.regions, routes.REGION, models.Region, tables.constellations.c.region_id),
+)
+
+
+def fill_static_gaps(client: EsiClient, engine: Engine) -> dict[str, int]:
+    """Fetch each group, category, system, constellation and region that is referred to and missing.
+
+    Returns the number of rows filled by table. What ESI refuses is left out; it is asked again the next time.
+
+    Raises:
+        Throttled, Unavailable: ESI cannot be asked now; what was filled before stays.
+    """
+    filled: dict[str, int] = {}
+    for gap in _GAPS:
+        key = next(iter(gap.table.primary_key))
+        with engine.connect() as connection:
+            query = (
+                sa.select(gap.referenced_by)
+                .distinct()
+                .where(gap.referenced_by.is_not(None), ~sa.exists().where(key == gap.referenced_by))
+            )
+            missing = sorted(connection.execute(query).scalars())
+        for missing_id in missing:
+            try:
+                fetched = client.fetch(gap.route, gap.model, missing_id)
+            except Refused:
+                continue
+            if fetched.body is not None:
+                with engine.begin() as connection:
+                    upsert(connection, gap.table, [fetched.body.model_dump()])
+                filled[gap.table.name] = filled.get(gap.table.name, 0) + 1
+    if filled:
+        _complete_regions(engine)
+    return filled
+
+
+def _complete_regions(engine: Engine) -> None:
+    """ESI's systems do not name their region: take it from their constellation."""
+    with engine.begin() as connection:
+        completed = connection.execute(
+            sa.text("""
+            update raw.systems s set region_id = c.region_id from raw.constellations c
+            where s.region_id is null and c.region_id is not null and c.constellation_id = s.constellation_id
+            returning s.system_id
+            """)
+        )
+        mark_static(connection, tables.systems, list(completed.scalars()))

@@ -1,0 +1,1 @@
+"""The domain without any I/O: what a killmail is, and which ids are whose."""

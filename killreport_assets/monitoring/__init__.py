@@ -1,0 +1,1 @@
+"""How the platform is: gathered once, shown as status, `/health` and metrics. Reads only."""

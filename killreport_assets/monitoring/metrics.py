@@ -1,0 +1,137 @@
+"""`killreport metrics`: `/metrics` for Prometheus and `/health` for whoever asks whether all is well."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from killreport_assets.monitoring.health import BUCKETS, Health, check_health
+from killreport_assets.settings import Settings
+
+LOOK_AGAIN_SECONDS = 5.0
+Samples = Sequence[tuple[tuple[str, ...], float | None]]
+"""Label values and the value; one that is None is left out."""
+
+
+class HealthCollector(Collector):
+    """One look at the platform as Prometheus metrics; what is unknown has no sample."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric."""
+        health = self._health
+        yield _gauge(
+            "healthy", "1 when there is nothing that a person should look at", [((), float(health.is_healthy))]
+        )
+        if health.contents is not None:
+            contents = health.contents
+            yield _gauge("killmails", "Killmails stored", [((), contents.killmails)])
+            yield _gauge("killmails_rejected", "Killmails that could not be stored", [((), contents.rejected)])
+            yield _gauge("killmails_last_hour", "Stored within the last hour", [((), health.killmails_last_hour)])
+        yield from self._queues()
+        yield from self._entities()
+        yield from self._services()
+        yield from self._syncs()
+        times = [((job,), ended_at.timestamp()) for job, ended_at in health.last_success.items()]
+        yield _gauge("job_last_success_timestamp_seconds", "When each job last succeeded", times, "job")
+        feeds = [((feed.feed,), feed.entries_behind) for feed in health.feeds]
+        yield _gauge("feed_entries_behind", "Entries between our cursor and the feed's head", feeds, "feed")
+        moved = [((feed.feed,), feed.moved_at.timestamp()) for feed in health.feeds]
+        yield _gauge("feed_moved_timestamp_seconds", "When our cursor moved", moved, "feed")
+
+    def _queues(self) -> Iterator[Metric]:
+        depths = {name: depth for name, depth in self._health.queues.items() if depth is not None}
+        ready = [((name,), depth.ready) for name, depth in depths.items()]
+        yield _gauge("queue_ready", "Messages ready, both lanes", ready, "queue")
+        in_flight = [((name,), depth.in_flight) for name, depth in depths.items()]
+        yield _gauge("queue_in_flight", "Messages in drains' hands", in_flight, "queue")
+        oldest = [((name,), depth.oldest_seconds) for name, depth in depths.items()]
+        yield _gauge("queue_oldest_seconds", "How long the oldest message has waited", oldest, "queue")
+        dead = [((name,), self._health.dead_letters.get(name, 0) + depth.dead) for name, depth in depths.items()]
+        yield _gauge("queue_dead", "Messages that nothing more is tried with", dead, "queue")
+        delayed = [((f"{seconds:g}",), count) for seconds, count in (self._health.delayed or {}).items()]
+        yield _gauge("queue_delayed", "Messages in each delay tier", delayed, "tier_seconds")
+
+    def _entities(self) -> Iterator[Metric]:
+        states = ("known", "named_only", "gone", "pending", "dead")
+        samples = [((kind.kind, state), getattr(kind, state)) for kind in self._health.coverage for state in states]
+        yield _gauge("entities", "Entities by state", samples, "kind", "state")
+
+    def _services(self) -> Iterator[Metric]:
+        today = self._health.requests_today
+        yield _gauge("requests_today", "Requests of this UTC day", [((n,), c[0]) for n, c in today.items()], "service")
+        yield _gauge(
+            "errors_today", "Failed requests of this UTC day", [((n,), c[1]) for n, c in today.items()], "service"
+        )
+        rates = [((name,), errors / count) for name, (count, errors) in today.items() if count]
+        yield _gauge("error_rate_today", "Share of this UTC day's requests that failed", rates, "service")
+        used = [((pace.service,), pace.tokens_used) for pace in self._health.budget]
+        yield _gauge("budget_tokens_used", "Tokens used in the present window", used, "bucket")
+        limits = [((name,), bucket.max_tokens) for name, bucket in BUCKETS.items()]
+        yield _gauge("budget_tokens_limit", "Tokens that a window allows", limits, "bucket")
+        paused = [
+            ((pace.service,), max(0.0, pace.paused_until.timestamp() - time.time()) if pace.paused_until else 0.0)
+            for pace in self._health.budget
+        ]
+        yield _gauge("paused_seconds", "How long nobody asks any more", paused, "service")
+
+    def _syncs(self) -> Iterator[Metric]:
+        users = self._health.users
+        states = [((state,), count) for state, count in users.states.items()]
+        yield _gauge("users", "Users by state", states, "state")
+        yield _gauge("sign_ins_ending", "Users who have to sign in again, or soon", [((), len(users.ending))])
+        yield _gauge("lists_late", "Killmail lists not read for twice their interval", [((), len(users.late))])
+        syncs = self._health.syncs
+        yield _gauge("syncs_last_hour", "Listings of the last hour", [((s.source,), s.count) for s in syncs], "source")
+        seconds = [((sync.source,), sync.seconds_mean) for sync in syncs]
+        yield _gauge("sync_seconds_mean", "Mean duration of the last hour's listings", seconds, "source")
+        rates = [((sync.source,), 1 - sync.failed / sync.count) for sync in syncs if sync.count]
+        yield _gauge("sync_success_rate", "Share of the last hour's listings that succeeded", rates, "source")
+
+
+def _gauge(name: str, what: str, samples: Samples, *labels: str) -> GaugeMetricFamily:
+    gauge = GaugeMetricFamily(f"killreport_{name}", what, labels=labels)
+    for values, value in samples:
+        if value is not None:
+            gauge.add_metric(values, value)
+    return gauge
+
+
+def build_app(settings: Settings) -> Starlette:
+    """The two routes; who asks within seconds of somebody else gets the same answer."""
+    latest: list[tuple[float, Health]] = []
+    looking = threading.Lock()
+
+    def look() -> Health:
+        with looking:
+            if not latest or time.monotonic() - latest[0][0] > LOOK_AGAIN_SECONDS:
+                latest[:] = [(time.monotonic(), check_health(settings))]
+            return latest[0][1]
+
+    async def metrics(_request: Request) -> Response:
+        registry = CollectorRegistry()
+        registry.register(HealthCollector(await run_in_threadpool(look)))
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def health(_request: Request) -> Response:
+        found = await run_in_threadpool(look)
+        return JSONResponse(found.as_json(), 200 if found.is_healthy else 503)
+
+    return Starlette(routes=[Route("/metrics", metrics), Route("/health", health)])
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve until interrupted."""
+    uvicorn.run(build_app(settings), host=host, port=port, log_level="warning", access_log=False)

@@ -1,0 +1,72 @@
+"""Dagster's home: `HOME/dagster/dagster.yaml`, and the environment in which Dagster's processes are to run."""
+
+import os
+
+from killreport_assets.base.files import project_file
+from killreport_assets.database.engine import create_missing_databases, database_urls
+from killreport_assets.queues.catalogue import MOST_RUNS
+from killreport_assets.settings import Settings
+
+DAGSTER_URL = "KILLREPORT_DAGSTER_DATABASE_URL"
+WORKSPACE = project_file("workspace.yaml")
+MOST_DRAINS = 6
+"""Drain runs of all queues together; a few runs more leave room for the feed and the schedules."""
+DAGSTER_YAML = """\
+# Written by KillReport at every start; the database's URL, with its password, is only in the environment.
+storage:
+  postgres:
+    postgres_url: {{env: {url}}}
+
+concurrency:
+  runs:
+    max_concurrent_runs: {all_runs}
+    tag_concurrency_limits:
+      - {{key: killreport/queue, limit: {all_drains}}}
+      - {{key: killreport/queue, value: {{applyLimitPerUniqueValue: true}}, limit: {drains_of_a_queue}}}
+      - {{key: dagster/backfill, limit: 2}}
+      - {{key: killreport/transforms, limit: 1}}
+
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 180
+  cancel_timeout_seconds: 120
+  max_runtime_seconds: 7200
+  poll_interval_seconds: 30
+
+# A crashed worker is started once more; what a message needs is the work queues' business.
+run_retries: {{enabled: true, max_retries: 1, retry_on_asset_or_op_failure: false}}
+
+retention:
+  sensor: {{purge_after_days: {{skipped: 1, success: 14, failure: 30}}}}
+  schedule: {{purge_after_days: 30}}
+
+sensors: {{use_threads: true, num_workers: 4}}
+telemetry: {{enabled: false}}
+nux: {{enabled: false}}
+"""
+
+
+def dagster_environment(settings: Settings) -> dict[str, str]:
+    """Write dagster.yaml and return the variables that Dagster's processes need; both databases exist then.
+
+    Raises:
+        UserError: PostgreSQL cannot be reached.
+    """
+    home = settings.home / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    most = max([MOST_RUNS, *settings.queues.drain_runs.values()])
+    drains = max(MOST_DRAINS, most)
+    yaml = DAGSTER_YAML.format(url=DAGSTER_URL, all_runs=drains + 4, all_drains=drains, drains_of_a_queue=most)
+    (home / "dagster.yaml").write_text(yaml)
+    urls = database_urls(settings)
+    create_missing_databases(urls)
+    return {
+        "DAGSTER_HOME": str(home),
+        "KILLREPORT_HOME": str(settings.home),
+        DAGSTER_URL: urls.dagster.render_as_string(hide_password=False),
+    }
+
+
+def enter_dagster_environment(settings: Settings) -> None:
+    """Make this process and its children use KillReport's Dagster home."""
+    os.environ.update(dagster_environment(settings))

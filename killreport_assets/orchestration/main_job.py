@@ -1,0 +1,217 @@
+"""The main job: take killmails in through every source, drain the queues until they are empty, build the dbt tables.
+
+Every step is a recorded Dagster run, so that the UI shows it; a step that fails is reported and stops no other.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from sqlalchemy.engine import Engine
+
+from killreport_assets.monitoring.summary import summarize
+from killreport_assets.orchestration.jobs import drain_job_name
+from killreport_assets.queues.broker import WorkBroker
+from killreport_assets.queues.catalogue import WORK_QUEUES, ZKILLBOARD_CHARACTERS, WorkQueue
+
+PATIENCE = 200.0
+"""Seconds without progress after which messages that were put off, or are in other hands, are left behind."""
+MOST_FAILURES = 3
+"""Drain runs of a queue in a row in which everything failed, before it is given up on."""
+IDLE_SECONDS = 0.5
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""The UI keeps every event; the console has a line a step."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run of the main job takes in."""
+
+    from_sequence: int | None = None
+    archive_days: int | None = None
+    """Days of EVE Ref's archives, newest first; 0: all there are; None: none."""
+    character_ids: list[int] = field(default_factory=list)
+    market_days: int = 0
+    """Days of market history, newest first; 0: all there are."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One recorded run."""
+
+    name: str
+    seconds: float
+    metadata: Mapping[str, Any]
+    error: str | None
+
+
+@dataclass
+class Outcome:
+    """What the main job did, and what it had to leave behind."""
+
+    steps: list[Step] = field(default_factory=list)
+    left_behind: list[str] = field(default_factory=list)
+
+
+class MainJob:
+    """Runs the steps in this process, on the given Dagster instance."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        broker: WorkBroker,
+        instance: dg.DagsterInstance,
+        platform: dg.Definitions,
+        transforms: Callable[[], dg.Definitions],
+        tell: Callable[[Step], None],
+    ) -> None:
+        self._engine, self._broker, self._instance = engine, broker, instance
+        self._platform, self._transforms, self._tell = platform, transforms, tell
+        self._outcome = Outcome()
+        self._dead_before = summarize(engine).dead_letters
+
+    def run(self, plan: Plan) -> Outcome:
+        """Do all steps; see `Outcome.left_behind` for what could not be done."""
+        self._step("static data", self._platform, "load_static_data")
+        # Before the killmails: later prices would have to look for the days that they change.
+        market = {"ops": {"market_history": {"config": {"newest_days": plan.market_days}}}}
+        self._step("market history", self._platform, "load_market_history", market)
+        self._step("market prices", self._platform, "load_market_prices")
+        self._ingest("live feed (R2Z2)", {"r2z2": _given(from_sequence=plan.from_sequence)})
+        if plan.archive_days is not None:
+            self._ingest("archives (EVE Ref)", {"everef": {"newest_days": plan.archive_days}})
+        if plan.character_ids:
+            self._drain(ZKILLBOARD_CHARACTERS, plan.character_ids)
+        self._step("pending entities", self._platform, "scan_killmail_entities")
+        self._drain_all()
+        self._step("static data, what is missing", self._platform, "load_static_data")
+        self._step("checks", self._platform, "check_raw_tables")
+        self._build_transforms()
+        self._note_what_is_left()
+        return self._outcome
+
+    def _ingest(self, name: str, source: dict[str, Any]) -> None:
+        config = {"ops": {"killmails": {"config": {"source": source}}}}
+        self._step(name, self._platform, "ingest_killmails", config)
+
+    def _drain(self, queue: WorkQueue, ids: list[int] | None = None) -> Step:
+        config: dict[str, Any] = {"idle_seconds": IDLE_SECONDS, "ids": ids or []}
+        op = {"ops": {f"consume_{queue.name}": {"config": config}}}
+        return self._step(queue.name, self._platform, drain_job_name(queue), op, is_final=False)
+
+    def _drain_all(self) -> None:
+        """Drain every queue until nothing is left or put off, or until it fails again and again."""
+        failures: Counter[str] = Counter()
+        progress = time.monotonic()
+        while True:
+            ready = {queue.name: self._broker.depth(queue.name) for queue in WORK_QUEUES}
+            tried = [q for q in WORK_QUEUES if failures[q.name] < MOST_FAILURES and ready[q.name].ready]
+            for queue in tried:
+                step = self._drain(queue)
+                failures[queue.name] = failures[queue.name] + 1 if step.error else 0
+                if step.error and failures[queue.name] == MOST_FAILURES:
+                    self._outcome.left_behind.append(f"{queue.name}: {step.error}")
+                progress = progress if step.error else time.monotonic()
+            waiting = any(self._broker.delayed().values()) or any(depth.in_flight for depth in ready.values())
+            if not tried and (not waiting or time.monotonic() - progress > PATIENCE):
+                return
+            if not tried:
+                time.sleep(1.0)
+
+    def _build_transforms(self) -> None:
+        started = time.monotonic()
+        try:
+            definitions = self._transforms()
+        except Exception as error:  # dbt may be missing or broken: the killmails are stored all the same
+            self._note(Step("dbt", time.monotonic() - started, {}, str(error)))
+        else:
+            # Column lineage is for the nightly build: it costs as much as all the rest.
+            config = {"ops": {"transforms": {"config": {"describe_columns": False}}}}
+            self._step("dbt", definitions, "build_all_transforms", config)
+
+    def _step(
+        self,
+        name: str,
+        definitions: dg.Definitions,
+        job: str,
+        config: dict[str, Any] | None = None,
+        *,
+        is_final: bool = True,
+    ) -> Step:
+        started, clock = datetime.now(UTC), time.monotonic()
+        tags = {"killreport/trigger": "killreport run"}
+        error = None
+        result = None
+        try:
+            # What dbt prints would stand between the steps; the UI has it.
+            with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+                result = definitions.resolve_job_def(job).execute_in_process(
+                    run_config=(config or {}) | QUIET, instance=self._instance, tags=tags, raise_on_error=False
+                )
+        except Exception as failed:  # a resource that cannot be built: this step fails, the others go on
+            error = f"{type(failed).__name__}: {failed}"
+        if result is not None and not result.success:
+            error = _first_error(result)
+        metadata = _metadata(result) if result is not None else {}
+        step = Step(name, time.monotonic() - clock, metadata | {"started": started}, error)
+        self._note(step, is_final=is_final)
+        return step
+
+    def _note(self, step: Step, *, is_final: bool = True) -> None:
+        """Tell of a step; an error of one that is not tried again means that something is left behind."""
+        self._outcome.steps.append(step)
+        self._tell(step)
+        if step.error and is_final:
+            self._outcome.left_behind.append(f"{step.name}: {step.error}")
+
+    def _note_what_is_left(self) -> None:
+        for queue in WORK_QUEUES:
+            depth = self._broker.depth(queue.name)
+            if left := depth.ready + (depth.in_flight or 0):
+                self._outcome.left_behind.append(f"{queue.name}: {left} messages")
+        if delayed := sum(self._broker.delayed().values()):
+            self._outcome.left_behind.append(f"{delayed} messages were put off and will be tried again")
+        summary = summarize(self._engine)
+        if dead := summary.dead_letters - self._dead_before:
+            self._outcome.left_behind.append(f"{dead} new dead letters: select * from ops.dead_letters")
+        if summary.pending:
+            self._outcome.left_behind.append(f"{summary.pending} entities are not filled in yet")
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    """The metadata that the run's step shows in the UI."""
+    found: dict[str, Any] = {}
+    for event in result.all_events:
+        if event.is_step_materialization:
+            entries = event.step_materialization_data.materialization.metadata
+        elif event.is_successful_output:
+            entries = event.step_output_data.metadata
+        else:
+            continue
+        found |= {name: entry.value for name, entry in entries.items() if name != "preview"}
+    return found
+
+
+def _first_error(result: dg.ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data is not None and data.user_failure_data.description:
+                return str(data.user_failure_data.description)
+            error = data.error
+            cause = error.cause if error and error.cause else error
+            return cause.message.strip() if cause else "failed"
+        if event.is_failure and event.message:
+            return str(event.message)
+    return "failed"

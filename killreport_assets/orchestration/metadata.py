@@ -1,0 +1,107 @@
+"""What every asset shows of itself in the UI: column schema, row count, a preview, what a drain did."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import Engine
+
+from killreport_assets.store.previews import newest_rows, row_count
+from killreport_assets.store.trace import Cause
+from killreport_assets.workers.handler import DrainReport
+from killreport_assets.workers.names import NamesReport
+
+POSTGRESQL: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+OWNERS = ["team:killreport"]
+Metadata = dict[str, dg.MetadataValue | int | str]
+
+
+def asset_key(table: sa.Table) -> dg.AssetKey:
+    """The asset key of a table."""
+    return dg.AssetKey([str(table.schema), table.name])
+
+
+def _type_name(column: sa.Column[Any]) -> str:
+    """PostgreSQL's name of a column's type."""
+    name: str = column.type.compile(dialect=POSTGRESQL)
+    return name.lower()
+
+
+def table_spec(table: sa.Table, group: str, deps: list[dg.AssetKey], **arguments: object) -> dg.AssetSpec:
+    """The asset of a table: its comment is the description, its columns the schema."""
+    columns = [dg.TableColumn(c.name, _type_name(c), description=c.comment) for c in table.columns]
+    return dg.AssetSpec(
+        asset_key(table),
+        description=table.comment,
+        group_name=group,
+        owners=OWNERS,
+        kinds={"python", "postgres"},
+        deps=deps,
+        metadata={"dagster/column_schema": dg.TableSchema(columns=columns)},
+        **arguments,  # type: ignore[arg-type]
+    )
+
+
+def table_metadata(engine: Engine, table: sa.Table) -> Metadata:
+    """Row count and a small preview."""
+    return {
+        "dagster/row_count": row_count(engine, table),
+        "preview": dg.MetadataValue.md(newest_rows(engine, table).to_markdown(index=False)),
+    }
+
+
+def drain_metadata(report: DrainReport) -> Metadata:
+    """What a drain did: counts by outcome, the killmails that it was about, a sample, the first errors."""
+    metadata: Metadata = {"taken": report.taken, "published": report.published}
+    metadata |= {"requested": report.requested} if report.requested else {}
+    metadata |= {name: count for name, count in report.outcomes.items() if count}
+    metadata |= {f"rows written: {name}": count for name, count in report.rows.items() if count}
+    if report.first_killmail is not None and report.last_killmail is not None:
+        metadata |= {"first killmail": report.first_killmail, "last killmail": report.last_killmail}
+    if report.throttled_until is not None:
+        metadata["throttled until"] = f"{report.throttled_until:%F %T} UTC"
+    if report.sample:
+        metadata["sample"] = dg.MetadataValue.md(_markdown(report.sample))
+    if report.errors:
+        metadata["errors"] = dg.MetadataValue.md("\n".join(f"- {error}" for error in report.errors))
+    return metadata
+
+
+def causes_table(causes: Sequence[Cause]) -> dg.TableMetadataValue:
+    """Which killmail caused which entity to be fetched, with links to zKillboard."""
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord(
+                {
+                    "entity": f"{cause.kind} {cause.entity_id}",
+                    "name": cause.name or "",
+                    "roles": ", ".join(cause.roles),
+                    "killmail": f"https://zkillboard.com/kill/{cause.killmail_id}/",
+                    "outcome": cause.outcome,
+                    "requested": f"{cause.requested_at:%F %T}" if cause.requested_at else "",
+                    "queue": cause.queue or "",
+                    "message": cause.message_id or "",
+                    "published by": cause.publishing_run or "",
+                    "done": f"{cause.enriched_at:%F %T}" if cause.enriched_at else "",
+                    "fetched by": cause.consuming_run or "",
+                    "attempts": cause.attempts or 0,
+                }
+            )
+            for cause in causes
+        ]
+    )
+
+
+def names_metadata(report: NamesReport) -> Metadata:
+    """What naming in bulk came to."""
+    metadata: Metadata = {"named": report.named} if report.named else {}
+    metadata |= {"unnameable": report.unnameable} if report.unnameable else {}
+    return metadata | ({"names stopped by": report.stopped_by} if report.stopped_by else {})
+
+
+def _markdown(rows: list[Mapping[str, object]] | list[dict[str, object]]) -> str:
+    import pandas as pd
+
+    return pd.DataFrame(rows).to_markdown(index=False)

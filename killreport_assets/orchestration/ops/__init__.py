@@ -1,0 +1,1 @@
+"""Dagster's ops: thin, what they do is in workers/ and users/."""

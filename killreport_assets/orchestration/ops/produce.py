@@ -1,0 +1,102 @@
+"""Dagster's producing ops: one for each producer, and the scan of what killmails mention."""
+
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, PositiveInt
+from sqlalchemy.engine import Engine
+
+from killreport_assets.esi.client import EsiClient
+from killreport_assets.orchestration.metadata import names_metadata
+from killreport_assets.queues.broker import WorkBroker
+from killreport_assets.queues.catalogue import WORK_QUEUES
+from killreport_assets.settings import load_settings
+from killreport_assets.workers.affiliations import refresh_affiliations as refresh_outdated
+from killreport_assets.workers.dead_letters import list_dead_letters, replay
+from killreport_assets.workers.names import resolve_names
+from killreport_assets.workers.producers import PRODUCERS, Producer
+from killreport_assets.workers.publisher import publish_pending
+
+
+class ProduceConfig(dg.Config):
+    """What one producing run asks for."""
+
+    ids: list[PositiveInt] = Field([], description="ask for these instead of what is missing or stale")
+    urgent: bool = Field(False, description="into the urgent lane, which is drained first")
+
+
+def _producing_op(producer: Producer) -> dg.OpDefinition:
+    @dg.op(
+        name=f"publish_{producer.name}",
+        description=f"Publish {producer.description}",
+        out=dg.Out(dg.Nothing),
+    )
+    def publish(
+        context: dg.OpExecutionContext,
+        config: ProduceConfig,
+        database: dg.ResourceParam[Engine],
+        broker: dg.ResourceParam[WorkBroker],
+        esi: dg.ResourceParam[EsiClient],
+    ) -> None:
+        ttl = timedelta(days=load_settings().data.entity_ttl_days)
+        produced = producer.produce(
+            database, broker, esi, ttl, ids=config.ids or None, urgent=config.urgent, run_id=context.run_id
+        )
+        found, requested, published = produced.found, produced.requested, produced.published
+        context.add_output_metadata({"found": found, "requested": requested, "published": published})
+
+    return publish
+
+
+PRODUCING_OPS = {name: _producing_op(producer) for name, producer in PRODUCERS.items()}
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def publish_pending_entities(
+    context: dg.OpExecutionContext,
+    database: dg.ResourceParam[Engine],
+    broker: dg.ResourceParam[WorkBroker],
+    esi: dg.ResourceParam[EsiClient],
+) -> None:
+    """Publish the entities that killmails mention, that are unknown, and that nobody has published; name them."""
+    published = publish_pending(database, broker, run_id=context.run_id, lost_too=True)
+    depths: dict[str, Any] = {queue.name: broker.depth(queue.name).ready for queue in WORK_QUEUES}
+    named = names_metadata(resolve_names(database, esi))
+    context.add_output_metadata({"published": published, **depths, **named})
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def look_up_affiliations(
+    context: dg.OpExecutionContext, database: dg.ResourceParam[Engine], esi: dg.ResourceParam[EsiClient]
+) -> None:
+    """Look up in bulk where known characters belong, and keep what has changed as history."""
+    report = refresh_outdated(database, esi, timedelta(hours=load_settings().data.affiliation_ttl_hours))
+    metadata: dict[str, Any] = {"looked up": report.looked_up, "changed": report.changed, "refused": report.refused}
+    if report.stopped_by:
+        raise dg.Failure(f"stopped early: {report.stopped_by}", metadata=metadata)
+    context.add_output_metadata(metadata)
+
+
+class ReplayConfig(dg.Config):
+    """Which dead letters to replay."""
+
+    ids: list[int] = Field([], description="dead_letter_ids; empty: all of the queue")
+    queue: str | None = Field(None, description="a queue's name; empty: of every queue")
+    urgent: bool = Field(False, description="into the urgent lane, which is drained first")
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def publish_dead_letters(
+    context: dg.OpExecutionContext,
+    config: ReplayConfig,
+    database: dg.ResourceParam[Engine],
+    broker: dg.ResourceParam[WorkBroker],
+) -> None:
+    """Publish dead letters anew, with all their tries."""
+    letters = list_dead_letters(database, queue=config.queue, ids=config.ids or None)
+    report = replay(database, broker, [letter.id for letter in letters], urgent=config.urgent)
+    metadata: dict[str, Any] = {"replayed": len(report.replayed), "refused": len(report.refused)}
+    if report.refused:
+        metadata["errors"] = dg.MetadataValue.md("\n".join(f"- {id_}: {why}" for id_, why in report.refused.items()))
+    context.add_output_metadata(metadata)

@@ -1,0 +1,78 @@
+"""Dagster's ops that show the lineage of one record in the UI, and the one that keeps the event log small."""
+
+from datetime import timedelta
+
+import dagster as dg
+from pydantic import Field
+from sqlalchemy.engine import Engine
+
+from killreport_assets.database.engine import database_urls, make_engine
+from killreport_assets.orchestration.event_log import purge_event_log
+from killreport_assets.orchestration.metadata import asset_key, causes_table
+from killreport_assets.settings import load_settings
+from killreport_assets.store.schema import tables
+from killreport_assets.store.trace import trace_entity as read_entity
+from killreport_assets.store.trace import trace_killmail as read_killmail
+
+
+class KillmailConfig(dg.Config):
+    """Which killmail."""
+
+    killmail_id: int = Field(gt=0, description="its id")
+
+
+class EntityConfig(dg.Config):
+    """Which entity."""
+
+    kind: str = Field(description="alliance, corporation, character or type")
+    id: int = Field(gt=0, description="its id")
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def observe_killmail(
+    context: dg.OpExecutionContext, config: KillmailConfig, database: dg.ResourceParam[Engine]
+) -> None:
+    """Show everything that a killmail caused, as an observation of raw/killmails."""
+    with database.connect() as connection:
+        trace = read_killmail(connection, config.killmail_id)
+    metadata: dict[str, dg.MetadataValue | int | str] = {
+        "killmail": dg.MetadataValue.url(f"https://zkillboard.com/kill/{trace.killmail_id}/"),
+        "killmail_id": trace.killmail_id,
+        "time": f"{trace.killmail_time:%F %T}",
+        "source": trace.source,
+        "stored": f"{trace.stored_at:%F %T}",
+        "caused": causes_table(trace.causes),
+        "runs": _runs([cause.consuming_run for cause in trace.causes]),
+    }
+    context.log_event(dg.AssetObservation(asset_key(tables.killmails), metadata=metadata))
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def observe_entity(context: dg.OpExecutionContext, config: EntityConfig, database: dg.ResourceParam[Engine]) -> None:
+    """Show which killmails caused an entity to be fetched, as an observation of its table."""
+    with database.connect() as connection:
+        trace = read_entity(connection, config.kind, config.id)
+    metadata: dict[str, dg.MetadataValue | int | str] = {
+        config.kind: trace.entity_id,
+        "name": trace.name or "unknown",
+        "known since": f"{trace.known_since:%F %T}" if trace.known_since else "not known yet",
+        "caused by": trace.caused_by,
+        "causes": causes_table(trace.causes),
+        "runs": _runs([cause.consuming_run for cause in trace.causes]),
+    }
+    context.log_event(dg.AssetObservation(asset_key(tables.DIMENSIONS[config.kind]), metadata=metadata))
+
+
+def _runs(runs: list[str | None]) -> dg.MarkdownMetadataValue:
+    distinct = sorted({run for run in runs if run})
+    return dg.MetadataValue.md("\n".join(f"- [{run}](/runs/{run})" for run in distinct[:20]) or "none")
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def delete_transient_events(context: dg.OpExecutionContext) -> None:
+    """Delete log lines and transient events from Dagster's event log that are older than KILLREPORT_EVENT_LOG_DAYS."""
+    settings = load_settings()
+    dagster = make_engine(database_urls(settings).dagster.set(drivername="postgresql+psycopg"), pool_size=1)
+    purged = purge_event_log(dagster, timedelta(days=settings.process.event_log_days))
+    dagster.dispose()
+    context.add_output_metadata({"purged events": purged})

@@ -1,0 +1,55 @@
+"""The sensor that says that messages have died: an observation of ops/dead_letters whenever their number changes."""
+
+from typing import Any
+
+import dagster as dg
+from sqlalchemy.engine import Engine
+
+from killreport_assets.orchestration.metadata import asset_key
+from killreport_assets.orchestration.schedules import default_status
+from killreport_assets.settings import Settings
+from killreport_assets.store.schema import tables
+from killreport_assets.workers.dead_letters import count_dead_letters, list_dead_letters
+
+SHOWN = 20
+INTERVAL_SECONDS = 60
+
+
+def build_dead_letters_sensor(settings: Settings) -> dg.SensorDefinition:
+    """Starts nothing: what to do with a dead letter is a person's decision."""
+
+    @dg.sensor(
+        name="dead_letters",
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=default_status(settings, dg.DefaultSensorStatus),
+        description="Says in the log of ops/dead_letters when messages have died; replay_dead_letters replays them",
+    )
+    def dead_letters(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Engine]) -> dg.SensorResult:
+        letters = list_dead_letters(database, limit=SHOWN)
+        count = count_dead_letters(database)
+        state = f"{count} {letters[0].died_at.isoformat() if letters else ''}"
+        skip = f"{count} dead letters: killreport dead-letters list" if letters else "no dead letters"
+        events = []
+        if state != (context.cursor or "0 "):
+            if letters:
+                context.log.warning(skip)
+            rows = [
+                dg.TableRecord(
+                    {
+                        "id": letter.id,
+                        "queue": letter.queue,
+                        "message": letter.message_id or "",
+                        "reason": letter.reason,
+                        "error": letter.error[:200],
+                        "died": f"{letter.died_at:%F %T}",
+                    }
+                )
+                for letter in letters
+            ]
+            metadata: dict[str, dg.MetadataValue[Any] | int] = {"dead letters": count}
+            if rows:
+                metadata["latest"] = dg.MetadataValue.table(rows)
+            events.append(dg.AssetObservation(asset_key(tables.dead_letters), metadata=metadata))
+        return dg.SensorResult(skip_reason=skip, asset_events=events, cursor=state)
+
+    return dead_letters

@@ -1,0 +1,106 @@
+"""The settings of one process: read once where a program starts, and handed down.
+
+What there is to set is in groups.py, what values look like in types.py.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import ValidationError
+
+from killreport_assets.base.errors import UserError
+from killreport_assets.settings.groups import (
+    DatabaseSettings,
+    DataSettings,
+    Group,
+    ProcessSettings,
+    QueueSettings,
+    ScheduleSettings,
+    ServiceSettings,
+    UserSettings,
+)
+from killreport_assets.settings.types import DailyWindow, Origin, is_loopback
+
+__all__ = ["DailyWindow", "Origin", "Settings", "is_loopback", "load_settings"]
+SomeGroup = TypeVar("SomeGroup", bound=Group)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All groups of settings."""
+
+    process: ProcessSettings
+    services: ServiceSettings
+    database: DatabaseSettings
+    queues: QueueSettings
+    data: DataSettings
+    users: UserSettings
+    schedules: ScheduleSettings
+
+    @property
+    def home(self) -> Path:
+        """HOME, absolute, `~` expanded."""
+        return self.process.home.expanduser().resolve()
+
+    @property
+    def groups(self) -> Mapping[str, Group]:
+        """Every group by its name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def with_values(self, **values: object) -> "Settings":
+        """A copy with other values, by the settings' names; they are not checked."""
+        changed: dict[str, Any] = {
+            name: group.model_copy(update={field: values.pop(field) for field in set(values) & set(_fields(group))})
+            for name, group in self.groups.items()
+        }
+        if values:
+            raise TypeError(f"no such setting: {', '.join(values)}")
+        return replace(self, **changed)
+
+
+def load_settings(**values: object) -> Settings:
+    """Read the settings from the environment; `values` go before it.
+
+    Raises:
+        UserError: a variable does not hold what it should; names it and never prints a secret's value.
+    """
+    problems: list[str] = []
+
+    def read(group: type[SomeGroup]) -> SomeGroup:
+        given = {name: values[name] for name in group.model_fields if name in values}
+        try:
+            return group(**given)  # type: ignore[arg-type]
+        except ValidationError as invalid:
+            problems.extend(_problems(group, invalid))
+            return cast("SomeGroup", group.model_construct())
+
+    settings = Settings(
+        process=read(ProcessSettings),
+        services=read(ServiceSettings),
+        database=read(DatabaseSettings),
+        queues=read(QueueSettings),
+        data=read(DataSettings),
+        users=read(UserSettings),
+        schedules=read(ScheduleSettings),
+    )
+    if problems:
+        raise UserError("wrong setting: " + "; ".join(problems))
+    return settings
+
+
+def _fields(group: Group) -> Mapping[str, Any]:
+    return type(group).model_fields
+
+
+def _problems(group: type[Group], invalid: ValidationError) -> list[str]:
+    lines = []
+    for error in invalid.errors():
+        field = str(error["loc"][0]) if error["loc"] else ""
+        message = error["msg"].removeprefix("Value error, ")
+        given = error["input"]
+        is_secret = field.endswith("_url") or (field and "SecretStr" in str(group.model_fields[field].annotation))
+        shown = f", got {given!r}" if isinstance(given, str | int | float) and not is_secret else ""
+        lines.append(f"KILLREPORT_{field.upper()}: {message}{shown}" if field else message)
+    return lines

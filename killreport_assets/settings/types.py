@@ -1,0 +1,131 @@
+"""The types of settings' values, and what is wrong with a value that is none. Nothing here reads the environment."""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    AmqpDsn,
+    AnyHttpUrl,
+    BeforeValidator,
+    EmailStr,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    PostgresDsn,
+    SecretStr,
+    TypeAdapter,
+)
+from pydantic_settings import NoDecode
+
+Origin = Literal["sandbox", "live"]
+"""Which kind of services answers: what a database is stamped with."""
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL's host is this machine: localhost or an address of the loopback range."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _checked_by(url_type: Any, readable: Callable[[str], str] = str) -> Callable[[Any], Any]:
+    """Check a URL with a type of pydantic's and keep it as it was written: passwords are not quoted anew."""
+    adapter: TypeAdapter[Any] = TypeAdapter(url_type)
+
+    def check(value: Any) -> Any:
+        adapter.validate_python(readable(value.get_secret_value() if isinstance(value, SecretStr) else value))
+        return value
+
+    return check
+
+
+def _with_host(url: str) -> str:
+    """PostgreSQL's URL of a unix socket has no host; pydantic's must have one."""
+    return url.replace("@/", "@localhost/", 1).replace(":///", "://localhost/", 1)
+
+
+def _web_origin(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.path or parts.query or parts.fragment or parts.username:
+        raise ValueError("must be a scheme and a host only, like https://killreport.example.org")
+    if parts.scheme != "https" and not is_loopback(value):
+        raise ValueError("must be https: whoever listens could sign in as your users otherwise")
+    return value
+
+
+@dataclass(frozen=True)
+class DailyWindow:
+    """A part of every day, in UTC; does not go over midnight."""
+
+    begin: time
+    end: time
+
+    def __str__(self) -> str:
+        return f"{self.begin:%H:%M}-{self.end:%H:%M}"
+
+    def seconds_left(self, now: time) -> float:
+        """Seconds until the window ends; 0 outside of it."""
+        if not self.begin <= now < self.end:
+            return 0.0
+        day = datetime(2026, 1, 1)  # noqa: DTZ001 - any day will do for a difference of two times
+        left: timedelta = datetime.combine(day, self.end) - datetime.combine(day, now)
+        return left.total_seconds()
+
+
+def _daily_window(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value:
+        return None
+    try:
+        begin, end = (time.fromisoformat(part.strip()) for part in value.split("-"))
+    except ValueError:
+        raise ValueError("must be a part of the day like 11:00-11:15, or empty") from None
+    if begin >= end:
+        raise ValueError("must begin before it ends")
+    return DailyWindow(begin, end)
+
+
+def _comma_separated(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _ascending(value: tuple[float, ...]) -> tuple[float, ...]:
+    if not value or list(value) != sorted(set(value)):
+        raise ValueError("must be ascending seconds above 0, like 5,30,120,600")
+    return value
+
+
+def _by_queue(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    if any(not equals for _, equals, _ in pairs):
+        raise ValueError("must be like esi_killmail_queue=2,esi_type_info_queue=20")
+    return {name.strip(): number.strip() for name, _, number in pairs}
+
+
+HttpUrl = Annotated[str, AfterValidator(_checked_by(AnyHttpUrl)), AfterValidator(lambda url: url.rstrip("/"))]
+WebOrigin = Annotated[HttpUrl, AfterValidator(_web_origin)]
+SecretHttpUrl = Annotated[SecretStr, AfterValidator(_checked_by(AnyHttpUrl))]
+SecretPostgresUrl = Annotated[SecretStr, AfterValidator(_checked_by(PostgresDsn, _with_host))]
+SecretAmqpUrl = Annotated[SecretStr, AfterValidator(_checked_by(AmqpDsn))]
+Contact = Annotated[EmailStr | None, BeforeValidator(lambda value: value or None)]
+DayWindow = Annotated[DailyWindow | None, NoDecode, BeforeValidator(_daily_window)]
+RetryDelays = Annotated[
+    tuple[PositiveFloat, ...], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_ascending)
+]
+RegionId = Annotated[int, Field(ge=10_000_000, lt=20_000_000)]
+RegionIds = Annotated[tuple[RegionId, ...], NoDecode, BeforeValidator(_comma_separated)]
+ByQueue = Annotated[dict[str, PositiveInt], NoDecode, BeforeValidator(_by_queue)]
+Port = Annotated[int, Field(ge=1024, le=65535)]
+Cron = Annotated[str, Field(min_length=9)]

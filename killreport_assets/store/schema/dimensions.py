@@ -1,0 +1,197 @@
+"""The tables of entities and of CCP's static data: who and what killmails mention."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from killreport_assets.store.schema.columns import bigint, flag, metadata, real, text, time
+
+
+def _dimension(name: str, key: str, *columns: sa.Column[Any], comment: str) -> sa.Table:
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column(key, sa.BigInteger, primary_key=True, autoincrement=False),
+        *columns,
+        schema="raw",
+        comment=comment,
+    )
+
+
+def _fetched() -> tuple[sa.Column[Any], ...]:
+    return (
+        text("source", "esi or sde", required=True),
+        text("etag", "ESI's, for If-None-Match"),
+        time("fetched_at", "when this body was last known to be current", required=True, now=True),
+        time("gone_at", "when ESI said that there is no such record any more"),
+        time(
+            "known_since",
+            "when this row was first stored; killmails stored later need not ask for it",
+            required=True,
+            now=True,
+        ),
+    )
+
+
+alliances = _dimension(
+    "alliances",
+    "alliance_id",
+    text("name"),
+    text("ticker"),
+    bigint("creator_id"),
+    bigint("creator_corporation_id"),
+    bigint("executor_corporation_id"),
+    bigint("faction_id"),
+    time("date_founded"),
+    time("closed_at", "when it was first seen without any corporation"),
+    *_fetched(),
+    comment="Alliances as ESI tells them today",
+)
+corporations = _dimension(
+    "corporations",
+    "corporation_id",
+    text("name"),
+    text("ticker"),
+    bigint("alliance_id"),
+    bigint("ceo_id"),
+    bigint("creator_id"),
+    bigint("enlisted_faction_id"),
+    bigint("home_station_id"),
+    bigint("member_count"),
+    text("state", "active or closed"),
+    text("type", "player_owned or npc_owned"),
+    time("date_founded"),
+    real("tax_rate_isk", "percent, 0 to 100"),
+    real("tax_rate_loyalty_point", "percent"),
+    flag("war_eligible"),
+    text("url"),
+    *_fetched(),
+    comment="Corporations, NPC corporations too, as ESI tells today",
+)
+characters = _dimension(
+    "characters",
+    "character_id",
+    text("name"),
+    bigint("corporation_id", "today's; never join it onto old killmails"),
+    bigint("alliance_id"),
+    bigint("faction_id"),
+    time("birthday"),
+    text("gender"),
+    bigint("race_id"),
+    bigint("bloodline_id"),
+    real("security_status"),
+    text("corporation_title"),
+    bigint("achievement_score"),
+    *_fetched(),
+    comment="Player characters as ESI tells today",
+)
+types = _dimension(
+    "types",
+    "type_id",
+    text("name"),
+    bigint("group_id"),
+    flag("published"),
+    bigint("market_group_id"),
+    bigint("meta_group_id"),
+    bigint("variation_parent_type_id"),
+    real("volume", "m3"),
+    real("packaged_volume", "m3"),
+    real("mass", "kg"),
+    real("capacity", "m3"),
+    bigint("portion_size"),
+    real("meta_level", "dogma 633"),
+    real("rig_size", "dogma 1547"),
+    real("heat_damage", "dogma 1211"),
+    real("tech_level", "dogma 422"),
+    *_fetched(),
+    comment="Item types from the static data; the newest from ESI",
+)
+entity_names = sa.Table(
+    "entity_names",
+    metadata,
+    text("entity_kind", "alliance, corporation, character or type", required=True),
+    bigint("entity_id", required=True),
+    text("name", "absent: ESI cannot name it (yet)"),
+    time("asked_at", required=True, now=True),
+    sa.PrimaryKeyConstraint("entity_kind", "entity_id"),
+    schema="raw",
+    comment="Names that came in bulk, before the bodies; where there is a body, its name counts",
+)
+alliance_corporations = sa.Table(
+    "alliance_corporations",
+    metadata,
+    bigint("alliance_id", required=True),
+    bigint("corporation_id", required=True),
+    time("listed_at", "when ESI last listed it", required=True, now=True),
+    sa.PrimaryKeyConstraint("alliance_id", "corporation_id"),
+    schema="raw",
+    comment="The corporations of each alliance, as ESI lists them today",
+)
+character_affiliations = sa.Table(
+    "character_affiliations",
+    metadata,
+    bigint("character_id", required=True),
+    time("valid_from", "when it was first seen so; it may have begun earlier", required=True),
+    time("valid_to", "when another was first seen; absent: today's"),
+    bigint("corporation_id", required=True),
+    bigint("alliance_id"),
+    bigint("faction_id"),
+    time("confirmed_at", "when it was last seen so", required=True),
+    time("learnt_at", "when this row was written", required=True, now=True),
+    sa.PrimaryKeyConstraint("character_id", "valid_from"),
+    sa.Index("character_affiliations_today", "character_id", unique=True, postgresql_where=sa.text("valid_to is null")),
+    schema="raw",
+    comment="Who belonged to which corporation and alliance, as far as we have looked",
+)
+groups = _dimension(
+    "groups",
+    "group_id",
+    text("name"),
+    bigint("category_id"),
+    flag("published"),
+    comment="Item groups",
+)
+categories = _dimension("categories", "category_id", text("name"), flag("published"), comment="Item categories")
+market_groups = _dimension(
+    "market_groups",
+    "market_group_id",
+    text("name"),
+    bigint("parent_group_id"),
+    comment="The market's tree",
+)
+meta_groups = _dimension("meta_groups", "meta_group_id", text("name"), comment="Tech I, Tech II, Faction, ...")
+systems = _dimension(
+    "systems",
+    "system_id",
+    text("name"),
+    bigint("constellation_id"),
+    bigint("region_id"),
+    real("security_status", "full precision"),
+    comment="Solar systems",
+)
+constellations = _dimension(
+    "constellations",
+    "constellation_id",
+    text("name"),
+    bigint("region_id"),
+    comment="Constellations",
+)
+regions = _dimension("regions", "region_id", text("name"), comment="Regions")
+factions = _dimension("factions", "faction_id", text("name"), comment="NPC factions")
+inventory_flags = _dimension(
+    "inventory_flags",
+    "flag_id",
+    text("name"),
+    text("text"),
+    comment="Slots and bays; not in CCP's static data, and genuine killmails have further ones",
+)
+
+# ---- ops --------------------------------------------------------------------------------------------------------
+
+DIMENSIONS: dict[str, sa.Table] = {
+    "alliance": alliances,
+    "corporation": corporations,
+    "character": characters,
+    "type": types,
+}
+"""The tables that work queues fill, by the kind of entity."""

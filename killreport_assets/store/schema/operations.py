@@ -1,0 +1,209 @@
+"""The tables of schema ops: how the data came here, and what is still to be done. Those of users are in users.py."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from killreport_assets.store.schema.columns import bigint, metadata, real, text, time
+
+origin = sa.Table(
+    "origin",
+    metadata,
+    sa.Column("only_row", sa.Boolean, sa.CheckConstraint("only_row"), primary_key=True),
+    text("origin", "sandbox or live", required=True),
+    schema="ops",
+    comment="What this database was made for",
+)
+
+rejected_killmails = sa.Table(
+    "rejected_killmails",
+    metadata,
+    text("fingerprint", "sha256 of source, body and hash: the same rejection is kept once", required=True),
+    bigint("killmail_id", "when the body had a readable one"),
+    text("killmail_hash"),
+    text("source", required=True),
+    text("reason", required=True),
+    text("body", "as received", required=True),
+    time("rejected_at", required=True, now=True),
+    sa.PrimaryKeyConstraint("fingerprint"),
+    schema="ops",
+    comment="Killmails that could not be stored, with the reason",
+)
+
+entity_pending = sa.Table(
+    "entity_pending",
+    metadata,
+    text("entity_kind", "the kind of a work queue's messages: character, alliance_corporations, ...", required=True),
+    bigint("entity_id", required=True),
+    time("first_seen", required=True, now=True),
+    time("claimed_at", "when somebody took it to publish it; expires in minutes"),
+    time("published_at", "when its message was confirmed; expires in a day"),
+    time("dead_at", "when its message died; it is not published again until somebody replays it"),
+    sa.Column("urgent", sa.Boolean, nullable=False, server_default=sa.text("false"), comment="goes to the urgent lane"),
+    sa.Column(
+        "is_known",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.text("false"),
+        comment="its body is stored already, it is only stale",
+    ),
+    text("hash", "of a killmail that is known by id and hash only"),
+    sa.PrimaryKeyConstraint("entity_kind", "entity_id"),
+    sa.Index(
+        "entity_pending_free",
+        "urgent",
+        "first_seen",
+        postgresql_where=sa.text("published_at is null and dead_at is null"),
+    ),
+    schema="ops",
+    comment="Work that a queue is still to do, by its message's kind: each is published once",
+)
+
+enrichments = sa.Table(
+    "enrichments",
+    metadata,
+    text("entity_kind", required=True),
+    bigint("entity_id", required=True),
+    bigint("killmail_id", "the killmail that caused it", required=True),
+    sa.Column("roles", ARRAY(sa.Text), nullable=False, comment="victim, attacker, final_blow, ship, weapon, item"),
+    time("requested_at", required=True, now=True),
+    time("enriched_at", "when the entity's body was stored"),
+    text("publishing_run", "Dagster run that published the message"),
+    text("consuming_run", "Dagster run that fetched the entity"),
+    text("queue", "work queue that carried it"),
+    text("message_id", "the message's natural key"),
+    sa.Column("attempts", sa.Integer, comment="tries of the message that settled it"),
+    text("outcome", "pending, stored, gone or dead", required=True),
+    sa.PrimaryKeyConstraint("entity_kind", "entity_id", "killmail_id"),
+    sa.Index("enrichments_killmail", "killmail_id"),
+    schema="ops",
+    comment="Which killmail caused which entity to be fetched",
+)
+
+dead_letters = sa.Table(
+    "dead_letters",
+    metadata,
+    sa.Column("dead_letter_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    text("fingerprint", "sha256 of queue, attempts and body: the same death is kept once", required=True),
+    text("queue", required=True),
+    text("message_id"),
+    text("body", "the message as received", required=True),
+    text("reason", "why nothing more is tried", required=True),
+    text("error", required=True),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    time("first_failed_at", required=True),
+    time("died_at", "when it failed for the last time", required=True, now=True),
+    text("run_id"),
+    time("replayed_at", "when it was published again; a death after that takes this back"),
+    sa.UniqueConstraint("fingerprint", name="dead_letters_once"),
+    schema="ops",
+    comment="Messages that nothing more is tried with",
+)
+
+feed_cursors = sa.Table(
+    "feed_cursors",
+    metadata,
+    sa.Column("feed", sa.Text, primary_key=True),
+    bigint("next_sequence", "the first entry that has not been handled", required=True),
+    time("moved_at", required=True, now=True),
+    bigint("head_sequence", "the newest entry that the feed was seen to have"),
+    time("head_seen_at"),
+    schema="ops",
+    comment="How far each feed has been followed",
+)
+
+feed_gaps = sa.Table(
+    "feed_gaps",
+    metadata,
+    text("feed", required=True),
+    bigint("first_sequence", required=True),
+    bigint("last_sequence", required=True),
+    time("found_at", required=True, now=True),
+    sa.PrimaryKeyConstraint("feed", "first_sequence"),
+    schema="ops",
+    comment="Entries that had expired before they were read: load those days from the archives",
+)
+
+source_versions = sa.Table(
+    "source_versions",
+    metadata,
+    text("source", required=True),
+    text("part", "a day of an archive, a build of the static data", required=True),
+    text("version", "etag or build number of what was read last", required=True),
+    time("read_at", required=True, now=True),
+    sa.PrimaryKeyConstraint("source", "part"),
+    schema="ops",
+    comment="What was read of each source's files, so that nothing is read twice unchanged",
+)
+
+syncs = sa.Table(
+    "syncs",
+    metadata,
+    sa.Column("sync_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    text("source", required=True),
+    text("subject", "who or what was listed", required=True),
+    time("started_at", required=True),
+    real("seconds"),
+    sa.Column("listed", sa.Integer),
+    sa.Column("stored", sa.Integer),
+    sa.Column("queued", sa.Integer),
+    sa.Column("skipped", sa.Integer),
+    text("outcome", required=True),
+    text("run_id"),
+    bigint("character_id", "whose sign-in was used"),
+    schema="ops",
+    comment="One row a look at somebody's killmail list",
+)
+
+followed = sa.Table(
+    "followed",
+    metadata,
+    text("entity_kind", "character, corporation or alliance", required=True),
+    bigint("entity_id", required=True),
+    time("followed_at", required=True, now=True),
+    sa.PrimaryKeyConstraint("entity_kind", "entity_id"),
+    schema="ops",
+    comment="Whose killmails the operator wants listed on zKillboard regularly",
+)
+
+request_pace = sa.Table(
+    "request_pace",
+    metadata,
+    sa.Column("service", sa.Text, primary_key=True, comment="esi, zkillboard, r2z2; esi:group for a bucket"),
+    time("next_at", "the earliest time of the next request that may be granted", required=True),
+    time("paused_until", "nobody asks before"),
+    text("pause_reason"),
+    schema="ops",
+    comment="The pace of all processes together, by service",
+)
+
+request_tokens = sa.Table(
+    "request_tokens",
+    metadata,
+    text("bucket", "rate limit group, and whose", required=True),
+    time("spent_in", "the second in which they were spent", required=True),
+    bigint("tokens", "the most they can cost until their answers are known", required=True),
+    sa.Column(
+        "unsettled",
+        sa.BigInteger,
+        nullable=False,
+        server_default=sa.text("0"),
+        comment="requests whose answers are not known",
+    ),
+    sa.PrimaryKeyConstraint("bucket", "spent_in"),
+    schema="ops",
+    comment="Tokens spent in the floating window of each bucket",
+)
+
+request_totals = sa.Table(
+    "request_totals",
+    metadata,
+    text("service", required=True),
+    text("bucket", required=True),
+    sa.Column("day", sa.Date, nullable=False),
+    bigint("requests", required=True),
+    bigint("tokens", required=True),
+    bigint("errors", required=True),
+    sa.PrimaryKeyConstraint("service", "bucket", "day"),
+    schema="ops",
+    comment="Requests, tokens and errors by service, bucket and UTC day",
+)

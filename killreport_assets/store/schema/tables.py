@@ -1,0 +1,97 @@
+"""Every table of raw and ops by name: `tables.killmails`. The declarations are in the modules beside it.
+
+`raw` holds facts as the sources tell them, `ops` how they came here. The migrations create what is declared here (a
+test compares them); queries live with what asks them. Every id is a bigint: ESI says int64 for all of them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from killreport_assets.store.schema.dimensions import (
+    DIMENSIONS,
+    alliance_corporations,
+    alliances,
+    categories,
+    character_affiliations,
+    characters,
+    constellations,
+    corporations,
+    entity_names,
+    factions,
+    groups,
+    inventory_flags,
+    market_groups,
+    meta_groups,
+    regions,
+    systems,
+    types,
+)
+from killreport_assets.store.schema.killmails import (
+    KILLMAIL_TABLES,
+    killmail_attackers,
+    killmail_items,
+    killmails,
+    zkillboard_values,
+)
+from killreport_assets.store.schema.operations import (
+    dead_letters,
+    enrichments,
+    entity_pending,
+    feed_cursors,
+    feed_gaps,
+    followed,
+    origin,
+    rejected_killmails,
+    request_pace,
+    request_tokens,
+    request_totals,
+    source_versions,
+    syncs,
+)
+
+__all__ = [
+    "DIMENSIONS",
+    "KILLMAIL_TABLES",
+    "alliance_corporations",
+    "alliances",
+    "among",
+    "categories",
+    "character_affiliations",
+    "characters",
+    "constellations",
+    "corporations",
+    "dead_letters",
+    "enrichments",
+    "entity_names",
+    "entity_pending",
+    "factions",
+    "feed_cursors",
+    "feed_gaps",
+    "followed",
+    "groups",
+    "inventory_flags",
+    "killmail_attackers",
+    "killmail_items",
+    "killmails",
+    "market_groups",
+    "meta_groups",
+    "origin",
+    "regions",
+    "rejected_killmails",
+    "request_pace",
+    "request_tokens",
+    "request_totals",
+    "source_versions",
+    "syncs",
+    "systems",
+    "types",
+    "zkillboard_values",
+]
+
+
+def among(column: sa.Column[Any], ids: Sequence[int]) -> sa.ColumnElement[bool]:
+    """The condition that a bigint column holds one of these ids, as one parameter however many they are."""
+    return column == sa.any_(sa.cast(list(ids), ARRAY(sa.BigInteger)))

@@ -1,0 +1,48 @@
+"""Which killmails are stored or were rejected, and what zKillboard says of them. Storing them is for killmails.py."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import Connection
+
+from killreport_assets.store.entities import INSERT_CHUNK
+from killreport_assets.store.schema import tables
+
+
+def known_killmails(connection: Connection, killmail_ids: Sequence[int]) -> set[int]:
+    """Which of these killmails are stored."""
+    column = tables.killmails.c.killmail_id
+    return set(connection.execute(sa.select(column).where(tables.among(column, killmail_ids))).scalars())
+
+
+def recently_rejected(connection: Connection, killmail_ids: Sequence[int], within: timedelta) -> set[int]:
+    """Which of these killmails were fetched within this time and could not be stored."""
+    table = tables.rejected_killmails
+    query = sa.select(table.c.killmail_id).where(
+        tables.among(table.c.killmail_id, killmail_ids), table.c.rejected_at > sa.func.now() - within
+    )
+    return set(connection.execute(query).scalars())
+
+
+def write_zkillboard_values(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep zKillboard's blocks, one a killmail: the one observed last wins."""
+    table = tables.zkillboard_values
+    latest: dict[int, Mapping[str, Any]] = {}
+    for row in rows:
+        known = latest.get(row["killmail_id"])
+        if known is None or known["observed_at"] <= row["observed_at"]:
+            latest[row["killmail_id"]] = row
+    ordered = sorted(latest.values(), key=lambda row: row["killmail_id"])
+    for start in range(0, len(ordered), INSERT_CHUNK):
+        statement = insert(table).values(ordered[start : start + INSERT_CHUNK])
+        changes = {column.name: statement.excluded[column.name] for column in table.c if column.name != "killmail_id"}
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["killmail_id"],
+                set_=changes,
+                where=table.c.observed_at <= statement.excluded.observed_at,
+            )
+        )

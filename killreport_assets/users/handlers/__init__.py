@@ -1,0 +1,1 @@
+"""The handlers of the queues of users' killmail lists."""

@@ -1,0 +1,350 @@
+"""The works of `esi_user_killmails_queue` and `esi_corporation_killmails_queue`: read a list, ask for what is unknown.
+
+A list that cannot be read costs no dead letter: after a few tries its failure is noted, and it is due again later.
+"""
+
+import logging
+import random
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy.engine import Connection, Engine
+
+from killreport_assets.esi import routes
+from killreport_assets.esi.client import Access, EsiClient, Path, RecentKillmails
+from killreport_assets.esi.routes import Route
+from killreport_assets.http.errors import Forbidden, Gone, ServiceError, Throttled, Unavailable
+from killreport_assets.models.ids import is_npc_corporation
+from killreport_assets.queues.catalogue import CORPORATION_KILLMAILS, KILLMAILS, USER_KILLMAILS, WorkQueue
+from killreport_assets.store.lineage import end_pending, pending, request
+from killreport_assets.store.schema import tables
+from killreport_assets.store.stored_killmails import known_killmails, recently_rejected
+from killreport_assets.store.syncs import COMPLETE, CONTINUED, UNCHANGED
+from killreport_assets.users import killmail_lists
+from killreport_assets.users import store as users
+from killreport_assets.users.due_times import SHORTEST, idle_time, next_due, retry_due, stretched
+from killreport_assets.users.killmail_lists import Intervals, KillmailList, ListState
+from killreport_assets.users.tokens import SignedOut, TokenKeeper
+from killreport_assets.users.vault import KeyMissing
+from killreport_assets.workers.handler import FRESH, SAMPLE_ROWS, DrainReport, Task
+
+log = logging.getLogger(__name__)
+LOOK_AHEAD = timedelta(seconds=60)
+"""Who is due so soon is queued now; a drain waits for the rest of ESI's cache, which is never longer."""
+NOBODY = "nobody to ask with"
+MISSING_ROLE, NOT_A_MEMBER = "required role", "not in the corporation"
+"""Parts of what ESI says to a 403 (zKillboard's cron/1.corporations.php tells them apart by these texts)."""
+MEMBER_AGAIN = timedelta(days=1)
+REJECTED_AGAIN = timedelta(days=1)
+"""A killmail that could not be stored is fetched again after so long, if a list still has it."""
+UNREADABLE_NOW = "This KillReport cannot read the sign-in at the moment."
+
+
+@dataclass
+class Listing:
+    """What came of reading one list; its pages are newest first."""
+
+    started_at: datetime
+    outcome: str = COMPLETE
+    is_success: bool = True
+    hashes: dict[int, str] = field(default_factory=dict)
+    character_id: int | None = None
+    """Whose sign-in was used."""
+    etag: str | None = None
+    resume_page: int | None = None
+    fresh_until: datetime | None = None
+    seconds: float = 0.0
+
+
+ReadPage = Callable[[int, str | None], RecentKillmails]
+
+
+def read_list(read_page: ReadPage, known: KillmailList, listing: Listing) -> None:
+    """Read a list into `listing`: its new part first, then where an earlier reading was cut short.
+
+    A list that has changed is read to its end: nobody promises that what is added late stands on the first page.
+    What has been read is kept when a later page fails, or the user's bucket is empty; not when everybody has to wait.
+
+    Raises:
+        ServiceError: not even the first page could be read, or ESI is paused for all.
+    """
+    listing.etag, listing.resume_page = known.etag, known.resume_page
+    first = read_page(1, known.etag)
+    listing.etag = first.etag
+    listing.fresh_until = datetime.now(UTC) + max(first.fresh_for, timedelta())
+    listing.hashes |= first.hashes
+    if first.is_unchanged and known.resume_page is None:
+        listing.outcome = UNCHANGED
+        return
+    page, last, newest = 2, max(first.pages, known.resume_page or 1), first
+    while page <= last:
+        # What is older than what the last reading began with was read by it, up to where it was cut short.
+        seen = known.newest_killmail_id
+        if known.resume_page is not None and seen is not None and min(newest.hashes, default=0) <= seen:
+            page = max(page, known.resume_page)
+        try:
+            newest = read_page(page, None)
+        except Gone:
+            break  # the list has become shorter meanwhile
+        except ServiceError as error:
+            if isinstance(error, Throttled) and not error.holder:
+                raise
+            listing.resume_page = page
+            listing.outcome = CONTINUED if isinstance(error, Throttled) else f"cut short: {error}"
+            return
+        listing.hashes |= newest.hashes
+        page, last = page + 1, max(last, newest.pages)
+    listing.resume_page = None
+
+
+class KillmailListWork(ABC):
+    """What both works share; each reading is a row in `ops.syncs`."""
+
+    subject: str
+    """What its lists are of, in `ops.syncs`."""
+
+    def __init__(self, client: EsiClient, engine: Engine, keeper: TokenKeeper, intervals: Intervals) -> None:
+        self._client, self._engine, self._keeper, self._intervals = client, engine, keeper, intervals
+        self._dice = random.Random()
+
+    @property
+    @abstractmethod
+    def queue(self) -> WorkQueue: ...
+
+    @abstractmethod
+    def _read(self, known: KillmailList, listing: Listing) -> None:
+        """Read the list with somebody's sign-in."""
+
+    def plan(self, connection: Connection, tasks: Sequence[Task]) -> dict[str, Any]:
+        lists = self._readable(connection, [task.message.id for task in tasks])
+        soon = datetime.now(UTC) + LOOK_AHEAD
+        planned: dict[str, Any] = {}
+        for task in tasks:
+            one = lists.get(task.message.id)
+            planned[task.message.message_id] = one
+            if one is not None and one.fresh_until is not None and one.fresh_until > soon:
+                planned[task.message.message_id] = FRESH
+        return planned
+
+    def fetch(self, task: Task, known: KillmailList | None) -> Any:
+        clock = time.monotonic()
+        if known is None:
+            return Listing(datetime.now(UTC), NOBODY, is_success=False)
+        if known.fresh_until is not None:
+            time.sleep(max(0.0, (known.fresh_until - datetime.now(UTC)).total_seconds()))
+        listing = Listing(datetime.now(UTC), etag=known.etag, resume_page=known.resume_page)
+        try:
+            self._read(known, listing)
+        except SignedOut as ended:
+            listing.outcome, listing.is_success = str(ended), False
+        except Throttled as throttled:
+            if not throttled.holder:
+                raise
+            listing.outcome, listing.is_success, listing.fresh_until = str(throttled), False, throttled.until
+        except ServiceError as error:
+            listing.outcome, listing.is_success = str(error), False
+            listing.seconds = time.monotonic() - clock
+            if task.delivery.attempts + 1 < self.queue.max_attempts:
+                with self._engine.begin() as connection:
+                    self._note_sync(connection, task.message.id, listing, 0, None)
+                raise Unavailable(str(error)) from None  # a refusal may pass: nothing of a user's list is dead
+        listing.seconds = time.monotonic() - clock
+        return listing
+
+    def store(
+        self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
+    ) -> None:
+        ids = [task.message.id for task, _ in results]
+        lists = self._readable(connection, ids)
+        # A message and its copy have one listing.
+        read = {task.message.id: (task, result) for task, result in results if isinstance(result, Listing)}
+        report.outcomes["fresh"] += len(results) - len(read)
+        listed = {id_: hash_ for _, listing in read.values() for id_, hash_ in listing.hashes.items()}
+        stored = known_killmails(connection, list(listed))
+        rejected = recently_rejected(connection, list(listed), REJECTED_AGAIN)
+        unknown = {id_: hash_ for id_, hash_ in listed.items() if id_ not in stored | rejected}
+        new = set(unknown) - pending(connection, KILLMAILS.kind, list(unknown))
+        # All at once, in one order, so that no two drains wait for each other.
+        urgent = any(task.delivery.urgent for task, _ in read.values())
+        report.requested += request(connection, KILLMAILS.kind, list(unknown), hashes=unknown, urgent=urgent)
+        for subject_id, (_, listing) in sorted(read.items()):
+            report.outcomes["stored" if listing.is_success else "skipped"] += 1
+            queued = len(new & set(listing.hashes))
+            new -= set(listing.hashes)
+            self._show(subject_id, listing, queued, report)
+            if listing.outcome == NOBODY:
+                continue
+            self._note_sync(connection, subject_id, listing, queued, run_id)
+            report.rows["syncs"] += 1
+            if subject_id in lists:
+                killmail_lists.write_state(connection, self._state(connection, lists[subject_id], listing))
+        # What died here once and came from elsewhere since.
+        end_pending(connection, KILLMAILS.kind, list(stored))
+        end_pending(connection, self.queue.kind, ids)
+
+    def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
+        end_pending(connection, self.queue.kind, [task.message.id for task in dead])  # the next schedule asks again
+
+    def _readable(self, connection: Connection, subject_ids: Sequence[int]) -> dict[int, KillmailList]:
+        """Those of the lists that somebody's sign-in can read."""
+        lists = killmail_lists.readable_lists(
+            connection, self._intervals, kind=self.queue.kind, subject_ids=subject_ids
+        )
+        return {one.subject_id: one for one in lists}
+
+    def _state(self, connection: Connection, known: KillmailList, listing: Listing) -> ListState:
+        now = datetime.now(UTC)
+        newest = max([*listing.hashes, known.newest_killmail_id or 0]) or None
+        newest_at = killmail_lists.killmail_time(connection, newest)  # it may have been stored since
+        if listing.is_success:
+            idle = idle_time(now, newest_at, is_empty=newest is None, known_since=known.created_at)
+            interval = stretched(known.interval, idle)
+            earliest = max(listing.fresh_until or now, listing.started_at + SHORTEST)
+            if listing.resume_page is not None:
+                interval = known.interval
+            next_at = next_due(now, interval, f"{known.kind}:{known.subject_id}", earliest, self._dice)
+        else:
+            next_at = max(retry_due(now, known.interval, known.failures), listing.fresh_until or now)
+        return ListState(
+            known.kind,
+            known.subject_id,
+            next_at,
+            listing.outcome,
+            listing.is_success,
+            listing.fresh_until,
+            listing.etag,
+            listing.resume_page,
+            newest,
+            newest_at,
+        )
+
+    def _show(self, subject_id: int, listing: Listing, queued: int, report: DrainReport) -> None:
+        if not listing.is_success:
+            report.note_error(f"{self.subject} {subject_id}: {listing.outcome}")
+        if len(report.sample) < SAMPLE_ROWS:
+            report.sample.append(
+                {
+                    self.subject: subject_id,
+                    "outcome": listing.outcome,
+                    "listed": len(listing.hashes),
+                    "queued": queued,
+                    "known": len(listing.hashes) - queued,
+                    "signed in": listing.character_id,
+                }
+            )
+
+    def _note_sync(
+        self, connection: Connection, subject_id: int, listing: Listing, queued: int, run_id: str | None
+    ) -> None:
+        character_id = listing.character_id
+        if character_id is not None and not users.is_user(connection, character_id):
+            if character_id == subject_id:
+                return  # forgotten meanwhile: nothing more is noted of it
+            character_id = None
+        connection.execute(
+            tables.syncs.insert().values(
+                source=self.queue.kind,
+                subject=f"{self.subject}:{subject_id}",
+                started_at=listing.started_at,
+                seconds=listing.seconds,
+                listed=len(listing.hashes),
+                stored=0,
+                queued=queued,
+                skipped=len(listing.hashes) - queued,
+                outcome=listing.outcome,
+                run_id=run_id,
+                character_id=character_id,
+            )
+        )
+
+    def _reader(self, route: Route, path: Path, known: KillmailList, listing: Listing) -> Callable[[Access], None]:
+        """What reads the list of a route into `listing`, given somebody's access."""
+
+        def read(access: Access) -> None:
+            read_list(lambda page, etag: self._client.recent_killmails(route, path, page, access, etag), known, listing)
+
+        return read
+
+    def _with(self, character_id: int, listing: Listing, read: Callable[[Access], None]) -> None:
+        """Read with a user's token; one that ESI rejects is refreshed once."""
+        listing.character_id = character_id
+        try:
+            access = self._keeper.access(character_id)
+        except KeyMissing as missing:
+            log.warning("character %s: %s", character_id, missing)
+            raise SignedOut(UNREADABLE_NOW) from None  # what is missing is the operator's to know
+        try:
+            read(access)
+        except Forbidden as forbidden:
+            if forbidden.status != 401:
+                raise
+            read(self._keeper.access(character_id, rejected=access.token))
+
+
+class UserKillmailsWork(KillmailListWork):
+    """A character's own list."""
+
+    subject = "character"
+
+    @property
+    def queue(self) -> WorkQueue:
+        return USER_KILLMAILS
+
+    def _read(self, known: KillmailList, listing: Listing) -> None:
+        read = self._reader(routes.RECENT_OF_CHARACTER, {"character_id": known.subject_id}, known, listing)
+        self._with(known.subject_id, listing, read)
+
+
+class CorporationKillmailsWork(KillmailListWork):
+    """A corporation's list, with the sign-in of the Director whose turn it is."""
+
+    subject = "corporation"
+
+    @property
+    def queue(self) -> WorkQueue:
+        return CORPORATION_KILLMAILS
+
+    def _read(self, known: KillmailList, listing: Listing) -> None:
+        read = self._reader(routes.RECENT_OF_CORPORATION, {"corporation_id": known.subject_id}, known, listing)
+        if is_npc_corporation(known.subject_id):
+            raise SignedOut("An NPC corporation's killmails are nobody's to list.")
+        tried: list[int] = []
+        problem: Exception = SignedOut(NOBODY)
+        while (director := self._next_director(known.subject_id, tried)) is not None:
+            tried.append(director)
+            try:
+                self._with(director, listing, read)
+            except SignedOut as ended:
+                problem = ended
+            except Forbidden as forbidden:
+                problem = SignedOut(f"ESI refused: {forbidden.said}")
+                if not self._heed(director, forbidden):
+                    raise
+            except Throttled as throttled:
+                if not throttled.holder:
+                    raise
+                problem = throttled  # only this Director's tokens are spent
+            else:
+                return
+        raise problem
+
+    def _next_director(self, corporation_id: int, tried: Sequence[int]) -> int | None:
+        with self._engine.begin() as connection:
+            return users.next_director(connection, corporation_id, tried)
+
+    def _heed(self, character_id: int, forbidden: Forbidden) -> bool:
+        """Note a refusal that is about this sign-in; False for one that may pass."""
+        with self._engine.begin() as connection:
+            if MISSING_ROLE in forbidden.said.lower():
+                reason = "ESI lists a corporation's killmails to its Directors only. Sign in again when you are one."
+                users.switch_corporation_off(connection, character_id, reason)
+                return True
+            if NOT_A_MEMBER in forbidden.said.lower():
+                reason = "ESI says that the character is not in the corporation; tried again tomorrow."
+                users.put_corporation_off(connection, character_id, MEMBER_AGAIN, reason)
+                return True
+        return False

@@ -1,0 +1,336 @@
+"""The sign-in page as a web application: plain HTML forms, a signed session, nothing that needs JavaScript.
+
+Who somebody is, is decided here; what a sign-in is made of is esi/sso.py's, where it is kept store/users.py's.
+"""
+
+import hmac
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import jinja2
+import sqlalchemy as sa
+from pydantic import SecretStr
+from sqlalchemy.engine import Engine
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.templating import Jinja2Templates
+
+from killreport_assets.base.errors import BrokerUnavailable, UserError
+from killreport_assets.esi.routes import CHARACTER_SCOPE, CORPORATION_SCOPE
+from killreport_assets.http.errors import Refused, ServiceError
+from killreport_assets.queues.connect import connect_broker
+from killreport_assets.settings import Settings, is_loopback
+from killreport_assets.users.grants import Grant
+from killreport_assets.users.sso import new_verifier
+from killreport_assets.users.store import ACTIVE, User, list_users, sign_in
+from killreport_assets.users.syncs import queue_now
+from killreport_assets.users.tokens import token_keeper
+
+log = logging.getLogger(__name__)
+SESSION_SECONDS = 14 * 86_400
+SIGN_IN_SECONDS = 900
+"""How long a sign-in may take from our page and back to it."""
+MOST_FORM_BYTES = 10_000
+GRANTS_PAGE = "https://community.eveonline.com/support/third-party-applications/"
+"""Where players see and end their grants."""
+Work = Callable[[Request], Awaitable[Response]]
+
+
+class Problem(Exception):
+    """Something that the person at the browser should read; says what to do."""
+
+    def __init__(self, title: str, text: str, status: int = 400) -> None:
+        super().__init__(text)
+        self.title, self.text, self.status = title, text, status
+
+
+class AuthPages:
+    """The pages; one object serves all threads."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self._settings, self._engine = settings, engine
+        self.keeper = token_keeper(settings, engine)
+        self._vault = self.keeper.vault
+        self._finished: dict[str, float] = {}
+        """States that have come back, and when they were begun: a copy of an old session must not bring them again."""
+        loader = jinja2.PackageLoader("killreport_assets.users.pages")
+        environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+        environment.filters |= {"moment": _moment, "due": _due}
+        self._templates = Jinja2Templates(env=environment)
+
+    @property
+    def session_secret(self) -> str:
+        """What sessions are signed with."""
+        return self._vault.derive("sessions of the sign-in page")
+
+    async def home(self, request: Request) -> Response:
+        """One's own characters, and the way to sign in."""
+        users = await run_in_threadpool(self._own, request)
+        if not users:
+            request.session.pop("account", None)  # nobody is left in it: whoever signs in next begins anew
+        return self._page(request, "home.html", users=users, message=request.session.pop("message", None))
+
+    async def begin(self, request: Request) -> Response:
+        """Send the browser to EVE, with what it chose to grant."""
+        form = await _checked_form(request)
+        scopes = [CHARACTER_SCOPE] + ([CORPORATION_SCOPE] if form.get("grant") == "corporation" else [])
+        state, verifier = secrets.token_urlsafe(24), new_verifier()
+        url = await run_in_threadpool(
+            self.keeper.sso.authorization_url,
+            f"{self._settings.users.public_auth_url}/callback",
+            scopes,
+            state,
+            verifier,
+        )
+        sealed = self._vault.encrypt(SecretStr(verifier))  # the session is signed, but its bearer can read it
+        request.session["sign_in"] = {
+            "state": state,
+            "verifier": sealed,
+            "key": self._vault.key_id,
+            "begun_at": time.time(),
+        }
+        return RedirectResponse(url, 303)
+
+    async def callback(self, request: Request) -> Response:
+        """Back from EVE: check everything, and only then store anything."""
+        begun = request.session.pop("sign_in", None)
+        state = request.query_params.get("state", "")
+        if begun is None or not hmac.compare_digest(state.encode(), begun["state"].encode()):
+            raise Problem(
+                "This sign-in cannot be finished",
+                "It was not begun in this browser, or has been finished already. Nothing was stored; begin again.",
+            )
+        self._finish_once(state, begun["begun_at"])
+        code = request.query_params.get("code")
+        if not code:
+            raise Problem("You did not sign in", "EVE says that nothing was granted. Nothing was stored.")
+        user = await run_in_threadpool(self._finish, request, code, begun)
+        granted = "your killmails" + (" and your corporation's" if CORPORATION_SCOPE in user.scopes else "")
+        request.session["message"] = f"{user.character_name} is signed in. Granted: {granted}."
+        return RedirectResponse("/", 303)
+
+    def _finish_once(self, state: str, begun_at: float) -> None:
+        """Refuse a sign-in that took too long, or has come back before."""
+        oldest = time.time() - SIGN_IN_SECONDS
+        self._finished = {known: begun for known, begun in self._finished.items() if begun > oldest}
+        if begun_at < oldest or state in self._finished:
+            raise Problem("This sign-in is over", "It took too long, or was finished already. Begin again.")
+        self._finished[state] = begun_at
+
+    async def sync(self, request: Request) -> Response:
+        """Queue a character's lists now."""
+        await _checked_form(request)
+        request.session["message"] = await run_in_threadpool(self._sync, request)
+        return RedirectResponse("/", 303)
+
+    async def ask_to_forget(self, request: Request) -> Response:
+        """Ask before everything about a character is deleted."""
+        user = await run_in_threadpool(self._mine, request)
+        return self._page(request, "forget.html", user=user)
+
+    async def forget(self, request: Request) -> Response:
+        """End the grant at EVE and delete what we know of it."""
+        await _checked_form(request)
+        user = await run_in_threadpool(self._mine, request)
+        problem = await run_in_threadpool(self.keeper.forget, user.character_id)
+        told = "the grant has ended at EVE"
+        if problem is not None:
+            told = f"but EVE could not be told ({problem}): end the grant yourself at {GRANTS_PAGE}"
+        request.session["message"] = f"{user.character_name} is forgotten; {told}."
+        return RedirectResponse("/", 303)
+
+    async def sign_out(self, request: Request) -> Response:
+        """Forget this browser; syncing goes on."""
+        await _checked_form(request)
+        request.session.clear()
+        request.session["message"] = "You are signed out of this page. Your killmails are still synced."
+        return RedirectResponse("/", 303)
+
+    def problem(self, request: Request, problem: Exception) -> Response:
+        """The page of an error."""
+        shown = problem if isinstance(problem, Problem) else _explained(problem)
+        return self._page(request, "problem.html", shown.status, title=shown.title, text=shown.text)
+
+    def _page(self, request: Request, template: str, status: int = 200, **facts: Any) -> Response:
+        csrf = request.session.setdefault("csrf", secrets.token_urlsafe(24))
+        scopes = {"character": CHARACTER_SCOPE, "corporation": CORPORATION_SCOPE}
+        is_sandbox = self._settings.services.origin == "sandbox"
+        shown = {"csrf": csrf, "scopes": scopes, "is_sandbox": is_sandbox} | facts
+        return self._templates.TemplateResponse(request, template, shown, status)
+
+    def _own(self, request: Request) -> list[User]:
+        account = request.session.get("account")
+        if account is None:
+            return []
+        with self._engine.connect() as connection:
+            return list_users(connection, account_id=account)
+
+    def _mine(self, request: Request) -> User:
+        """The character of the path, if it is this account's."""
+        for user in self._own(request):
+            if user.character_id == request.path_params["character_id"]:
+                return user
+        raise Problem("No such character", "You are not signed in with that character here.", 404)
+
+    def _sync(self, request: Request) -> str:
+        user = self._mine(request)
+        if user.state != ACTIVE:
+            raise Problem("This sign-in has ended", user.reason or "Sign in again.")
+        broker = connect_broker(self._settings, self._engine)
+        try:
+            queue_now(self._engine, broker, [user.character_id])
+        finally:
+            broker.close()
+        if user.fresh_until is not None and user.fresh_until > datetime.now(UTC):
+            return (
+                f"ESI is not asked for {user.character_name} before {user.fresh_until:%H:%M:%S} UTC: "
+                "it has nothing newer until then, or its limit is reached."
+            )
+        return f"{user.character_name} is queued to be synced first."
+
+    def _finish(self, request: Request, code: str, begun: dict[str, Any]) -> User:
+        verifier = self._vault.decrypt(begun["verifier"], begun["key"]).get_secret_value()
+        grant = self.keeper.sso.exchange(code, verifier)
+        if CHARACTER_SCOPE not in grant.identity.scopes:
+            raise Problem("Nothing to read", "EVE granted no access to your killmails. Nothing was stored.")
+        # Who comes back to characters of theirs adds one; everybody else begins an account, or comes back to theirs.
+        account = self._store(grant, request.session.get("account") if self._own(request) else None)
+        request.session.clear()
+        request.session["account"] = account
+        with self._engine.connect() as connection:
+            [user] = list_users(connection, character_id=grant.identity.character_id)
+        return user
+
+    def _store(self, grant: Grant, account: int | None) -> int:
+        with self._engine.begin() as connection:
+            return sign_in(connection, self._vault, grant, account)
+
+
+async def _checked_form(request: Request) -> FormData:
+    """The form, if it came from our own page."""
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > MOST_FORM_BYTES:
+        raise Problem("Not one of our forms", "It is larger than any of ours, or does not say how large it is.", 413)
+    form = await request.form()
+    expected, given = request.session.get("csrf"), form.get("csrf")
+    if not expected or not isinstance(given, str) or not hmac.compare_digest(given.encode(), expected.encode()):
+        raise Problem("This form is not of this session", "Go back to the first page and try again.", 403)
+    return form
+
+
+def _explained(error: Exception) -> Problem:
+    if isinstance(error, Refused):
+        return Problem("EVE refused this sign-in", f"{error}. Nothing was stored; begin again.")
+    if isinstance(error, ServiceError):
+        return Problem("EVE's sign-in does not answer", f"{error}. Nothing was stored; try again in a minute.", 502)
+    if isinstance(error, BrokerUnavailable):
+        return Problem("Not queued yet", "The work queues cannot be reached; it is queued as soon as they are.", 503)
+    if isinstance(error, UserError):
+        log.error("the sign-in page: %s", error)  # for the operator: it may name files and settings
+        return Problem(
+            "This does not work now", "Whoever runs this KillReport has to mend it. Nothing was stored.", 503
+        )
+    return Problem("The database cannot be reached", "Nothing was stored; try again in a minute.", 503)
+
+
+def _moment(moment: datetime | None) -> str:
+    """A time for people: how far away it is, and when."""
+    if moment is None:
+        return "never"
+    seconds = (moment - datetime.now(UTC)).total_seconds()
+    distance, unit = next(
+        (abs(seconds) / length, name)
+        for length, name in ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
+        if abs(seconds) >= 2 * length or length == 1
+    )
+    said = f"in {distance:.0f} {unit}" if seconds > 0 else f"{distance:.0f} {unit} ago"
+    return f"{said} ({moment:%d %b %H:%M} UTC)"
+
+
+def _due(moment: datetime | None) -> str:
+    """When a list is due; what is due waits for the next look at who is, every few minutes."""
+    return "within minutes" if moment is None or moment <= datetime.now(UTC) else _moment(moment)
+
+
+def build_app(settings: Settings, engine: Engine) -> Starlette:
+    """The application.
+
+    Raises:
+        UserError: there is no application at EVE, or the key of the tokens is unusable.
+    """
+    pages = AuthPages(settings, engine)
+    _ = pages.keeper.sso  # says at once when there is no application
+    public, sso = urlsplit(settings.users.public_auth_url), urlsplit(settings.services.sso_url)
+    headers = {
+        "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        f"form-action 'self' {sso.scheme}://{sso.netloc}",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Cache-Control": "no-store",
+    }
+
+    async def with_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        if is_loopback(settings.users.public_auth_url) and request.url.hostname != public.hostname:
+            return RedirectResponse(
+                settings.users.public_auth_url
+            )  # EVE sends browsers back there, and so must be the session
+        response = await call_next(request)
+        response.headers.update(headers)
+        return response
+
+    character = "/characters/{character_id:int}"
+    routes = [
+        Route("/", pages.home),
+        Route("/sign-in", pages.begin, methods=["POST"]),
+        Route("/callback", pages.callback),
+        Route(f"{character}/sync", pages.sync, methods=["POST"]),
+        Route(f"{character}/forget", pages.ask_to_forget),
+        Route(f"{character}/forget", pages.forget, methods=["POST"]),
+        Route("/sign-out", pages.sign_out, methods=["POST"]),
+        Mount("/static", StaticFiles(packages=[("killreport_assets.users.pages", "static")])),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=[str(public.hostname), "127.0.0.1", "localhost"]),
+            Middleware(BaseHTTPMiddleware, dispatch=with_headers),
+            Middleware(
+                SessionMiddleware,
+                secret_key=pages.session_secret,
+                session_cookie="__Host-killreport_session" if public.scheme == "https" else "killreport_session",
+                max_age=SESSION_SECONDS,
+                same_site="lax",
+                https_only=public.scheme == "https",
+            ),
+        ],
+        exception_handlers=dict.fromkeys(
+            (Problem, ServiceError, UserError, BrokerUnavailable, sa.exc.SQLAlchemyError), pages.problem
+        ),
+    )
+
+
+def serve(settings: Settings, engine: Engine, host: str, port: int) -> None:
+    """Serve until interrupted; request lines are not logged, for a callback's holds a code.
+
+    Raises:
+        UserError: see `build_app`.
+    """
+    import uvicorn
+
+    app = build_app(settings, engine)
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False, server_header=False)

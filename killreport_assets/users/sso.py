@@ -1,0 +1,308 @@
+"""EVE's sign-in (SSO v2): the authorization-code flow with PKCE, refreshing, revoking, and checking access tokens.
+
+Source: docs.esi.evetech.net, "SSO" and "Validating JWT tokens". What becomes of tokens is for ops/tokens.py; nothing
+here keeps one, and no error's text holds one.
+"""
+
+import base64
+import hashlib
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import jwt
+import requests
+from oauthlib.common import add_params_to_uri
+from oauthlib.oauth2 import WebApplicationClient
+from oauthlib.oauth2.rfc6749 import errors as oauth_errors
+from pydantic import SecretStr
+from sqlalchemy.engine import Engine
+
+from killreport_assets.base.errors import UserError
+from killreport_assets.esi.routes import CHARACTER_SCOPE, CORPORATION_SCOPE
+from killreport_assets.http.errors import Refused, ServiceError, Throttled, Unavailable
+from killreport_assets.http.rate_limit import RequestBudget
+from killreport_assets.http.session import HttpSession, json_body
+from killreport_assets.settings import Settings
+from killreport_assets.users.grants import Grant, Identity, Tokens
+
+METADATA = "/.well-known/oauth-authorization-server"
+CACHE_SECONDS = 3_600.0
+"""How long metadata and keys count."""
+UNKNOWN_KEY_SECONDS = 60.0
+"""Keys are asked for anew when one is unknown, but not more often than this."""
+FAILED_SECONDS = 3.0
+"""How long a document that could not be read is not asked for again."""
+LEEWAY_SECONDS = 5.0
+"""By how much EVE's clock may be ahead of ours."""
+GAME = "EVE Online"
+"""The audience of every access token, beside the application."""
+DEFAULT_PAUSE_SECONDS = 30.0
+
+
+class InvalidGrant(Refused):
+    """EVE does not accept this code or refresh token (any more): only a new sign-in helps."""
+
+
+class InvalidToken(Refused):
+    """No access token that EVE made for this application; says what is wrong with it, never the token."""
+
+
+def client_id(settings: Settings) -> str:
+    """The application's id.
+
+    Raises:
+        UserError: there is none; says where to get one.
+    """
+    if not settings.users.sso_client_id:
+        raise UserError(
+            "users sign in through an application of yours: register one at https://developers.eveonline.com with "
+            f"the callback URL {settings.users.public_auth_url}/callback and the scopes {CHARACTER_SCOPE} and "
+            f"{CORPORATION_SCOPE}, then set KILLREPORT_SSO_CLIENT_ID (and KILLREPORT_SSO_CLIENT_SECRET, unless it is "
+            "a native application)"
+        )
+    return settings.users.sso_client_id
+
+
+class EveSso:
+    """Asks EVE's sign-in; one object serves all threads of a process."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        """Raises UserError when there is no application: see `client_id`."""
+        self.client_id = client_id(settings)
+        self._secret = settings.users.sso_client_secret
+        self._named = {} if self._secret else {"client_id": self.client_id}
+        """What a native application says of itself in a form; another one does so in the Authorization header."""
+        self._url = settings.services.sso_url
+        self._session = HttpSession(settings, pool_size=4)
+        self._budget = RequestBudget(engine, "sso", settings.services.sso_max_rps)
+        self._lock = threading.Lock()
+        self._cached: dict[str, tuple[float, dict[str, Any]]] = {}
+        self._failed: dict[str, tuple[float, ServiceError]] = {}
+
+    def authorization_url(self, redirect_uri: str, scopes: Iterable[str], state: str, verifier: str) -> str:
+        """Where to send the browser; `verifier` is of `new_verifier`, and stays here.
+
+        Raises:
+            Unavailable: EVE's sign-in does not say where.
+        """
+        # Not the client's own method: that one refuses the sandbox, which has no TLS.
+        parameters = {
+            "response_type": "code",
+            "client_id": self.client_id,
+            "redirect_uri": redirect_uri,
+            "scope": " ".join(sorted(scopes)),
+            "state": state,
+            "code_challenge": challenge_of(verifier),
+            "code_challenge_method": "S256",
+        }
+        url: str = add_params_to_uri(self._endpoint("authorization_endpoint"), list(parameters.items()))
+        return url
+
+    def exchange(self, code: str, verifier: str) -> Grant:
+        """Turn the code of a callback into tokens.
+
+        Raises:
+            InvalidGrant: the code was used, has expired, or is not of this sign-in.
+            InvalidToken: what came back is no token for us.
+            Unavailable, Throttled: try again.
+        """
+        self._keys(CACHE_SECONDS)  # a code is good once: nothing else may fail after it
+        body = WebApplicationClient(self.client_id).prepare_request_body(
+            code=code, code_verifier=verifier, include_client_id=bool(self._named)
+        )
+        try:
+            answer = self._ask_for_tokens(body)
+        except InvalidGrant:
+            raise
+        except Refused as refused:
+            raise InvalidGrant(str(refused), refused.status) from None
+        return Grant(answer.access_token, answer.refresh_token, self.validate(answer.access_token))
+
+    def refresh(self, refresh_token: SecretStr) -> Tokens:
+        """New tokens, still to be validated; the refresh token may be another one, and the old is good no more.
+
+        Raises:
+            InvalidGrant: the user has to sign in again.
+            Unavailable, Throttled: try again.
+        """
+        self._keys(CACHE_SECONDS)
+        body = WebApplicationClient(self.client_id).prepare_refresh_body(
+            refresh_token=refresh_token.get_secret_value(), **self._named
+        )
+        try:
+            return self._ask_for_tokens(body)
+        except InvalidGrant:
+            raise
+        except Refused as refused:
+            raise Unavailable(str(refused)) from None  # only invalid_grant is final
+
+    def revoke(self, refresh_token: SecretStr) -> None:
+        """End a grant at EVE.
+
+        Raises:
+            ServiceError: EVE could not be told.
+        """
+        form = {"token_type_hint": "refresh_token", "token": refresh_token.get_secret_value()}
+        response = self._post("revocation_endpoint", form | self._named)
+        if response.status_code >= 400:
+            raise Refused(f"EVE's sign-in answered {response.status_code} to the revocation", response.status_code)
+
+    def validate(self, access_token: SecretStr) -> Identity:
+        """Check an access token as CCP says: signature, algorithm, issuer, audience, times.
+
+        Raises:
+            InvalidToken: says what is wrong.
+            Unavailable: EVE's keys cannot be read.
+        """
+        token = access_token.get_secret_value()
+        try:
+            try:
+                claims = self._claims(token, CACHE_SECONDS)
+            except (jwt.InvalidKeyError, jwt.InvalidSignatureError):
+                claims = self._claims(token, UNKNOWN_KEY_SECONDS)  # EVE may have changed its keys
+        except jwt.PyJWTError as wrong:
+            raise InvalidToken(f"the access token is not valid: {_what_is_wrong(wrong)}") from None
+        audience = claims["aud"]
+        if self.client_id not in ([audience] if isinstance(audience, str) else audience):
+            raise InvalidToken("the access token is not valid: it was made for another application")
+        return _identity(claims)
+
+    def close(self) -> None:
+        """Write what the budget still holds in memory and close the connections."""
+        self._budget.flush()
+        self._session.close()
+
+    def _ask_for_tokens(self, body: str) -> Tokens:
+        response = self._post("token_endpoint", body)
+        try:
+            answer = WebApplicationClient(self.client_id).parse_request_body_response(response.text)
+        except oauth_errors.InvalidGrantError:
+            raise InvalidGrant("EVE no longer accepts this sign-in (invalid_grant)", response.status_code) from None
+        except (oauth_errors.InvalidClientError, oauth_errors.UnauthorizedClientError):
+            raise UserError(
+                "EVE's sign-in does not know the application: check KILLREPORT_SSO_CLIENT_ID and "
+                "KILLREPORT_SSO_CLIENT_SECRET"
+            ) from None
+        except (oauth_errors.OAuth2Error, ValueError) as wrong:
+            error = getattr(wrong, "error", None) or "an unexpected shape"
+            raise Refused(f"EVE's sign-in answered {response.status_code}, {error}", response.status_code) from None
+        refresh = answer.get("refresh_token")
+        return Tokens(SecretStr(str(answer["access_token"])), SecretStr(str(refresh)) if refresh else None)
+
+    def _post(self, endpoint: str, form: str | Mapping[str, str]) -> requests.Response:
+        auth = (self.client_id, self._secret.get_secret_value()) if self._secret else None
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+        return self._send("POST", self._endpoint(endpoint), data=form, headers=headers, auth=auth)
+
+    def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
+        response = self._session.request(method, url, within=self._budget.spend, most_redirects=0, **arguments)
+        if response.status_code == 429:
+            seconds = response.headers.get("Retry-After", "")
+            pause = float(seconds) if seconds.isdigit() else DEFAULT_PAUSE_SECONDS
+            reason = "EVE's sign-in throttles us"
+            raise Throttled(reason, self._budget.pause(pause, reason))
+        if response.status_code >= 500:
+            raise Unavailable(f"{url}: {response.status_code}")
+        return response
+
+    def _endpoint(self, name: str) -> str:
+        url = self._document(self._url + METADATA).get(name)
+        if not isinstance(url, str) or urlsplit(url)[:2] != urlsplit(self._url)[:2]:
+            raise Unavailable(f"{self._url}{METADATA}: its {name} is missing, or not of {urlsplit(self._url).netloc}")
+        return url
+
+    def _document(self, url: str, max_age: float = CACHE_SECONDS) -> dict[str, Any]:
+        """A JSON document, cached; an old one is better than none."""
+        with self._lock:
+            read_at, document = self._cached.get(url, (-CACHE_SECONDS, {}))
+            if time.monotonic() - read_at < max_age and document:
+                return document
+            failed_at, error = self._failed.get(url, (-FAILED_SECONDS, None))
+            if error is not None and time.monotonic() - failed_at < FAILED_SECONDS:
+                if not document:
+                    raise error
+                return document  # not everybody has to wait for it in turn
+            try:
+                document = self._read(url)
+            except (Unavailable, Throttled) as unavailable:
+                self._failed[url] = time.monotonic(), unavailable
+                if not document:
+                    raise
+            else:
+                self._cached[url] = time.monotonic(), document
+            return document
+
+    def _read(self, url: str) -> dict[str, Any]:
+        response = self._send("GET", url, headers={"Accept": "application/json"})
+        body = json_body(response)
+        if response.status_code != requests.codes.ok or not isinstance(body, dict):
+            raise Unavailable(f"{url}: {response.status_code}, or no JSON object")
+        return body
+
+    def _claims(self, token: str, max_age: float) -> dict[str, Any]:
+        header = jwt.get_unverified_header(token)
+        for jwk in self._keys(max_age):
+            if jwk.get("kid") == header.get("kid") and jwk.get("alg") == header.get("alg") == "RS256":
+                claims: dict[str, Any] = jwt.decode(
+                    token,
+                    jwt.PyJWK(jwk),
+                    algorithms=["RS256"],
+                    audience=GAME,
+                    issuer=self._issuers(),
+                    leeway=LEEWAY_SECONDS,
+                    options={"require": ["exp", "iat", "iss", "aud", "sub"]},
+                )
+                return claims
+        raise jwt.InvalidKeyError
+
+    def _keys(self, max_age: float) -> list[dict[str, Any]]:
+        keys: list[dict[str, Any]] = self._document(self._endpoint("jwks_uri"), max_age).get("keys", [])
+        return keys
+
+    def _issuers(self) -> list[str]:
+        """EVE has been seen to name itself with and without the scheme, with and without a slash."""
+        bare = self._url.split("://")[1]
+        return [bare, f"{bare}/", self._url, f"{self._url}/"]
+
+
+def new_verifier() -> str:
+    """A PKCE verifier: 32 random bytes, as CCP's example has it."""
+    return secrets.token_urlsafe(32)
+
+
+def challenge_of(verifier: str) -> str:
+    """Its S256 challenge (RFC 7636)."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def _identity(claims: Mapping[str, Any]) -> Identity:
+    kind, _, id_ = str(claims["sub"]).rpartition(":")
+    if kind != "CHARACTER:EVE" or not id_.isdigit() or not claims.get("owner"):
+        raise InvalidToken("the access token is not valid: it is not of a character")
+    scopes = claims.get("scp") or []
+    return Identity(
+        int(id_),
+        str(claims.get("name", id_)),
+        str(claims["owner"]),
+        frozenset([scopes] if isinstance(scopes, str) else map(str, scopes)),
+        datetime.fromtimestamp(claims["exp"], UTC),
+    )
+
+
+def _what_is_wrong(error: jwt.PyJWTError) -> str:
+    known: list[tuple[type[jwt.PyJWTError], str]] = [
+        (jwt.ExpiredSignatureError, "it has expired"),
+        (jwt.ImmatureSignatureError, "it is from the future"),
+        (jwt.InvalidAudienceError, "it was made for somebody else"),
+        (jwt.InvalidIssuerError, "somebody else made it"),
+        (jwt.InvalidSignatureError, "its signature is wrong"),
+        (jwt.InvalidKeyError, "it is not signed with one of EVE's RS256 keys"),
+        (jwt.InvalidAlgorithmError, "it is not signed with RS256"),
+        (jwt.MissingRequiredClaimError, "a claim is missing"),
+    ]
+    return next((text for kind, text in known if isinstance(error, kind)), "it cannot be read")

@@ -1,0 +1,114 @@
+"""Queueing users' killmail lists: those that are due, or those that somebody wants now."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.engine import Engine
+
+from killreport_assets.base.errors import UserError
+from killreport_assets.esi.bulk import ask_in_bulk
+from killreport_assets.esi.client import EsiClient
+from killreport_assets.http.pauses import purge_idle_holders
+from killreport_assets.queues.broker import WorkBroker
+from killreport_assets.queues.catalogue import CORPORATION_KILLMAILS, USER_KILLMAILS
+from killreport_assets.settings import Settings
+from killreport_assets.store.lineage import request
+from killreport_assets.users import store as users
+from killreport_assets.users.handlers.killmail_lists import LOOK_AHEAD
+from killreport_assets.users.killmail_lists import Intervals, due_lists
+from killreport_assets.workers.publisher import publish_pending
+
+log = logging.getLogger(__name__)
+CORPORATION_TTL = timedelta(hours=1)
+"""ESI caches affiliations that long."""
+HOLDERS_IDLE = timedelta(hours=1)
+MOST_PUBLISHED_NOW = 5_000
+"""Urgent ones first: somebody is waiting, and not for whatever else is pending."""
+
+
+@dataclass(frozen=True)
+class Queued:
+    """How many lists were due, how many of them were not queued already, and how many messages were published.
+
+    What is published includes whatever else was pending, of any kind.
+    """
+
+    due_users: int
+    due_corporations: int
+    requested: int
+    published: int
+
+
+def intervals(settings: Settings) -> Intervals:
+    """The tiers' intervals."""
+    return Intervals(settings.users.standard_interval, settings.users.premium_interval)
+
+
+def queue_due(
+    engine: Engine, broker: WorkBroker, esi: EsiClient, settings: Settings, *, run_id: str | None = None
+) -> Queued:
+    """Queue every list that is due; look up before in which corporations Directors are.
+
+    Raises:
+        BrokerUnavailable: they stay pending, and are published by whoever comes next.
+    """
+    look_up_corporations(engine, esi)
+    with engine.begin() as connection:
+        purge_idle_holders(connection, HOLDERS_IDLE)
+    with engine.begin() as connection:
+        due = due_lists(connection, intervals(settings), LOOK_AHEAD)
+        by_kind = {
+            queue.kind: [one.subject_id for one in due if one.kind == queue.kind]
+            for queue in (USER_KILLMAILS, CORPORATION_KILLMAILS)
+        }
+        requested = sum(request(connection, kind, ids) for kind, ids in by_kind.items())
+    published = publish_pending(engine, broker, run_id=run_id, lost_too=True)
+    return Queued(len(by_kind[USER_KILLMAILS.kind]), len(by_kind[CORPORATION_KILLMAILS.kind]), requested, published)
+
+
+def look_up_corporations(engine: Engine, esi: EsiClient) -> None:
+    """Bring users' corporations up to date, in bulk; who cannot be looked up keeps the one that is known."""
+    with engine.connect() as connection:
+        ids = users.outdated_corporations(connection, CORPORATION_TTL)
+    if not ids:
+        return
+    answer = ask_in_bulk(esi.affiliations, ids)
+    if answer.stopped_by:
+        log.warning("users' corporations are not all looked up: %s", answer.stopped_by)
+    with engine.begin() as connection:
+        corporations = {e.character_id: e.corporation_id for e in answer.elements}
+        users.write_corporations(connection, corporations, answer.refused)
+
+
+def queue_now(
+    engine: Engine,
+    broker: WorkBroker,
+    character_ids: Sequence[int],
+    *,
+    esi: EsiClient | None = None,
+    run_id: str | None = None,
+) -> int:
+    """Queue these users' lists, and their corporations', in the urgent lane; returns how many lists those are.
+
+    With `esi` corporations that are not known yet are looked up before; without it their lists come with the next look
+    at who is due.
+
+    Raises:
+        UserError: one of them is not signed in, or its sign-in has ended; nothing is queued.
+        BrokerUnavailable: they stay pending, and are published by whoever comes next.
+    """
+    if esi is not None:
+        look_up_corporations(engine, esi)
+    with engine.begin() as connection:
+        chosen = [users.get_user(connection, character_id) for character_id in character_ids]
+        for user in chosen:
+            if user.state != users.ACTIVE:
+                raise UserError(f"{user.character_name} ({user.character_id}): {user.reason}")
+        own = [user.character_id for user in chosen]
+        corporations = {user.corporation_id for user in chosen if user.lists_corporation and user.corporation_id}
+        request(connection, USER_KILLMAILS.kind, own, urgent=True, even_dead=True)
+        request(connection, CORPORATION_KILLMAILS.kind, list(corporations), urgent=True, even_dead=True)
+    publish_pending(engine, broker, run_id=run_id, most=MOST_PUBLISHED_NOW)
+    return len(own) + len(corporations)

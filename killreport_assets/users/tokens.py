@@ -1,0 +1,168 @@
+"""Users' access tokens: refreshed when they are about to end, by one process at a time; ended when EVE ends them.
+
+A refresh token may be replaced with every refresh: what comes back is stored in the transaction that holds the row, so
+that nobody else can have used the old one meanwhile.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+from pydantic import SecretStr
+from sqlalchemy.engine import Connection, Engine
+
+from killreport_assets.base.errors import UserError
+from killreport_assets.esi.client import Access
+from killreport_assets.http.errors import ServiceError, Unavailable
+from killreport_assets.settings import Settings
+from killreport_assets.users.sso import EveSso, InvalidGrant, InvalidToken
+from killreport_assets.users.store import (
+    BROKEN,
+    StoredTokens,
+    disable,
+    forget,
+    note_refresh_failure,
+    note_scopes,
+    stored_tokens,
+    write_tokens,
+)
+from killreport_assets.users.vault import Unreadable, Vault
+
+log = logging.getLogger(__name__)
+REFRESH_BEFORE = timedelta(seconds=60)
+MOST_REFRESHES = 2
+"""At once in one process: each holds a connection to PostgreSQL while EVE answers."""
+ENDED = (
+    "EVE no longer accepts this sign-in: it was revoked at EVE, or its newest token was lost when KillReport was "
+    "interrupted. Sign in again."
+)
+OTHER_OWNER = "The character has another owner now: the old sign-in has ended. Sign in again."
+NO_REFRESH_TOKEN = "The sign-in has expired, and EVE gave nothing to renew it with. Sign in again."  # noqa: S105
+
+
+class SignedOut(Exception):
+    """There is no way to ask for this user any more; says why, for its owner to read."""
+
+
+class TokenKeeper:
+    """Hands out access tokens that are good for a minute at least; one object serves all threads of a process."""
+
+    def __init__(self, engine: Engine, connect: Callable[[], EveSso], open_vault: Callable[[], Vault]) -> None:
+        """The client of EVE's sign-in and the vault are made when they are first needed: most runs have no users."""
+        self._engine = engine
+        self._connect, self._open_vault = connect, open_vault
+        self._turns = threading.BoundedSemaphore(MOST_REFRESHES)
+
+    @cached_property
+    def sso(self) -> EveSso:
+        """EVE's sign-in."""
+        return self._connect()
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What tokens are encrypted with."""
+        return self._open_vault()
+
+    def access(self, character_id: int, *, rejected: SecretStr | None = None) -> Access:
+        """What to ask ESI with; a token that ESI has `rejected` is replaced, whatever its expiry says.
+
+        Raises:
+            SignedOut: only a new sign-in helps; the user is disabled with the reason.
+            ServiceError: EVE's sign-in did not answer properly: try again.
+            UserError: the key of the tokens is missing.
+        """
+        with self._engine.connect() as connection:
+            stored = stored_tokens(connection, character_id)
+        if stored is None:
+            raise SignedOut("Nobody is signed in with this character.")
+        token = self._usable(stored, rejected)
+        if token is None:
+            token = self._refreshed(character_id, rejected)
+        return Access(token, f"{self.sso.client_id}:{character_id}")
+
+    def _refreshed(self, character_id: int, rejected: SecretStr | None) -> SecretStr:
+        try:
+            with self._turns, self._engine.begin() as connection:
+                stored = stored_tokens(connection, character_id, lock=True)
+                if stored is None:
+                    raise SignedOut("Nobody is signed in with this character.")
+                # Another process may have been first.
+                result = self._usable(stored, rejected) or self._refresh(connection, character_id, stored)
+        except ServiceError:
+            with self._engine.begin() as connection:
+                note_refresh_failure(connection, character_id)
+            raise
+        if isinstance(result, SecretStr):
+            return result
+        raise result
+
+    def _usable(self, stored: StoredTokens, rejected: SecretStr | None) -> SecretStr | None:
+        if stored.expires_at - datetime.now(UTC) < REFRESH_BEFORE:
+            return None
+        try:
+            token = self.vault.decrypt(stored.access_token, stored.key_id)
+        except Unreadable:
+            return None
+        return None if rejected is not None and token == rejected else token
+
+    def _refresh(
+        self, connection: Connection, character_id: int, stored: StoredTokens
+    ) -> SecretStr | SignedOut | ServiceError:
+        """The new access token, or why there is none; what EVE gave is written already, and is to be committed."""
+        if stored.refresh_token is None:
+            return self._end(connection, character_id, NO_REFRESH_TOKEN)
+        try:
+            old = self.vault.decrypt(stored.refresh_token, stored.key_id)
+            self.vault.encrypt(old)  # else the new one could not be kept
+            tokens = self.sso.refresh(old)
+        except Unreadable:
+            return self._end(connection, character_id, BROKEN)
+        except InvalidGrant:
+            return self._end(connection, character_id, ENDED)
+        # From here on the old refresh token may be good no more: the new one is kept, whatever comes.
+        tokens = replace(tokens, refresh_token=tokens.refresh_token or old)
+        write_tokens(connection, self.vault, character_id, tokens, expires_at=None)
+        try:
+            identity = self.sso.validate(tokens.access_token)
+        except ServiceError as error:
+            note_refresh_failure(connection, character_id)
+            return error if not isinstance(error, InvalidToken) else Unavailable(str(error))
+        if (identity.character_id, identity.owner_hash) != (character_id, stored.owner_hash):
+            return self._end(connection, character_id, OTHER_OWNER)
+        write_tokens(connection, self.vault, character_id, tokens, expires_at=identity.expires_at)
+        note_scopes(connection, character_id, sorted(identity.scopes))
+        return tokens.access_token
+
+    def _end(self, connection: Connection, character_id: int, reason: str) -> SignedOut:
+        disable(connection, character_id, reason)
+        log.warning("the sign-in of character %s has ended: %s", character_id, reason)
+        return SignedOut(reason)
+
+    def forget(self, character_id: int) -> str | None:
+        """End the grant at EVE and delete the user; returns why EVE could not be told, None when it was."""
+        problem = None
+        with self._turns, self._engine.begin() as connection:
+            stored = stored_tokens(connection, character_id, lock=True)  # nobody refreshes it meanwhile
+            if stored is not None and stored.refresh_token is not None:
+                try:
+                    self.sso.revoke(self.vault.decrypt(stored.refresh_token, stored.key_id))
+                except ServiceError as error:
+                    problem = str(error)
+                except (Unreadable, UserError) as error:
+                    log.warning("the grant of character %s is not revoked at EVE: %s", character_id, error)
+                    problem = "the stored sign-in cannot be read"  # why, is the operator's to know
+            forget(connection, character_id)
+        return problem
+
+    def close(self) -> None:
+        """Let go of connections."""
+        if "sso" in vars(self):
+            self.sso.close()
+
+
+def token_keeper(settings: Settings, engine: Engine) -> TokenKeeper:
+    """As the settings say; what is wrong with them is said when a token is first needed."""
+    return TokenKeeper(engine, lambda: EveSso(settings, engine), lambda: Vault(settings))

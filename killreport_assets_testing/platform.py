@@ -1,0 +1,131 @@
+"""The platform without Dagster, for tests: a database, a broker, an ESI client, and drains by queue."""
+
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+from sqlalchemy.engine import Engine
+
+from killreport_assets.esi.client import EsiClient
+from killreport_assets.queues.broker import DrainBudget, WorkBroker
+from killreport_assets.queues.catalogue import WorkQueue
+from killreport_assets.queues.pgmq import PgmqBroker
+from killreport_assets.queues.retry import DelayTiers
+from killreport_assets.settings import Settings
+from killreport_assets.users.grants import Grant
+from killreport_assets.users.handlers.killmail_lists import CorporationKillmailsWork, UserKillmailsWork
+from killreport_assets.users.killmail_lists import Intervals
+from killreport_assets.users.store import User, get_user, sign_in
+from killreport_assets.users.syncs import Queued, intervals, queue_due
+from killreport_assets.users.tokens import TokenKeeper, token_keeper
+from killreport_assets.users.vault import Vault
+from killreport_assets.workers.handler import DrainReport, Work
+from killreport_assets.workers.handlers.alliance_corporations import AllianceCorporationsWork
+from killreport_assets.workers.handlers.entities import EntityWork
+from killreport_assets.workers.handlers.killmails import KillmailWork
+from killreport_assets.workers.producers import Produced, producer
+from killreport_assets.workers.worker import run_drain
+
+QUICK = DrainBudget(idle_seconds=0.3)
+PATIENT = DrainBudget(idle_seconds=1.5)
+TIERS = DelayTiers((0.2, 0.4))
+WEEK = timedelta(days=7)
+
+
+class Platform:
+    """Everything that a drain needs; `broker` is PGMQ unless another is given."""
+
+    def __init__(self, settings: Settings, engine: Engine, broker: WorkBroker | None = None) -> None:
+        self.settings, self.engine = settings, engine
+        self.broker = broker or PgmqBroker(engine, TIERS, timedelta(seconds=2))
+        self.esi = EsiClient(settings, engine)
+
+    def entities(self, kind: str, budget: DrainBudget = QUICK, **options: Any) -> DrainReport:
+        """Drain the info queue of a kind."""
+        return self.drain(EntityWork(kind, self.esi, 7), budget, **options)
+
+    def killmails(self, budget: DrainBudget = QUICK) -> DrainReport:
+        """Drain the killmail queue."""
+        return self.drain(KillmailWork(self.esi), budget)
+
+    @cached_property
+    def keeper(self) -> TokenKeeper:
+        """Hands out users' access tokens."""
+        return token_keeper(self.settings, self.engine)
+
+    @property
+    def intervals(self) -> Intervals:
+        """The tiers' intervals."""
+        return intervals(self.settings)
+
+    def user_killmails(self, budget: DrainBudget = QUICK, **options: Any) -> DrainReport:
+        """Drain the queue of users' killmail lists."""
+        return self.drain(UserKillmailsWork(self.esi, self.engine, self.keeper, self.intervals), budget, **options)
+
+    def corporation_killmails(self, budget: DrainBudget = QUICK, **options: Any) -> DrainReport:
+        """Drain the queue of corporations' killmail lists."""
+        work = CorporationKillmailsWork(self.esi, self.engine, self.keeper, self.intervals)
+        return self.drain(work, budget, **options)
+
+    def queue_due(self) -> Queued:
+        """Queue the lists that are due."""
+        return queue_due(self.engine, self.broker, self.esi, self.settings, run_id="publish")
+
+    def signed_in(self, tokens: dict[str, Any], account_id: int | None = None) -> int:
+        """Store a sign-in with tokens of the sandbox's; returns the account."""
+        access, refresh = SecretStr(tokens["access_token"]), tokens.get("refresh_token")
+        grant = Grant(access, SecretStr(refresh) if refresh else None, self.keeper.sso.validate(access))
+        with self.engine.begin() as connection:
+            return sign_in(connection, Vault(self.settings), grant, account_id)
+
+    def user(self, character_id: int) -> User:
+        """One user."""
+        with self.engine.connect() as connection:
+            return get_user(connection, character_id)
+
+    def alliance_corporations(self, budget: DrainBudget = QUICK) -> DrainReport:
+        """Drain the queue of alliances' corporation lists."""
+        return self.drain(AllianceCorporationsWork(self.esi), budget)
+
+    def drain(self, work: Work, budget: DrainBudget = QUICK, **options: Any) -> DrainReport:
+        """Drain a work's queue."""
+        return run_drain(work, self.broker, self.engine, budget, run_id="drain", **options)
+
+    def produce(self, name: str, **options: Any) -> Produced:
+        """Run a producer."""
+        return producer(name).produce(self.engine, self.broker, self.esi, WEEK, run_id="publish", **options)
+
+    def scalar(self, query: str) -> Any:
+        """One value."""
+        with self.engine.connect() as connection:
+            return connection.execute(sa.text(query)).scalar_one()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Every row."""
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(sa.text(query))]
+
+    def execute(self, statement: str) -> None:
+        """Change something, committed."""
+        with self.engine.begin() as connection:
+            connection.execute(sa.text(statement))
+
+    def raw_message(self, queue: WorkQueue, body: str) -> None:
+        """Put a body on a PGMQ queue that our own code would not publish."""
+        with self.engine.begin() as connection:
+            connection.execute(
+                sa.text("select pgmq.send(:queue, cast(:body as jsonb))"), {"queue": queue.name, "body": body}
+            )
+
+    def message_ids(self, queue: WorkQueue, lane: str = "") -> list[str]:
+        """The message ids in a lane of a PGMQ queue."""
+        return [row[0] for row in self.rows(f"select headers ->> 'message_id' from pgmq.q_{queue.name}{lane}")]
+
+    def close(self) -> None:
+        """Let go of everything but the engine."""
+        self.esi.close()
+        if "keeper" in vars(self):
+            self.keeper.close()
+        self.broker.close()

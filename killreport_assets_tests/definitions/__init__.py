@@ -1,1 +1,0 @@
-"""Tests of what Dagster sees: definitions, assets, sensors, checks."""

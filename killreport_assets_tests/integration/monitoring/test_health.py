@@ -1,0 +1,238 @@
+"""What `status`, `/health` and `/metrics` say, on real servers; unknown is never 0, and no secret is printed."""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import requests
+import sqlalchemy as sa
+import uvicorn
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.engine import Engine
+
+from killreport_assets.base.logs import LOGGER, configure_logging
+from killreport_assets.base.redaction import without_secrets
+from killreport_assets.monitoring.health import check_health
+from killreport_assets.monitoring.metrics import build_app
+from killreport_assets.orchestration.event_log import purge_event_log
+from killreport_assets.queues.broker import DrainBudget
+from killreport_assets.queues.catalogue import ALLIANCES, CHARACTERS, CORPORATIONS, KILLMAILS
+from killreport_assets.queues.connect import connect_broker
+from killreport_assets.queues.rabbitmq import RabbitBroker
+from killreport_assets.sandbox.world import BODIES_CHARACTER
+from killreport_assets.settings import Settings, load_settings
+from killreport_assets.store.cursors import move_cursor, note_head
+from killreport_assets.store.killmails import write_killmails
+from killreport_assets.workers.names import resolve_names
+from killreport_assets.workers.publisher import publish_ids, publish_pending
+from killreport_assets_testing import genuine
+from killreport_assets_testing.platform import Platform
+from killreport_assets_testing.rabbitmq import RabbitNode, free_port
+
+
+@contextmanager
+def _serving(settings: Settings) -> Iterator[str]:
+    """The URL of the metrics server."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(build_app(settings), port=port, log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+def _scrape(settings: Settings) -> tuple[int, dict[tuple[str, ...], float]]:
+    """The status of /health, and the samples of /metrics."""
+    with _serving(settings) as url:
+        return requests.get(f"{url}/health", timeout=20).status_code, _samples(
+            requests.get(f"{url}/metrics", timeout=20).text
+        )
+
+
+def _samples(text: str) -> dict[tuple[str, ...], float]:
+    return {
+        (sample.name.removeprefix("killreport_"), *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_everything_is_told_three_ways(platform: Platform, settings: Settings) -> None:
+    write_killmails(platform.engine, genuine.bodies(20), "everef")
+    publish_pending(platform.engine, platform.broker)
+    resolve_names(platform.engine, platform.esi)
+    platform.entities("alliance")
+    platform.esi.close()
+    with platform.engine.begin() as connection:
+        move_cursor(connection, "r2z2", 900_011)
+        note_head(connection, "r2z2", 900_020)
+    health = check_health(settings)
+    assert health.problems == []
+    characters = next(kind for kind in health.coverage if kind.kind == "character")
+    assert characters.named_only == characters.pending > 0
+    alliances = next(kind for kind in health.coverage if kind.kind == "alliance")
+    assert (alliances.pending, alliances.named_only) == (0, 0)
+    depth = health.queues[CHARACTERS.name]
+    assert depth is not None
+    assert (depth.ready, depth.in_flight, depth.dead) == (characters.pending, 0, 0)
+    assert depth.oldest_seconds is not None
+    assert 0 <= depth.oldest_seconds < 60
+    assert health.delayed == {5.0: 0, 30.0: 0, 120.0: 0, 600.0: 0}
+    assert [(feed.feed, feed.entries_behind) for feed in health.feeds] == [("r2z2", 10)]
+    assert health.requests_today["esi"][0] > 0
+    body = json.loads(json.dumps(health.as_json()))
+    assert (body["healthy"], body["contents"]["killmails"], body["killmails_last_hour"]) == (True, 20, 20)
+    status, samples = _scrape(settings)
+    assert status == 200
+    assert samples["healthy",] == 1
+    assert samples["killmails",] == 20
+    assert samples["queue_ready", CHARACTERS.name] == characters.pending
+    assert samples["entities", "character", "named_only"] == characters.named_only
+    assert samples["feed_entries_behind", "r2z2"] == 10
+    assert samples["budget_tokens_limit", "esi:killmail"] == 3600
+    assert samples["queue_delayed", "600"] == 0
+
+
+def test_dead_letters_are_unhealthy(platform: Platform, settings: Settings) -> None:
+    platform.raw_message(CHARACTERS, '{"schema": 99}')
+    platform.entities("character")
+    health = check_health(settings)
+    assert health.problems == ["1 dead letters: killreport dead-letters list"]
+    status, samples = _scrape(settings)
+    assert status == 503
+    assert samples["queue_dead", CHARACTERS.name] == 1
+
+
+def test_rabbitmq_tells_nothing_of_what_is_in_flight_unless_its_management_api_is_set(
+    settings: Settings, rabbit_node: RabbitNode, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KILLREPORT_AMQP_URL", rabbit_node.url)
+    settings = load_settings()
+    broker = connect_broker(settings, engine)
+    publish_ids(broker, CORPORATIONS, [1, 2, 3])
+    health = check_health(settings)
+    depth = health.queues[CORPORATIONS.name]
+    assert depth is not None
+    assert depth.in_flight is None
+    assert depth.ready >= 3
+    samples = _scrape(settings)[1]
+    assert ("queue_in_flight", CORPORATIONS.name) not in samples  # unknown is not 0
+    assert health.as_json()["queues"][CORPORATIONS.name]["in_flight"] is None
+    with broker.drain(CORPORATIONS.name, DrainBudget(idle_seconds=0.3)) as drain:
+        while not drain.finished:
+            drain.acknowledge(drain.take(0.1))
+    broker.close()
+
+
+def test_rabbitmqs_management_api_tells_what_is_in_flight() -> None:
+    node = RabbitNode(management=True)
+    try:
+        node.start()
+        settings = load_settings(amqp_url=node.url, amqp_management_url=node.management_url)
+        broker = connect_broker(settings, None)  # type: ignore[arg-type]
+        publish_ids(broker, ALLIANCES, range(1, 21))
+        with broker.drain(ALLIANCES.name, DrainBudget(idle_seconds=30, batch_size=5)) as drain:
+            held = drain.take(2.0)
+            deadline = time.monotonic() + 20  # the API's numbers are some seconds old
+            while broker.depth(ALLIANCES.name).in_flight in {None, 0} and time.monotonic() < deadline:
+                time.sleep(0.5)
+            depth = broker.depth(ALLIANCES.name)
+            assert depth.in_flight == 10
+            assert depth.ready == 10
+            drain.acknowledge(held)
+            drain.stop()
+        broker.close()
+        silent = RabbitBroker(node.url)
+        assert silent.depth(ALLIANCES.name).in_flight is None
+        silent.close()
+    finally:
+        node.remove()
+
+
+def test_a_broker_that_is_away_is_a_problem_and_its_depths_are_unknown(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KILLREPORT_AMQP_URL", f"amqp://me:hunter2@127.0.0.1:{free_port()}/")
+    health = check_health(load_settings())
+    assert health.queues[KILLMAILS.name] is None
+    assert len(health.problems) == 1
+    assert "RabbitMQ" in health.problems[0]
+    assert "hunter2" not in json.dumps(health.as_json())
+    samples = _scrape(load_settings())[1]
+    assert not [name for name in samples if name[0] == "queue_ready"]
+
+
+def test_an_unreachable_database_is_a_problem_without_its_password() -> None:
+    url = f"postgresql://me:hunter2@127.0.0.1:{free_port()}/killreport"
+    health = check_health(load_settings(database_url=url))
+    assert not health.is_healthy
+    assert "hunter2" not in json.dumps(health.as_json())
+    assert _scrape(load_settings(database_url=url))[0] == 503
+
+
+def test_log_lines_are_json_when_not_on_a_terminal_one_a_batch(
+    platform: Platform, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logger = logging.getLogger(LOGGER)
+    before, level, propagate = list(logger.handlers), logger.level, logger.propagate
+    logger.handlers.clear()
+    try:
+        configure_logging("json", "INFO")
+        publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER, 12345])
+        platform.entities("character")
+        logger.warning("cannot reach %s", "postgresql://me:hunter2@db/killreport")
+        lines = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line.startswith("{")]
+    finally:
+        logger.handlers[:] = before
+        logger.setLevel(level)
+        logger.propagate = propagate
+    settled = [line for line in lines if line["message"] == "batch settled"]
+    assert len(settled) == 1
+    assert (settled[0]["queue"], settled[0]["done"], settled[0]["run"]) == (CHARACTERS.name, 2, "drain")
+    assert {"time", "level", "logger"} <= set(settled[0])
+    assert lines[-1]["message"] == "cannot reach postgresql://me:***@db/killreport"
+
+
+def test_passwords_are_taken_out_of_urls() -> None:
+    text = "amqp://a:b@h/v and postgresql://me:p@ss@db:5432/x, but http://127.0.0.1:8650/esi stays"
+    expected = "amqp://a:***@h/v and postgresql://me:***@db:5432/x, but http://127.0.0.1:8650/esi stays"
+    assert without_secrets(text) == expected
+    assert without_secrets("postgresql://h/db?user=u&password=pw&x=1") == "postgresql://h/db?user=u&password=***&x=1"
+
+
+def test_purging_keeps_materializations_and_what_is_young(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("create table event_logs (id bigserial, timestamp timestamp, dagster_event_type text)")
+        )
+        old, young = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=20), datetime.now(UTC).replace(tzinfo=None)
+        for at in (old, young):
+            for event in (
+                None,
+                "ENGINE_EVENT",
+                "STEP_OUTPUT",
+                "ASSET_OBSERVATION",
+                "ASSET_MATERIALIZATION",
+                "ASSET_CHECK_EVALUATION",
+                "PIPELINE_SUCCESS",
+                "STEP_FAILURE",
+            ):
+                connection.execute(
+                    sa.text("insert into event_logs (timestamp, dagster_event_type) values (:at, :event)"),
+                    {"at": at, "event": event},
+                )
+    assert purge_event_log(engine, timedelta(days=14)) == 4
+    with engine.connect() as connection:
+        kept = connection.execute(
+            sa.text("select dagster_event_type from event_logs where timestamp = :at order by 1"), {"at": old}
+        ).scalars()
+        assert list(kept) == ["ASSET_CHECK_EVALUATION", "ASSET_MATERIALIZATION", "PIPELINE_SUCCESS", "STEP_FAILURE"]
+        assert connection.execute(sa.text("select count(*) from event_logs")).scalar() == 12

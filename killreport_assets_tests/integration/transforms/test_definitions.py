@@ -1,0 +1,188 @@
+"""The dbt code location, and the project's own rules over dbt's manifest."""
+
+import csv
+import fnmatch
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from killreport_assets.base.files import PACKAGE
+from killreport_assets.cli.sql import named_queries
+from killreport_assets.sandbox.app import service_urls
+from killreport_assets.settings import load_settings
+from killreport_assets.transforms.charts import CHARTS
+from killreport_assets.transforms.metrics_page import PAGE, SEED, metrics_page
+from killreport_assets.transforms.project import PROJECT, ensure_manifest, target_folder
+
+SANDBOX = {name.removeprefix("KILLREPORT_").lower(): url for name, url in service_urls(1).items()}
+LAYERS = {"staging": "stg_", "intermediate": "int_", "marts": ("dim_", "fct_", "mart_")}
+MAY_READ = {
+    "staging": {"source"},
+    "intermediate": {"staging", "intermediate"},
+    "marts": {"staging", "intermediate", "marts"},
+}
+KEYS_OF = {"unique", "unique_combination"}
+
+
+HOME = Path(".killreport").resolve()
+"""Where the manifest of the last run may be reused."""
+
+
+@cache
+def manifest() -> dict[str, Any]:
+    """Dbt's manifest of the project as it is."""
+    parsed: dict[str, Any] = json.loads(ensure_manifest("killreport", HOME).read_text())
+    return parsed
+
+
+def models() -> dict[str, dict[str, Any]]:
+    """Every model by its unique id."""
+    return {id_: node for id_, node in manifest()["nodes"].items() if node["resource_type"] == "model"}
+
+
+def _tests_of(id_: str) -> set[str]:
+    nodes = (manifest()["nodes"].get(child) for child in manifest()["child_map"][id_])
+    return {node["test_metadata"]["name"] for node in nodes if node and node.get("test_metadata")}
+
+
+@pytest.mark.parametrize("id_", models(), ids=lambda id_: id_.split(".")[-1])
+def test_a_model_keeps_the_rules(id_: str) -> None:
+    node = models()[id_]
+    layer = node["config"]["schema"]
+    assert node["name"].startswith(LAYERS[layer])
+    assert node["description"]
+    assert all(column["description"] for column in node["columns"].values())
+    assert node["config"]["contract"]["enforced"] == (layer == "marts")
+    assert _tests_of(id_) & KEYS_OF, "no test of its key"
+    for parent in manifest()["parent_map"][id_]:
+        read = "source" if parent.startswith("source.") else manifest()["nodes"][parent]["config"]["schema"]
+        assert read in MAY_READ[layer], parent
+
+
+def test_no_relation_is_hard_coded() -> None:
+    for node in models().values():
+        for schema in ("raw.", "ops.", "marts.", "staging."):
+            assert f"from {schema}" not in node["raw_code"]
+            assert f"join {schema}" not in node["raw_code"]
+
+
+def test_whoever_reads_a_mart_is_an_exposure() -> None:
+    readers = {
+        "killreport_query": "".join(named_queries().values()),
+        "materialization_charts": "".join(query for _, query, _ in CHARTS.values()),
+        "run_summary": (PROJECT.parent / "killreport_assets" / "cli" / "run.py").read_text(),
+    }
+    exposures = {exposure["name"]: exposure for exposure in manifest()["exposures"].values()}
+    assert exposures.keys() == readers.keys()
+    for name, text in readers.items():
+        told = {id_.split(".")[-1] for id_ in exposures[name]["depends_on"]["nodes"]}
+        assert told == set(re.findall(r"\bmarts\.(\w+)", text)), name
+    of_the_package = {
+        str(file.relative_to(PACKAGE))
+        for file in PACKAGE.rglob("*.py")
+        if re.search(r"\bmarts\.\w+_", file.read_text())
+    }
+    assert of_the_package <= {
+        "cli/main.py",
+        "cli/run.py",
+        "database/migrations/versions/v0004_statistics.py",
+        "transforms/charts.py",
+        "transforms/metrics_page.py",
+    }
+
+
+def _dictionary() -> list[dict[str, str]]:
+    with SEED.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_metric_is_of_a_model_that_there_is() -> None:
+    names = {node["name"] for node in models().values()}
+    for metric in _dictionary():
+        for pattern in metric["model"].split(", "):
+            assert fnmatch.filter(names, pattern), metric
+
+
+def test_every_sum_ratio_and_flag_is_in_the_dictionary() -> None:
+    described = {metric["name"] for metric in _dictionary()}
+    for node in models().values():
+        if re.fullmatch(r"mart_.*_(daily|monthly|all_time)|fct_killmails", node["name"]):
+            numbers = {
+                name for name in node["columns"] if re.match(r"(is|kills|losses|isk|.*_ratio|.*_(kills|losses))", name)
+            }
+            assert numbers <= described, (node["name"], numbers - described)
+
+
+def test_the_dictionarys_page_is_that_of_the_seed() -> None:
+    assert PAGE.read_text() == metrics_page(), "make docs"
+
+
+def test_tables_say_how_old_they_may_become() -> None:
+    from killreport_assets.transforms.definitions import HEAVY, build_defs
+
+    graph = build_defs(load_settings(**SANDBOX)).resolve_asset_graph()
+    with_policy = {key for key in graph.get_all_asset_keys() if graph.get(key).freshness_policy is not None}
+    assert with_policy >= HEAVY
+    assert dg.AssetKey(["marts", "mart_region_daily"]) in with_policy
+    assert dg.AssetKey(["marts", "fct_killmails"]) not in with_policy  # a view is as old as what it reads
+
+
+def test_the_location_loads_with_its_tests_as_checks() -> None:
+    from killreport_assets.transforms.definitions import build_defs
+
+    defs = build_defs(load_settings(**SANDBOX))
+    dg.Definitions.validate_loadable(defs)
+    graph = defs.resolve_asset_graph()
+    assert len(graph.asset_check_keys) >= 190
+    mart = graph.get(dg.AssetKey(["marts", "fct_killmails"]))
+    assert mart.group_name == "marts"
+    assert dg.AssetKey(["intermediate", "int_killmails"]) in mart.parent_keys
+    staging = graph.get(dg.AssetKey(["staging", "stg_killmails"]))
+    assert staging.parent_keys == {dg.AssetKey(["raw", "killmails"])}
+    assert graph.get(dg.AssetKey(["staging", "stg_enrichments"])).parent_keys == {dg.AssetKey(["ops", "enrichments"])}
+
+
+def test_processes_that_start_at_once_on_a_fresh_clone_read_a_whole_manifest(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    shutil.copytree(PROJECT, clone / "dbt_transforms", ignore=shutil.ignore_patterns("target", "logs"))
+    shutil.copytree(PROJECT.parent / "killreport_assets", clone / "killreport_assets")
+    read = "import json; from killreport_assets.transforms.project import *; "
+    read += "json.loads(ensure_manifest('killreport', Path('home')).read_text())"
+    environment = os.environ | {"PYTHONPATH": str(clone)}
+    processes = [subprocess.Popen([sys.executable, "-c", read], cwd=clone, env=environment) for _ in range(3)]
+    assert [process.wait(120) for process in processes] == [0, 0, 0]
+    assert [file.name for file in target_folder(clone / "home").glob("*.json")] == ["manifest-killreport.json"]
+
+
+def test_a_manifest_is_that_of_a_databases_name(tmp_path: Path) -> None:
+    # Row counts and columns of a materialization are asked for by the relation's full name.
+    named = json.loads(ensure_manifest("another", tmp_path).read_text())
+    assert {node["database"] for node in named["nodes"].values()} == {"another"}
+    assert {node["database"] for node in manifest()["nodes"].values()} == {"killreport"}
+
+
+def test_columns_are_described_anew_only_while_an_asset_tells_nothing_of_them(instance: dg.DagsterInstance) -> None:
+    from killreport_assets.transforms.definitions import described
+
+    model, seed, untold = (dg.AssetKey(["marts", name]) for name in ("fct_items", "mart_metrics", "dim_types"))
+    schema = dg.TableSchema([dg.TableColumn("name", "text")])
+    lineage = dg.TableColumnLineage({"name": [dg.TableColumnDep(untold, "type_name")]})
+    told = {"dagster/column_schema": schema}
+    for key, metadata in (
+        (model, told | {"dagster/column_lineage": lineage}),
+        (seed, told),
+        (untold, {"status": "ok"}),
+    ):
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=metadata))
+    known = described(instance, [model, seed, untold])
+    assert known.keys() == {model, seed}
+    assert known[model]["dagster/column_lineage"].value == lineage

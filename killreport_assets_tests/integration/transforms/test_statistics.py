@@ -1,0 +1,239 @@
+"""The marts over the genuine killmails: increments against a full rebuild, and zKillboard's own flags as an oracle."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import Engine
+
+from killreport_assets.base.files import PACKAGE
+from killreport_assets.models.killmail import KillmailBody
+from killreport_assets.sandbox.world import World
+from killreport_assets.sources.zkb_block import zkillboard_values
+from killreport_assets.store.changed_days import CADENCES, forget_built, is_build_due
+from killreport_assets.store.entities import upsert
+from killreport_assets.store.killmails import write_killmails, write_killmails_in
+from killreport_assets.store.market import write_market_day_in, write_market_prices_in
+from killreport_assets.store.schema import tables
+from killreport_assets.store.stored_killmails import write_zkillboard_values
+from killreport_assets_testing.databases import Databases
+from killreport_assets_testing.warehouse import Warehouse, load_static
+
+WORLD = World()
+KILLMAILS = list(WORLD.killmails.values())
+LATE, LATER = KILLMAILS[7], KILLMAILS[300]
+UNCOMMITTED = KILLMAILS[100]
+NOT_AT_FIRST = {LATE.id, LATER.id, UNCOMMITTED.id}
+DAY = timedelta(days=1)
+OBSERVED = datetime(2018, 9, 1, tzinfo=UTC)
+
+
+@dataclass
+class Story:
+    """What was seen on the way."""
+
+    warehouse: Warehouse
+    changed: list[set[date]] = field(default_factory=list)
+    known: list[set[int]] = field(default_factory=list)
+    due: list[bool] = field(default_factory=list)
+    incremental: dict[str, str] = field(default_factory=dict)
+    rebuilt: dict[str, str] = field(default_factory=dict)
+
+    def note(self) -> None:
+        """After a build: which days it built, which killmails are in it."""
+        rows = self.warehouse.rows("select killmail_date from intermediate.int_changed_days where cadence = 'frequent'")
+        self.changed.append({day for (day,) in rows})
+        self.known.append({id_ for (id_,) in self.warehouse.rows("select killmail_id from marts.fct_killmails")})
+        self.due.append(any(is_build_due(self.warehouse.engine, cadence) for cadence in CADENCES))
+
+
+def _body(killmail: Any) -> KillmailBody:
+    return KillmailBody(killmail.body, killmail.hash)
+
+
+def _market_days() -> dict[date, list[dict[str, Any]]]:
+    days: dict[date, list[dict[str, Any]]] = {}
+    blank = dict.fromkeys(("highest", "lowest", "order_count", "volume", "observed_at"))
+    for row in WORLD.market_history:
+        day = date.fromisoformat(row["date"])
+        days.setdefault(day, []).append(blank | row | {"date": day})
+    return days
+
+
+def _types(newest: bool) -> list[dict[str, Any]]:
+    return [
+        row | {"source": "sde"} for row in WORLD.static["types"] if (row["type_id"] in WORLD.newest_types) == newest
+    ]
+
+
+def _first_load(engine: Engine) -> None:
+    days = _market_days()
+    with engine.begin() as connection:
+        load_static(connection, WORLD)
+        upsert(connection, tables.types, _types(newest=False))
+        for day in sorted(days)[::2]:
+            write_market_day_in(connection, day, days[day])
+    write_killmails(engine, [_body(k) for k in KILLMAILS if k.id not in NOT_AT_FIRST], "everef")
+    with engine.begin() as connection:
+        blocks = [zkillboard_values(k.id, k.zkb, OBSERVED) for k in KILLMAILS if k.zkb]
+        write_zkillboard_values(connection, blocks)
+
+
+@pytest.fixture(scope="module")
+def story(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """Three builds: all, an increment with every kind of late change, and all anew."""
+    with databases.fresh() as engine:
+        yield _tell(Story(Warehouse(engine, tmp_path_factory.mktemp("dbt"))), engine)
+
+
+def _tell(story: Story, engine: Engine) -> Story:
+    as_of = "2026-07-25"
+    days = _market_days()
+    _first_load(engine)
+    story.due.append(is_build_due(engine, "frequent"))
+    with engine.connect() as connection:
+        transaction = connection.begin()
+        write_killmails_in(connection, [_body(UNCOMMITTED)], "r2z2")  # begins before the build and ends after it
+        story.warehouse.build(as_of=as_of, is_tested=False)
+        transaction.commit()
+    story.note()
+    forget_built(engine)
+    write_killmails(engine, [_body(LATE)], "esi")
+    with engine.begin() as connection:
+        upsert(connection, tables.types, _types(newest=True))
+        for day in sorted(days)[1::2]:
+            write_market_day_in(connection, day, days[day])
+        write_market_prices_in(
+            connection,
+            date(2018, 1, 1),
+            [
+                {
+                    "type_id": row["type_id"],
+                    "average_price": 1_000.25 * (1 + row["type_id"] % 7),
+                    "adjusted_price": None,
+                }
+                for row in WORLD.static["types"]
+            ],
+        )
+    story.warehouse.build(as_of=as_of, is_nightly=False)
+    write_killmails(engine, [_body(LATER)], "everef")
+    story.warehouse.build(as_of=as_of, is_nightly=False, is_tested=False)
+    story.note()
+    story.warehouse.build(as_of=as_of, is_tested=False)
+    story.incremental = story.warehouse.contents()
+    story.warehouse.build("--full-refresh", as_of=as_of)
+    story.rebuilt = story.warehouse.contents()
+    return story
+
+
+def test_increments_and_a_full_rebuild_give_the_same_tables(story: Story) -> None:
+    assert len(story.incremental) > 50
+    assert {name for name, digest in story.incremental.items() if story.rebuilt[name] != digest} == set()
+
+
+def test_the_definitions_hold_in_their_hard_cases(story: Story) -> None:
+    results = story.warehouse.dbt("test", "--select", "resource_type:unit_test").results
+    statuses = [str(result.status) for result in results if result.node.resource_type == "unit_test"]
+    assert len(statuses) >= 14
+    assert set(statuses) == {"pass"}
+
+
+def test_a_load_that_began_before_a_build_and_ended_after_it_is_not_missed(story: Story) -> None:
+    assert UNCOMMITTED.id not in story.known[0]
+    assert UNCOMMITTED.id in story.known[1]
+
+
+def test_a_late_killmail_is_in_its_days_sums_after_the_next_build(story: Story) -> None:
+    assert {LATE.id, LATER.id} & story.known[0] == set()
+    assert story.known[1] == set(WORLD.killmails)
+    victim = LATE.body["victim"]["corporation_id"]
+    [(losses,)] = story.warehouse.rows(
+        f"select losses from marts.mart_corporation_daily where killmail_date = '{LATE.day}' "
+        f"and corporation_id = {victim}"
+    )
+    assert losses == sum(k.day == LATE.day and k.body["victim"]["corporation_id"] == victim for k in KILLMAILS)
+
+
+def test_an_increment_builds_only_the_days_that_changed(story: Story) -> None:
+    first = {k.day for k in KILLMAILS if k.id not in NOT_AT_FIRST}
+    assert first <= story.changed[0]
+    # CONCORD may make a day's neighbours change with it.
+    assert all({day - DAY, day + DAY} & first for day in story.changed[0] - first)
+    assert story.changed[1] == {LATER.day}
+
+
+def test_a_build_is_due_while_something_is_new_and_not_after(story: Story) -> None:
+    first, with_uncommitted, nightly_left = story.due
+    assert first
+    assert with_uncommitted
+    assert nightly_left  # the last increment left the heavy models to the night
+    assert story.warehouse.rows("select cadence from ops.transform_builds order by 1") == [("frequent",), ("nightly",)]
+
+
+def test_npc_solo_and_awox_are_zkillboards_on_every_killmail_with_its_block(story: Story) -> None:
+    rows = story.warehouse.rows("""
+        select k.killmail_id, k.is_npc_zkb, z.npc, k.is_solo_zkb, z.solo, k.is_awox, z.awox
+        from marts.fct_killmails k join raw.zkillboard_values z using (killmail_id)
+    """)
+    assert len(rows) == 315
+    assert [row for row in rows if row[1] != row[2] or row[3] != row[4] or row[5] != row[6]] == []
+
+
+def test_points_are_zkillboards_on_at_least_93_percent(story: Story) -> None:
+    [(agreeing, those_apart)] = story.warehouse.rows("""
+        select count(*) filter (where points = zkillboard_points),
+               count(*) filter (where points <> zkillboard_points and attacker_player_count = attacker_count)
+        from marts.fct_killmails where zkillboard_points is not null
+    """)
+    assert agreeing >= 0.93 * 315
+    assert those_apart <= 3  # the others have NPCs among their attackers, which zKillboard counted in 2018
+
+
+def test_every_disagreement_with_zkillboard_is_listed(story: Story) -> None:
+    query = (PACKAGE / "cli" / "queries" / "zkillboard_disagreements.sql").read_text()
+    rows = story.warehouse.rows(query)
+    assert 0 < len(rows) <= 0.07 * 315
+
+
+def test_prices_of_the_genuine_days_value_the_genuine_killmails(story: Story) -> None:
+    # What has a market history is worth what zKillboard said then, give or take its window of 34 days.
+    [(count, share)] = story.warehouse.rows("""
+        select count(*), avg(case when abs(total_value / zkillboard_total_value - 1) < 0.25 then 1.0 else 0 end)
+        from marts.fct_killmail_values
+        where price_method = 'forge_average' and unpriced_units = 0 and zkillboard_total_value > 0
+    """)
+    assert count > 0
+    assert share > 0.5
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select * from marts.mart_character_all_time where character_id = 580797163",
+        "select * from marts.mart_leaderboards where entity_kind = 'character' and period = 'all' and metric = 'kills'",
+        "select * from marts.mart_rivalries where entity_kind = 'alliance'",
+        "select * from marts.mart_flies_with where entity_kind = 'corporation'",
+        "select * from marts.mart_destruction_demand",
+        "select * from marts.mart_metrics where model = 'mart_*_daily'",
+    ],
+)
+def test_analysts_find_something(story: Story, query: str) -> None:
+    assert story.warehouse.rows(query)
+
+
+def test_a_revaluation_as_of_another_date_is_a_variable(story: Story) -> None:
+    arguments = ("--full-refresh", "--select", "int_day_prices", "int_killmail_values", "int_build", "int_changed_days")
+    story.warehouse.dbt("run", *arguments, "--vars", "{price_as_of: 2018-03-01}")
+    assert story.warehouse.rows("select distinct price_date from intermediate.int_day_prices") == [(date(2018, 3, 1),)]
+    story.warehouse.dbt("run", *arguments)
+    assert (
+        story.warehouse.contents()["intermediate.int_killmail_values"]
+        == (story.rebuilt["intermediate.int_killmail_values"])
+    )
+
+
+def test_what_every_cadence_has_built_is_forgotten(story: Story) -> None:
+    forget_built(story.warehouse.engine)
+    assert story.warehouse.rows("select count(*) from ops.changed_days") == [(0,)]

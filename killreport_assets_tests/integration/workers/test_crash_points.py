@@ -1,0 +1,168 @@
+"""A property over crash points: over distinct messages, done + ready + delayed + dead = published; copies only add."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.engine import Connection, Engine
+
+from killreport_assets.http.errors import Refused, Unavailable
+from killreport_assets.queues.broker import DELIVERY_LIMIT, Delivery, Drain, DrainBudget
+from killreport_assets.queues.catalogue import CHARACTERS, WorkQueue
+from killreport_assets.queues.pgmq import PgmqBroker
+from killreport_assets.workers.handler import FRESH, DrainReport, Task
+from killreport_assets.workers.publisher import publish_ids
+from killreport_assets.workers.worker import run_drain
+from killreport_assets_testing.platform import TIERS
+
+POINTS = ("fetched", "stored", "committed", "acknowledge", "acknowledged", "retry", "retried")
+MESSAGES = range(1, 26)
+BUDGET = DrainBudget(idle_seconds=0.02, batch_size=5)
+
+
+class Crash(BaseException):
+    """The drain's process dies here."""
+
+
+@dataclass
+class CrashPoints:
+    """Lets a drain die at the n-th time that it passes a point."""
+
+    point: str
+    times: int
+
+    def passed(self, point: str) -> None:
+        """The drain is at this point."""
+        if point == self.point:
+            self.times -= 1
+            if self.times == 0:
+                raise Crash
+
+
+class CountingWork:
+    """Notes in a table what is done, each message once in effect; some messages always fail, some are refused."""
+
+    def __init__(self, crash: CrashPoints, failing: set[int], refused: set[int]) -> None:
+        self._crash, self._failing, self._refused = crash, failing, refused
+
+    @property
+    def queue(self) -> WorkQueue:
+        return CHARACTERS
+
+    def plan(self, connection: Connection, tasks: Sequence[Task]) -> dict[str, Any]:
+        done = set(connection.execute(sa.text("select id from done")).scalars())
+        return {task.message.message_id: FRESH for task in tasks if task.message.id in done}
+
+    def fetch(self, task: Task, known: Any) -> Any:
+        if task.message.id in self._failing:
+            raise Unavailable("always")
+        if task.message.id in self._refused:
+            raise Refused("never")
+        return task.message.id
+
+    def store(
+        self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
+    ) -> None:
+        self._crash.passed("fetched")
+        for task, _ in results:
+            insert = "insert into done (id, times) values (:id, 1) on conflict do nothing"
+            connection.execute(sa.text(insert), {"id": task.message.id})
+        report.outcomes["stored"] += len(results)
+        self._crash.passed("stored")
+
+    def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
+        """Nothing to note."""
+
+
+class CrashingBroker(PgmqBroker):
+    """Passes the points at which the drain talks to the broker."""
+
+    crash = CrashPoints("", 0)
+
+    @contextmanager
+    def drain(self, queue: str, budget: DrainBudget) -> Iterator[Drain]:
+        with super().drain(queue, budget) as drain:
+            acknowledge, retry_later = drain.acknowledge, drain.retry_later
+
+            def crashing_acknowledge(deliveries: Sequence[Delivery]) -> None:
+                self.crash.passed("committed")
+                self.crash.passed("acknowledge")
+                acknowledge(deliveries)
+                self.crash.passed("acknowledged")
+
+            def crashing_retry(*arguments: Any, **options: Any) -> None:
+                self.crash.passed("retry")
+                retry_later(*arguments, **options)
+                self.crash.passed("retried")
+
+            drain.acknowledge, drain.retry_later = crashing_acknowledge, crashing_retry  # type: ignore[method-assign]
+            yield drain
+
+
+def _state(engine: Engine) -> dict[str, list[int]]:
+    """Where each message is: done, in the queue (ready, delayed or in a dead drain's hands), dead."""
+    with engine.connect() as connection:
+
+        def ids(query: str) -> list[int]:
+            return sorted(connection.execute(sa.text(query)).scalars())
+
+        return {
+            "done": ids("select id from done"),
+            "queued": ids(f"select cast(message ->> 'id' as bigint) from pgmq.q_{CHARACTERS.name}"),
+            "dead": ids("select cast(body::jsonb ->> 'id' as bigint) from ops.dead_letters"),
+        }
+
+
+def _let_time_pass(engine: Engine) -> None:
+    """Delays are over, and what a dead drain held is visible again; none is given up on for having been held."""
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                f"update pgmq.q_{CHARACTERS.name} set vt = now() - interval '1 s', read_ct = least(read_ct, :most)"
+            ),
+            {"most": DELIVERY_LIMIT - 2},
+        )
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    crashes=st.lists(st.tuples(st.sampled_from(POINTS), st.integers(1, 4)), max_size=8),
+    failing=st.sets(st.sampled_from(MESSAGES), max_size=4),
+    refused=st.sets(st.sampled_from(MESSAGES), max_size=4),
+)
+def test_every_message_is_done_queued_or_dead(
+    engine: Engine, crashes: list[tuple[str, int]], failing: set[int], refused: set[int]
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("create table if not exists done (id bigint primary key, times int)"))
+        connection.execute(sa.text(f"truncate done, ops.dead_letters, pgmq.q_{CHARACTERS.name}"))
+    broker = CrashingBroker(engine, TIERS)
+    publish_ids(broker, CHARACTERS, MESSAGES)
+    for point, times in crashes:
+        broker.crash = CrashPoints(point, times)
+        with suppress(Crash):
+            run_drain(CountingWork(broker.crash, failing, refused), broker, engine, BUDGET)
+        state = _state(engine)
+        assert set(state["done"]) | set(state["queued"]) | set(state["dead"]) == set(MESSAGES)
+        _let_time_pass(engine)
+    broker.crash = CrashPoints("", 0)
+    while _state(engine)["queued"]:
+        run_drain(CountingWork(broker.crash, failing, refused), broker, engine, BUDGET)
+        _let_time_pass(engine)
+    state = _state(engine)
+    assert set(state["dead"]) == failing | refused
+    assert set(state["done"]) == set(MESSAGES) - failing - refused
+    with engine.connect() as connection:
+        attempts = connection.execute(
+            sa.text("select max(attempts) from ops.dead_letters where reason = 'attempts spent'")
+        ).scalar()
+    assert attempts in {None, CHARACTERS.max_attempts}

@@ -1,1 +1,0 @@
-"""Tests of store, queues, esi, sources and ops against real servers."""

@@ -1,0 +1,148 @@
+"""The sandbox's content: its bodies validate against ESI's specification, its made killmails are what they claim."""
+
+import json
+import re
+from datetime import UTC, datetime
+from statistics import mean
+from typing import Any
+
+import jsonschema
+import pytest
+from starlette.requests import Request
+
+from killreport_assets.esi import models
+from killreport_assets.esi.models import EsiBody, MarketPrice
+from killreport_assets.models.killmail import Killmail, KillmailBody, check
+from killreport_assets.sandbox.authorized_killmails import OwnKillmails
+from killreport_assets.sandbox.esi import SandboxEsi
+from killreport_assets.sandbox.faults import Faults
+from killreport_assets.sandbox.feed import LiveFeed
+from killreport_assets.sandbox.generated import (
+    CHARACTERS,
+    FIRST_CHARACTER,
+    FIRST_MADE_ID,
+    MEANS,
+    MadeKillmails,
+    Profile,
+)
+from killreport_assets.sandbox.limits import Statistics
+from killreport_assets.sandbox.market import SandboxMarket
+from killreport_assets.sandbox.serving import Serving
+from killreport_assets.sandbox.sso import SandboxSso
+from killreport_assets.sandbox.world import World
+from killreport_assets_testing import genuine
+
+WORLD = World()
+TIME = datetime(2026, 9, 1, 12, 0, 1, tzinfo=UTC)
+KILLMAIL = "GET /killmails/{killmail_id}/{killmail_hash}"
+ROUTES: dict[str, tuple[str, type[EsiBody]]] = {
+    "alliances": ("GET /alliances/{alliance_id}", models.Alliance),
+    "corporations": ("GET /corporations/{corporation_id}", models.Corporation),
+    "characters": ("GET /characters/{character_id}", models.Character),
+    "types": ("GET /universe/types/{type_id}", models.Type),
+    "groups": ("GET /universe/groups/{group_id}", models.Group),
+    "categories": ("GET /universe/categories/{category_id}", models.Category),
+    "systems": ("GET /universe/systems/{system_id}", models.System),
+    "constellations": ("GET /universe/constellations/{constellation_id}", models.Constellation),
+    "regions": ("GET /universe/regions/{region_id}", models.Region),
+}
+
+
+def _esi() -> SandboxEsi:
+    serving = Serving(Faults(), Statistics())
+    own = OwnKillmails(WORLD, serving, SandboxSso(WORLD, serving))
+    return SandboxEsi(WORLD, LiveFeed(WORLD, MadeKillmails(WORLD)), serving, own, SandboxMarket(WORLD, serving))
+
+
+def _ids(kind: str) -> list[int]:
+    if kind == "alliances":
+        return sorted(WORLD.alliances)
+    if kind == "corporations":
+        return sorted(WORLD.alliance_of)
+    if kind == "characters":
+        return [id_ for id_ in sorted(WORLD.affiliations) if id_ >= 4_000_000]
+    return sorted(WORLD.by_id(kind))
+
+
+@pytest.mark.parametrize("kind", ROUTES)
+def test_every_body_validates_against_the_specification_and_our_model(kind: str) -> None:
+    operation, model = ROUTES[kind]
+    validator = jsonschema.Draft202012Validator(genuine.spec(operation))
+    esi = _esi()
+    for id_ in _ids(kind):
+        body = esi.entity(kind, id_)
+        assert body is not None
+        validator.validate(json.loads(body))
+        model.model_validate_json(body)
+
+
+def test_genuine_and_made_killmails_validate_against_the_specification() -> None:
+    validator = jsonschema.Draft202012Validator(genuine.spec(KILLMAIL))
+    for line in genuine.records():
+        validator.validate(line["esi"])
+    for index in range(50):
+        validator.validate(MadeKillmails(WORLD).body(index, TIME))
+
+
+def _assert_model_fits(model: Any, schema: dict[str, Any], where: str) -> None:
+    for name, field in model.model_fields.items():
+        assert name in schema["properties"], f"{where} has no {name}"
+        if field.is_required():
+            assert name in schema["required"], f"{where}.{name} is optional in the specification"
+
+
+@pytest.mark.parametrize("kind", ROUTES)
+def test_our_models_want_nothing_that_the_specification_does_not_promise(kind: str) -> None:
+    operation, model = ROUTES[kind]
+    _assert_model_fits(model, genuine.spec(operation), operation)
+
+
+def test_our_killmail_wants_nothing_that_the_specification_does_not_promise() -> None:
+    schema = genuine.spec(KILLMAIL)
+    _assert_model_fits(Killmail, schema, "killmail")
+    _assert_model_fits(Killmail.model_fields["victim"].annotation, schema["properties"]["victim"], "victim")
+
+
+def test_prices_validate_against_the_specification_and_our_model() -> None:
+    operation = "GET /markets/prices"
+    prices = json.loads(
+        bytes(SandboxMarket(WORLD, Serving(Faults(), Statistics())).prices(Request({"type": "http"})).body)
+    )
+    assert len(prices) == len({row["type_id"] for row in WORLD.market_history})
+    jsonschema.Draft202012Validator(genuine.spec(operation)).validate(prices)
+    _assert_model_fits(MarketPrice, genuine.spec(operation)["items"], operation)
+
+
+def test_names_are_visibly_invented_and_npc_characters_have_no_body() -> None:
+    esi = _esi()
+    assert b"Sandbox Pilot 580797163" in (esi.entity("characters", 580797163) or b"")
+    assert esi.entity("characters", 3019609) is None
+    assert esi.entity("characters", 12345) is None
+
+
+def test_the_export_lacks_the_50_newest_types_that_killmails_mention() -> None:
+    mentioned = {int(id_) for id_ in re.findall(r'type_id": ?(\d+)', genuine.KILLMAILS.read_text())}
+    assert sorted(WORLD.newest_types) == sorted(mentioned)[-50:]
+
+
+def test_every_part_has_its_share() -> None:
+    parts = {part: len(WORLD.part(part)) for part in ("r2z2", "everef", "zkillboard", "zkillboard_ids")}  # type: ignore[arg-type]
+    assert sum(parts.values()) == 394
+    assert min(parts.values()) > 50
+
+
+@pytest.mark.parametrize("profile", MEANS)
+def test_made_killmails_have_their_profiles_sizes(profile: Profile) -> None:
+    attackers, items = MEANS[profile]
+    made = [MadeKillmails(WORLD, 3, profile).body(index, TIME) for index in range(1_500)]
+    assert mean(len(body["attackers"]) for body in made) == pytest.approx(attackers, rel=0.1)
+    assert mean(len(body["victim"]["items"]) for body in made) == pytest.approx(items, rel=0.1)
+
+
+def test_a_made_killmail_is_whole_marked_and_the_same_every_time() -> None:
+    first, again = (MadeKillmails(WORLD, 5).killmail(17, TIME) for _ in range(2))
+    assert first == again
+    assert check(KillmailBody(*first)).killmail_id == FIRST_MADE_ID + 17
+    assert MadeKillmails(WORLD, 6).killmail(17, TIME) != first
+    pilots = {attacker["character_id"] for attacker in first[0]["attackers"]}
+    assert all(FIRST_CHARACTER <= pilot < FIRST_CHARACTER + CHARACTERS for pilot in pilots)
