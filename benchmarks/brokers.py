@@ -4,12 +4,12 @@ import time
 from collections.abc import Iterator
 
 from benchmarks.result import Result
-from killreport_assets.queues.broker import DrainBudget, WorkBroker
+from killreport_assets.queues.broker import WorkBroker, WorkerLimits
 from killreport_assets.queues.catalogue import CHARACTERS
 from killreport_assets.queues.envelope import Message
 
 MESSAGES = 20_000
-BUDGET = DrainBudget(messages=MESSAGES, seconds=120, idle_seconds=2, batch_size=500)
+BUDGET = WorkerLimits(messages=MESSAGES, seconds=120, idle_seconds=2, batch_size=500)
 
 
 def measure(name: str, broker: WorkBroker, reference: dict[str, float]) -> Iterator[Result]:
@@ -19,10 +19,10 @@ def measure(name: str, broker: WorkBroker, reference: dict[str, float]) -> Itera
     broker.publish(CHARACTERS.name, messages)
     published = MESSAGES / (time.monotonic() - started)
     started, drained = time.monotonic(), 0
-    with broker.drain(CHARACTERS.name, BUDGET) as drain:
-        while drained < MESSAGES and not drain.finished:
-            batch = drain.take(1.0)
-            drain.acknowledge(batch)
+    with broker.consume(CHARACTERS.name, BUDGET) as consumer:
+        while drained < MESSAGES and not consumer.finished:
+            batch = consumer.receive(1.0)
+            consumer.acknowledge(batch)
             drained += len(batch)
     rate = drained / (time.monotonic() - started)
     assert drained == MESSAGES

@@ -16,15 +16,15 @@ from sqlalchemy.engine import Engine
 from benchmarks.result import Result
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.provision.database import open_database
-from killreport_assets.queues.broker import DrainBudget
+from killreport_assets.queues.broker import WorkerLimits
 from killreport_assets.queues.catalogue import CHARACTERS
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.sandbox.app import SandboxProcess
 from killreport_assets.sandbox.generated import FIRST_CHARACTER
 from killreport_assets.settings import load_settings
-from killreport_assets.workers.handlers.entities import EntityWork
+from killreport_assets.workers.handlers.entities import EntityHandler
 from killreport_assets.workers.publisher import publish_ids
-from killreport_assets.workers.worker import run_drain
+from killreport_assets.workers.worker import run_worker
 from killreport_assets_testing.databases import Databases
 from killreport_assets_testing.sandbox import Sandbox
 
@@ -101,8 +101,8 @@ def _work() -> None:
     engine = open_database(settings)
     broker, esi = connect_broker(settings, engine), EsiClient(settings, engine)
     fetches = settings.queues.parallel_fetches[CHARACTERS.name]
-    budget = DrainBudget(messages=10**6, seconds=600, batch_size=max(50, 2 * fetches))
-    run_drain(EntityWork("character", esi, 7), broker, engine, budget, parallel_fetches=fetches)
+    budget = WorkerLimits(messages=10**6, seconds=600, batch_size=max(50, 2 * fetches))
+    run_worker(EntityHandler("character", esi, 7), broker, engine, budget, parallel_fetches=fetches)
 
 
 if __name__ == "__main__":

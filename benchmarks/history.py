@@ -12,7 +12,7 @@ from benchmarks.result import Result
 from benchmarks.writer import copy_killmails
 from killreport_assets.models.killmail import Killmail, KillmailBody
 from killreport_assets.queues.pgmq import PgmqBroker
-from killreport_assets.sandbox.generated import MadeKillmails
+from killreport_assets.sandbox.generated import GeneratedKillmails
 from killreport_assets.sandbox.world import World
 from killreport_assets.store.killmails import write_killmails
 from killreport_assets.store.mentions import neither_known_nor_pending
@@ -68,7 +68,7 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
 
 def load_killmails(engine: Engine, copies: int = COPIES) -> None:
     """`MADE` killmails of ten years, and each so many times under other ids."""
-    made = MadeKillmails(World(), seed=1, profile="history")
+    made = GeneratedKillmails(World(), seed=1, profile="history")
     first, last = datetime(2016, 1, 1, tzinfo=UTC), datetime(2025, 12, 31, tzinfo=UTC)
     step = (last - first) / MADE
     ensure_months(engine, {first + index * step for index in range(0, MADE, 100)} | {last})
@@ -105,7 +105,7 @@ def _write_newest(engine: Engine) -> int:
     """Store the newest killmails while one pilot in twenty is unknown; how many entities are pending then."""
     with engine.begin() as connection:
         connection.exec_driver_sql("delete from raw.characters where mod(character_id, 20) = 0")
-    made = MadeKillmails(World(), seed=2, profile="history")
+    made = GeneratedKillmails(World(), seed=2, profile="history")
     now = datetime.now(UTC)
     bodies = [KillmailBody(*made.killmail(900_000 + index, now)) for index in range(NEWEST)]
     for start in range(0, NEWEST, 1_000):

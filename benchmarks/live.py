@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.result import Result
-from killreport_assets.sandbox.generated import FIRST_MADE_ID
+from killreport_assets.sandbox.generated import FIRST_GENERATED_ID
 from killreport_assets_testing.databases import Databases
 from killreport_assets_testing.rabbitmq import free_port
 
@@ -23,7 +23,7 @@ WANTED_STORED, WANTED_NAMED = 60.0, 120.0
 LATENCIES = f"""
 with released as (
     select killmail_id, killmail_time, stored_at from raw.killmails
-    where killmail_id >= {FIRST_MADE_ID} and killmail_time > now() - interval '{MEASURED_SECONDS + 60} seconds'
+    where killmail_id >= {FIRST_GENERATED_ID} and killmail_time > now() - interval '{MEASURED_SECONDS + 60} seconds'
         and killmail_time < now() - interval '60 seconds'
 ), named as (
     select r.killmail_id, max(extract(epoch from least(n.asked_at, e.enriched_at) - r.killmail_time)) as seconds

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 from benchmarks.history import load_killmails
 from benchmarks.result import Result
 from killreport_assets.models.killmail import KillmailBody
-from killreport_assets.sandbox.generated import MadeKillmails
+from killreport_assets.sandbox.generated import GeneratedKillmails
 from killreport_assets.sandbox.world import World
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.killmails import write_killmails
@@ -105,7 +105,7 @@ def _one_more_day(engine: Engine) -> float:
 
 
 def _write(engine: Engine, count: int, day: datetime, first: int) -> None:
-    made = MadeKillmails(World(), seed=2, profile="history")
+    made = GeneratedKillmails(World(), seed=2, profile="history")
     step = timedelta(hours=23) / count
     bodies = [KillmailBody(*made.killmail(first + index, day + index * step)) for index in range(count)]
     for start in range(0, count, 1_000):

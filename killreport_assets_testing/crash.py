@@ -1,4 +1,4 @@
-"""A drain that is killed, as by kill -9, at one step of its order: run as a program of its own.
+"""A worker that is killed, as by kill -9, at one step of its order: run as a program of its own.
 
 `python -m killreport_assets_testing.crash STEP`, with the settings in the environment.
 """
@@ -15,13 +15,13 @@ from sqlalchemy.engine import Connection
 
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.provision.database import open_database
-from killreport_assets.queues.broker import Delivery, Drain, DrainBudget
+from killreport_assets.queues.broker import Consumer, Delivery, WorkerLimits
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.rabbitmq import RabbitBroker
 from killreport_assets.settings import load_settings
-from killreport_assets.workers.handler import DrainReport, Task
-from killreport_assets.workers.handlers.killmails import KillmailWork
-from killreport_assets.workers.worker import run_drain
+from killreport_assets.workers.handler import BatchReport, ReceivedMessage
+from killreport_assets.workers.handlers.killmails import KillmailHandler
+from killreport_assets.workers.worker import run_worker
 from killreport_assets_testing.platform import TIERS
 
 STEPS = ("after fetch", "after commit", "after publish", "before acknowledge")
@@ -37,22 +37,22 @@ def kill_instead(deliveries: Sequence[Delivery]) -> None:
     kill()
 
 
-class CrashingWork(KillmailWork):
+class CrashingHandler(KillmailHandler):
     """Dies when everything is fetched and nothing is written."""
 
     step = ""
 
     def store(
-        self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> None:
+        self, connection: Connection, fetched: Sequence[tuple[ReceivedMessage, Any]], run_id: str | None
+    ) -> BatchReport:
         if self.step == "after fetch":
             kill()
-        super().store(connection, results, report, run_id)
+        return super().store(connection, fetched, run_id)
 
 
 def crash(broker: PgmqBroker | RabbitBroker, step: str) -> None:
     """Have the broker's next call of that step kill the process."""
-    publish, drain = broker.publish, broker.drain
+    publish, consume = broker.publish, broker.consume
 
     def crashing_publish(*arguments: Any, **options: Any) -> None:
         if step == "after commit":
@@ -62,14 +62,14 @@ def crash(broker: PgmqBroker | RabbitBroker, step: str) -> None:
             kill()
 
     @contextmanager
-    def crashing_drain(queue: str, budget: DrainBudget) -> Iterator[Drain]:
-        with drain(queue, budget) as inner:
+    def crashing_consume(queue: str, limits: WorkerLimits) -> Iterator[Consumer]:
+        with consume(queue, limits) as inner:
             if step == "before acknowledge":
                 inner.acknowledge = kill_instead  # type: ignore[method-assign]
             yield inner
 
     broker.publish = crashing_publish  # type: ignore[method-assign]
-    broker.drain = crashing_drain  # type: ignore[method-assign]
+    broker.consume = crashing_consume  # type: ignore[method-assign]
 
 
 def main() -> None:
@@ -82,9 +82,9 @@ def main() -> None:
     else:
         broker = PgmqBroker(engine, TIERS, timedelta(seconds=2))
     crash(broker, sys.argv[1])
-    work = CrashingWork(EsiClient(settings, engine))
-    work.step = sys.argv[1]
-    run_drain(work, broker, engine, DrainBudget(idle_seconds=1, batch_size=10), run_id="killed")
+    handler = CrashingHandler(EsiClient(settings, engine))
+    handler.step = sys.argv[1]
+    run_worker(handler, broker, engine, WorkerLimits(idle_seconds=1, batch_size=10), run_id="killed")
 
 
 if __name__ == "__main__":

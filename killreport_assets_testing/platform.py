@@ -9,28 +9,30 @@ from pydantic import SecretStr
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.client import EsiClient
-from killreport_assets.queues.broker import DrainBudget, WorkBroker
+from killreport_assets.queues.broker import WorkBroker, WorkerLimits
 from killreport_assets.queues.catalogue import WorkQueue
 from killreport_assets.queues.pgmq import PgmqBroker
-from killreport_assets.queues.retry import DelayTiers
+from killreport_assets.queues.retry import RetryDelays
 from killreport_assets.settings import Settings
 from killreport_assets.users.grants import Grant
-from killreport_assets.users.handlers.killmail_lists import CorporationKillmailsWork, UserKillmailsWork
-from killreport_assets.users.killmail_lists import Intervals
+from killreport_assets.users.handlers.killmail_lists import CorporationKillmailsHandler, UserKillmailsHandler
+from killreport_assets.users.killmail_lists import Intervals, intervals
 from killreport_assets.users.store import User, get_user, sign_in
-from killreport_assets.users.syncs import Queued, intervals, queue_due
+from killreport_assets.users.syncs import Queued, queue_due
 from killreport_assets.users.tokens import TokenKeeper, token_keeper
 from killreport_assets.users.vault import Vault
-from killreport_assets.workers.handler import DrainReport, Work
-from killreport_assets.workers.handlers.alliance_corporations import AllianceCorporationsWork
-from killreport_assets.workers.handlers.entities import EntityWork
-from killreport_assets.workers.handlers.killmails import KillmailWork
-from killreport_assets.workers.producers import Produced, producer
-from killreport_assets.workers.worker import run_drain
+from killreport_assets.workers.handler import Handler
+from killreport_assets.workers.handlers.alliance_corporations import AllianceCorporationsHandler
+from killreport_assets.workers.handlers.entities import EntityHandler
+from killreport_assets.workers.handlers.killmails import KillmailHandler
+from killreport_assets.workers.producers import Produced
+from killreport_assets.workers.registry import producer
+from killreport_assets.workers.report import WorkerReport
+from killreport_assets.workers.worker import run_worker
 
-QUICK = DrainBudget(idle_seconds=0.3)
-PATIENT = DrainBudget(idle_seconds=1.5)
-TIERS = DelayTiers((0.2, 0.4))
+QUICK = WorkerLimits(idle_seconds=0.3)
+PATIENT = WorkerLimits(idle_seconds=1.5)
+TIERS = RetryDelays((0.2, 0.4))
 WEEK = timedelta(days=7)
 
 
@@ -42,13 +44,13 @@ class Platform:
         self.broker = broker or PgmqBroker(engine, TIERS, timedelta(seconds=2))
         self.esi = EsiClient(settings, engine)
 
-    def entities(self, kind: str, budget: DrainBudget = QUICK, **options: Any) -> DrainReport:
+    def entities(self, kind: str, budget: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
         """Drain the info queue of a kind."""
-        return self.drain(EntityWork(kind, self.esi, 7), budget, **options)
+        return self.drain(EntityHandler(kind, self.esi, 7), budget, **options)
 
-    def killmails(self, budget: DrainBudget = QUICK) -> DrainReport:
+    def killmails(self, budget: WorkerLimits = QUICK) -> WorkerReport:
         """Drain the killmail queue."""
-        return self.drain(KillmailWork(self.esi), budget)
+        return self.drain(KillmailHandler(self.esi), budget)
 
     @cached_property
     def keeper(self) -> TokenKeeper:
@@ -60,13 +62,13 @@ class Platform:
         """The tiers' intervals."""
         return intervals(self.settings)
 
-    def user_killmails(self, budget: DrainBudget = QUICK, **options: Any) -> DrainReport:
+    def user_killmails(self, budget: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
         """Drain the queue of users' killmail lists."""
-        return self.drain(UserKillmailsWork(self.esi, self.engine, self.keeper, self.intervals), budget, **options)
+        return self.drain(UserKillmailsHandler(self.esi, self.engine, self.keeper, self.intervals), budget, **options)
 
-    def corporation_killmails(self, budget: DrainBudget = QUICK, **options: Any) -> DrainReport:
+    def corporation_killmails(self, budget: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
         """Drain the queue of corporations' killmail lists."""
-        work = CorporationKillmailsWork(self.esi, self.engine, self.keeper, self.intervals)
+        work = CorporationKillmailsHandler(self.esi, self.engine, self.keeper, self.intervals)
         return self.drain(work, budget, **options)
 
     def queue_due(self) -> Queued:
@@ -85,13 +87,13 @@ class Platform:
         with self.engine.connect() as connection:
             return get_user(connection, character_id)
 
-    def alliance_corporations(self, budget: DrainBudget = QUICK) -> DrainReport:
+    def alliance_corporations(self, budget: WorkerLimits = QUICK) -> WorkerReport:
         """Drain the queue of alliances' corporation lists."""
-        return self.drain(AllianceCorporationsWork(self.esi), budget)
+        return self.drain(AllianceCorporationsHandler(self.esi), budget)
 
-    def drain(self, work: Work, budget: DrainBudget = QUICK, **options: Any) -> DrainReport:
+    def drain(self, work: Handler[Any, Any], budget: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
         """Drain a work's queue."""
-        return run_drain(work, self.broker, self.engine, budget, run_id="drain", **options)
+        return run_worker(work, self.broker, self.engine, budget, run_id="drain", **options)
 
     def produce(self, name: str, **options: Any) -> Produced:
         """Run a producer."""

@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from killreport_assets.queues.broker import DrainBudget
+from killreport_assets.queues.broker import WorkerLimits
 from killreport_assets.queues.catalogue import WorkQueue
 from killreport_assets.queues.rabbitmq import RabbitBroker
 
@@ -115,6 +115,6 @@ class RabbitNode:
 def empty(broker: RabbitBroker, *queues: WorkQueue) -> None:
     """Take out what other tests have left on the node."""
     for queue in queues:
-        with broker.drain(queue.name, DrainBudget(idle_seconds=0.2)) as drain:
-            while not drain.finished:
-                drain.acknowledge(drain.take(0.1))
+        with broker.consume(queue.name, WorkerLimits(idle_seconds=0.2)) as consumer:
+            while not consumer.finished:
+                consumer.acknowledge(consumer.receive(0.1))

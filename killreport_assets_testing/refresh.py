@@ -36,7 +36,7 @@ def main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
-    sys.stdout.write(keeper.access(int(sys.argv[1])).holder)
+    sys.stdout.write(keeper.access(int(sys.argv[1])).token_owner)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class Sandbox:
         """The character moves to another account."""
         requests.post(f"{self._url}/sso/sell", json={"character_id": character_id}, timeout=5).raise_for_status()
 
-    def own_killmails(self, **switches: Any) -> None:
+    def authorized_killmails(self, **switches: Any) -> None:
         """Change page_size, cache_seconds, or what the corporation route says to whom: refused={id: "role"}."""
         requests.put(f"{self._url}/own-killmails", json=switches, timeout=5).raise_for_status()
 

@@ -1,7 +1,7 @@
 """Simulated time over a real PostgreSQL: any number of processes whose clocks, and PostgreSQL's, are the simulation's.
 
 Each simulated thread is a real one, but only one runs at a time: whoever sleeps hands on to whoever wakes next. So a
-quarter of an hour takes seconds, and a run is a function of its dice.
+quarter of an hour takes seconds, and a run is a function of its rng.
 """
 
 import heapq
@@ -29,7 +29,7 @@ class Simulation:
 
     def __init__(self, engine: Engine, seed: int, lateness: float = 0.0) -> None:
         self.now = 0.0
-        self.dice = random.Random(seed)
+        self.rng = random.Random(seed)
         self._lateness = lateness
         self._wakes: list[tuple[float, int, threading.Event]] = []
         self._order = itertools.count()
@@ -49,7 +49,7 @@ class Simulation:
 
     def sleep(self, seconds: float) -> None:
         """Let others run; wakes at its time, or up to `lateness` later."""
-        late = self.dice.random() * self._lateness if seconds > 0 else 0.0
+        late = self.rng.random() * self._lateness if seconds > 0 else 0.0
         self._sleep_until(self.now + max(SHORTEST, seconds) + late)
 
     def sleep_until(self, posix: float) -> None:

@@ -127,27 +127,11 @@ def _live_plan(live: LiveOptions) -> "Plan":
 
 
 def _facts(step: "Step") -> str:
+    from killreport_assets.orchestration.metadata import SUMMARY_FACTS
+
     if step.error:
         return step.error
-    shown = (
-        "taken",
-        "stored",
-        "already there",
-        "rejected",
-        "fresh",
-        "gone",
-        "retried",
-        "parked",
-        "dead",
-        "published",
-        "rows loaded",
-        "filled from ESI",
-        "days read",
-        "prices",
-        "changed",
-        "throttled until",
-    )
-    return ", ".join(f"{name} {step.metadata[name]}" for name in shown if step.metadata.get(name))
+    return ", ".join(f"{name} {step.metadata[name]}" for name in SUMMARY_FACTS if step.metadata.get(name))
 
 
 def _print_summary(out: Console, summary: Summary, spent: Spending) -> None:

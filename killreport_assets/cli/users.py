@@ -167,7 +167,7 @@ def rotate_key() -> None:
 
     With KILLREPORT_TOKEN_KEY: put the new key in front of the old one, restart everything, and only then run this.
     """
-    from killreport_assets.users.store import encrypt_anew, keys_in_use
+    from killreport_assets.users.store import keys_in_use, reencrypt_all
     from killreport_assets.users.vault import Vault
 
     settings = load_settings()
@@ -176,7 +176,7 @@ def rotate_key() -> None:
         if vault.is_file:
             vault.add_key()
         with engine.begin() as connection:
-            done = encrypt_anew(connection, vault)
+            done = reencrypt_all(connection, vault)
             in_use = keys_in_use(connection)
         vault.drop_keys_but(in_use)
     out.print(f"encrypted the tokens of {len(done.users)} users with key {vault.key_id}")

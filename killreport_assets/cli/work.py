@@ -20,7 +20,7 @@ from killreport_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from killreport_assets.queues.broker import WorkBroker
-    from killreport_assets.store.trace import Cause
+    from killreport_assets.store.trace import TracedCause
     from killreport_assets.workers.dead_letters import DeadLetter
 
 PIPE_COLUMNS = 200
@@ -89,8 +89,8 @@ def queue(
     """Publish what is missing or stale to a work queue, as the schedules do. Nothing is published twice."""
     from killreport_assets.esi.client import EsiClient
     from killreport_assets.workers.names import resolve_names
-    from killreport_assets.workers.producers import producer
     from killreport_assets.workers.publisher import publish_pending
+    from killreport_assets.workers.registry import producer
 
     settings = load_settings()
     chosen = None if name == SCAN else producer(name)
@@ -100,7 +100,7 @@ def queue(
         esi = EsiClient(settings, engine)
         try:
             if chosen is None:
-                published = publish_pending(engine, broker, lost_too=True)
+                published = publish_pending(engine, broker, include_expired=True)
                 names = resolve_names(engine, esi)
                 out.print(f"published {published:,} pending; named {names.named:,}")
                 if names.stopped_by:
@@ -273,7 +273,7 @@ def trace(
     out.print(_causes(found.causes))
 
 
-def _causes(causes: "list[Cause]") -> Table:
+def _causes(causes: "list[TracedCause]") -> Table:
     table = Table(box=None, header_style="bold")
     for header in (
         "entity",

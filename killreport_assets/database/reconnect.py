@@ -10,7 +10,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 from killreport_assets.base.errors import BrokerUnavailable, ServerUnreachable
 
 log = logging.getLogger(__name__)
-FIRST_WAIT, LONGEST_WAIT = 0.5, 15.0
+INITIAL_BACKOFF, MAX_BACKOFF = 0.5, 15.0
 Result = TypeVar("Result")
 
 
@@ -22,13 +22,13 @@ def is_lost_connection(error: BaseException) -> bool:
     return is_invalidated or isinstance(error, sa.exc.OperationalError)
 
 
-def say_lost(error: BaseException) -> str:
+def describe_connection_error(error: BaseException) -> str:
     """One line about a lost connection."""
     original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     return f"PostgreSQL: {original}".splitlines()[0] if original is not error else str(error).splitlines()[0]
 
 
-def patiently(action: Callable[[], Result], seconds: float) -> Result:
+def retry_on_lost_connection(action: Callable[[], Result], seconds: float) -> Result:
     """Do it; while a server cannot be reached, again and again for so long, saying so.
 
     Raises:
@@ -38,14 +38,14 @@ def patiently(action: Callable[[], Result], seconds: float) -> Result:
     def say(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         wait = state.next_action.sleep if state.next_action else 0.0
-        log.warning("%s; trying again in %.1f s", say_lost(error) if error else "lost", wait)
+        log.warning("%s; trying again in %.1f s", describe_connection_error(error) if error else "lost", wait)
 
     retrying = Retrying(
         retry=retry_if_exception(is_lost_connection),
         stop=stop_after_delay(seconds),
         before_sleep=say,
         reraise=True,
-        wait=wait_exponential_jitter(FIRST_WAIT, LONGEST_WAIT),
+        wait=wait_exponential_jitter(INITIAL_BACKOFF, MAX_BACKOFF),
     )
     result: Result = retrying(action)
     return result

@@ -8,7 +8,7 @@ from killreport_assets.esi.client import IDS_AT_ONCE
 from killreport_assets.http.errors import Forbidden, Refused, ServiceError
 
 Element = TypeVar("Element")
-MOST_REFUSALS = 15
+MAX_REFUSALS = 15
 """Each costs a part of the error limit: what is left then is asked for another time."""
 
 
@@ -35,7 +35,7 @@ def ask_in_bulk(ask: Callable[[Sequence[int]], list[Element]], ids: Sequence[int
     refusals = 0
     while batches:
         batch = batches.pop()
-        if refusals >= MOST_REFUSALS:
+        if refusals >= MAX_REFUSALS:
             answer.stopped_by = answer.stopped_by or "ESI refused too many; the rest is left for later"
         if answer.stopped_by:
             answer.left += batch

@@ -52,7 +52,7 @@ class Access:
     """A user's access token, and whose bucket pays for it: application and character."""
 
     token: SecretStr
-    holder: str
+    token_owner: str
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class EsiClient:
             Gone: there is no such page.
             ServiceError: any other failure, by its kind.
         """
-        own = replace(route, bucket=replace(route.bucket, holder=access.holder))
+        own = replace(route, bucket=replace(route.bucket, token_owner=access.token_owner))
         response = self._ask(own, path, etag=etag, page=page, token=access.token)
         if response.status_code == requests.codes.not_modified:
             return RecentKillmails({}, 1, etag, fresh_for(response), is_unchanged=True)
@@ -243,7 +243,7 @@ class EsiClient:
         if status == 429:
             seconds = _number(headers.get("Retry-After")) or DEFAULT_PAUSE_SECONDS
             reason = f"ESI throttles {route.template if route.bucket.is_error_limit else route.bucket.group}"
-            raise Throttled(reason, self._budget.pause(seconds, reason, route.bucket), route.bucket.holder)
+            raise Throttled(reason, self._budget.pause(seconds, reason, route.bucket), route.bucket.token_owner)
         if status >= 500:
             self._outage.failed()
             raise Unavailable(f"{response.url}: {status} {_error_text(response)}")

@@ -14,12 +14,12 @@ class Unavailable(ServiceError):
 class Throttled(ServiceError):
     """We are to wait: a 420, a 429, an empty token bucket or a pause that another process was told. Nobody's fault."""
 
-    def __init__(self, reason: str, until: datetime, holder: str = "") -> None:
-        """`holder`: whose bucket it is, when nobody else has to wait."""
+    def __init__(self, reason: str, until: datetime, token_owner: str = "") -> None:
+        """`token_owner`: whose bucket it is, when nobody else has to wait."""
         super().__init__(f"{reason}; until {until:%F %T} UTC")
         self.reason = reason
         self.until = until
-        self.holder = holder
+        self.token_owner = token_owner
 
 
 class Refused(ServiceError):

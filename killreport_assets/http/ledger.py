@@ -78,8 +78,8 @@ class Totals:
 class TokensSpent(Throttled):
     """The tokens of a bucket are spent until then; `wait` is how many seconds that is."""
 
-    def __init__(self, reason: str, until: datetime, holder: str, wait: float) -> None:
-        super().__init__(reason, until, holder)
+    def __init__(self, reason: str, until: datetime, token_owner: str, wait: float) -> None:
+        super().__init__(reason, until, token_owner)
         self.wait = wait
 
 
@@ -106,9 +106,9 @@ class Ledger:
             yield connection
 
     def reserve(
-        self, connection: Connection, bucket: TokenBucket | None, wanted: int, gap: float, most_ahead: float
+        self, connection: Connection, bucket: TokenBucket | None, wanted: int, gap: float, max_ahead: float
     ) -> Reservation:
-        """Book up to `wanted` requests, `gap` seconds apart; none when they could only be later than `most_ahead`.
+        """Book up to `wanted` requests, `gap` seconds apart; none when they could only be later than `max_ahead`.
 
         Raises:
             Throttled: the service or the bucket is paused; says until when.
@@ -116,10 +116,10 @@ class Ledger:
         """
         self._raise_when_paused(connection, bucket)
         if bucket is not None:
-            share = max(1, bucket.max_tokens // bucket.most // SHARES)
+            share = max(1, bucket.max_tokens // bucket.max_cost // SHARES)
             wanted = min(wanted, share, self._affordable(connection, bucket))
             if wanted < 1:
-                return replace(self._later(connection, most_ahead), wait=gap)
+                return replace(self._later(connection, max_ahead), wait=gap)
         length = wanted * gap
         sent = self._monotonic()
         granted = connection.execute(
@@ -128,13 +128,13 @@ class Ledger:
             values (:service, {self._clock} + make_interval(secs => :length))
             on conflict (service) do update
             set next_at = greatest(pace.next_at, {self._clock}) + make_interval(secs => :length)
-            where pace.next_at <= {self._clock} + make_interval(secs => :most_ahead)
+            where pace.next_at <= {self._clock} + make_interval(secs => :max_ahead)
             returning extract(epoch from next_at)::float8 - :length, extract(epoch from {self._clock})::float8
             """),
-            {"service": self._service, "length": length, "most_ahead": most_ahead},
+            {"service": self._service, "length": length, "max_ahead": max_ahead},
         ).one_or_none()
         if granted is None:
-            return self._later(connection, most_ahead)
+            return self._later(connection, max_ahead)
         received = self._monotonic()
         begin, now = granted
         booking = None
@@ -142,7 +142,7 @@ class Ledger:
             # The second after the last of them: never earlier than they are spent.
             last = datetime.fromtimestamp(begin + length, UTC).replace(microsecond=0)
             booking = Booking(bucket, last + timedelta(seconds=1))
-            self._book(connection, booking, wanted * bucket.most, wanted)
+            self._book(connection, booking, wanted * bucket.max_cost, wanted)
         return Reservation(wanted, begin, now, sent, received, booking)
 
     def take_turns(self, connection: Connection, bucket: TokenBucket) -> None:
@@ -174,7 +174,7 @@ class Ledger:
                 },
             )
 
-    def believe(self, connection: Connection, bucket: TokenBucket, observation: Observation) -> None:
+    def reconcile(self, connection: Connection, bucket: TokenBucket, observation: Observation) -> None:
         """Book what the server has counted and we have not: somebody else on this address, or a lost booking."""
         ours = connection.execute(
             sa.text("""
@@ -226,8 +226,8 @@ class Ledger:
     def _name(self, bucket: TokenBucket | None) -> str:
         return f"{self._service}:{bucket}" if bucket else self._service
 
-    def _later(self, connection: Connection, most_ahead: float) -> Reservation:
-        """No request now: ask again when the next one could be granted within `most_ahead`."""
+    def _later(self, connection: Connection, max_ahead: float) -> Reservation:
+        """No request now: ask again when the next one could be granted within `max_ahead`."""
         sent = self._monotonic()
         next_at, now = connection.execute(
             sa.text(f"""
@@ -236,14 +236,14 @@ class Ledger:
             """),
             {"service": self._service},
         ).one()
-        wait = max(0.0, (next_at or now) - now - most_ahead / 2)
+        wait = max(0.0, (next_at or now) - now - max_ahead / 2)
         return Reservation(0, now, now, sent, self._monotonic(), wait=wait)
 
     def _raise_when_paused(self, connection: Connection, bucket: TokenBucket | None) -> None:
         pause = longest_pause(connection, [self._service, self._name(bucket)], self._clock)
         if pause is not None:
-            is_holders = bucket is not None and pause.service != self._service
-            raise Throttled(pause.reason, pause.until, bucket.holder if bucket and is_holders else "")
+            is_owners = bucket is not None and pause.service != self._service
+            raise Throttled(pause.reason, pause.until, bucket.token_owner if bucket and is_owners else "")
 
     def _affordable(self, connection: Connection, bucket: TokenBucket) -> int:
         """How many requests of the worst cost the bucket still has; 0 while others' answers may give tokens back."""
@@ -254,7 +254,7 @@ class Ledger:
             update ops.request_tokens set tokens = tokens - unsettled * :surplus, unsettled = 0
             where bucket = :name and unsettled > 0 and spent_in < {self._clock} - make_interval(secs => :unanswered)
             """),
-            {"name": name, "surplus": bucket.most - bucket.cost_of(None), "unanswered": UNANSWERED_SECONDS},
+            {"name": name, "surplus": bucket.max_cost - bucket.cost_of(None), "unanswered": UNANSWERED_SECONDS},
         )
         connection.execute(
             sa.text(
@@ -272,13 +272,13 @@ class Ledger:
             """),
             {"name": name, "window": bucket.window * CAUTION},
         ).one()
-        requests = int((bucket.max_tokens - spent) // bucket.most)
-        surely_spent = spent - unsettled * bucket.most
-        if requests < 1 and bucket.max_tokens - surely_spent < bucket.most:
+        requests = int((bucket.max_tokens - spent) // bucket.max_cost)
+        surely_spent = spent - unsettled * bucket.max_cost
+        if requests < 1 and bucket.max_tokens - surely_spent < bucket.max_cost:
             limit = "error limit" if bucket.is_error_limit else f"group {bucket.group}"
             until = (oldest or now) + bucket.window * CAUTION
             raise TokensSpent(
-                f"the tokens of ESI's {limit} are spent", until, bucket.holder, (until - now).total_seconds()
+                f"the tokens of ESI's {limit} are spent", until, bucket.token_owner, (until - now).total_seconds()
             )
         return max(0, requests)
 

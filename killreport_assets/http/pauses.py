@@ -68,7 +68,7 @@ def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:
     ]
 
 
-def purge_idle_holders(connection: Connection, idle_for: timedelta) -> None:
+def purge_idle_token_buckets(connection: Connection, idle_for: timedelta) -> None:
     """Forget the buckets of single users that were not touched for so long: longer than their window, they are full."""
     connection.execute(
         sa.text("""

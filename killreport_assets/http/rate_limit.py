@@ -23,9 +23,9 @@ LATENESS = 0.02
 each `max_rps`, so that even late ones never make more than `max_rps` in any second; a later one is forfeited."""
 BLOCK_SECONDS = 0.05
 """How far ahead one process reserves at once: long enough to spare PostgreSQL, short enough to leave others theirs."""
-MOST_AHEAD = 1.5
+MAX_AHEAD = 1.5
 """Seconds: what could only be granted later than this is not booked but asked for again."""
-FIRST_WAIT, LONGEST_WAIT = 0.01, 1.0
+INITIAL_BACKOFF, MAX_BACKOFF = 0.01, 1.0
 """Seconds between two questions to the ledger while it has nothing to give."""
 FLUSH_SECONDS = 1.0
 CLOCK_SECONDS = 60.0
@@ -43,7 +43,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Grant:
+class Permit:
     """Leave to send one request now; to be settled with what came of it."""
 
     bucket: TokenBucket | None
@@ -98,7 +98,7 @@ class RequestBudget:
         service: str,
         max_rps: int,
         *,
-        patience: float = 20.0,
+        timeout: float = 20.0,
         expected: frozenset[int] = frozenset(),
         clock: Clock | None = None,
     ) -> None:
@@ -108,7 +108,7 @@ class RequestBudget:
         self._service = service
         self._gap = (1.0 + LATENESS) / max_rps
         self._block = max(1, int(BLOCK_SECONDS / self._gap))
-        self._patience = patience
+        self._timeout = timeout
         self._expected = expected
         self._lock = threading.Lock()
         self._slots: dict[TokenBucket | None, deque[_Slot]] = defaultdict(deque)
@@ -119,16 +119,16 @@ class RequestBudget:
         self._server_clock = _ServerClock()
         self._pauses = 0
         self._ask_again: dict[TokenBucket | None, float] = defaultdict(float)
-        self._in_vain: dict[TokenBucket | None, int] = defaultdict(int)
+        self._empty_replies: dict[TokenBucket | None, int] = defaultdict(int)
 
-    def acquire(self, bucket: TokenBucket | None = None) -> Grant:
+    def acquire(self, bucket: TokenBucket | None = None) -> Permit:
         """Wait until a request may be sent.
 
         Raises:
             Throttled: that would be longer than this budget's patience; says until when.
         """
         clock = self._clock
-        give_up = clock.monotonic() + self._patience
+        give_up = clock.monotonic() + self._timeout
         while True:
             with self._lock:
                 slot, pauses = self._next_slot(bucket), self._pauses
@@ -140,14 +140,14 @@ class RequestBudget:
                 continue
             clock.sleep(max(0.0, slot.earliest - clock.monotonic()))
             if clock.monotonic() <= slot.latest and pauses == self._pauses:
-                return Grant(bucket, slot.booking)
+                return Permit(bucket, slot.booking)
             with self._lock:
                 self._give_back(slot.booking)
                 self._ask_more_rarely(bucket, 0.0)
                 if clock.monotonic() > give_up:
-                    # Over a connection slower than LATENESS no grant is ever in time.
+                    # Over a connection slower than LATENESS no permit is ever in time.
                     reason = f"PostgreSQL answers too late to keep the pace of {self._service}"
-                    raise Throttled(reason, self._until(self._patience))
+                    raise Throttled(reason, self._until(self._timeout))
 
     def spend(self, send: Callable[[], requests.Response], bucket: TokenBucket | None = None) -> requests.Response:
         """Send one request within the budget and note what it cost.
@@ -155,23 +155,23 @@ class RequestBudget:
         Raises:
             Throttled: see `acquire`; nothing was sent.
         """
-        grant = self.acquire(bucket)
+        permit = self.acquire(bucket)
         try:
             response = send()
         except BaseException:
-            self.settle(grant, None)
+            self.settle(permit, None)
             raise
         remaining = response.headers.get("X-Ratelimit-Remaining", "") if bucket is not None else ""
-        self.settle(grant, response.status_code, remaining=int(remaining) if remaining.isdigit() else None)
+        self.settle(permit, response.status_code, remaining=int(remaining) if remaining.isdigit() else None)
         return response
 
-    def settle(self, grant: Grant, status: int | None, *, remaining: int | None = None) -> None:
+    def settle(self, permit: Permit, status: int | None, *, remaining: int | None = None) -> None:
         """Note the status of a granted request's answer, None when there was none, and what the server has left."""
         with self._lock:
-            bucket = grant.bucket
+            bucket = permit.bucket
             cost = bucket.cost_of(status) if bucket else 0
-            if bucket is not None and grant.booking is not None:
-                self._note_refund(grant.booking, bucket.most - cost)
+            if bucket is not None and permit.booking is not None:
+                self._note_refund(permit.booking, bucket.max_cost - cost)
                 if remaining is not None and not bucket.is_error_limit:
                     self._used[bucket] = bucket.max_tokens - remaining, self._clock.monotonic()
             group, tokens = ("", 0) if bucket is None or bucket.is_error_limit else (bucket.group, cost)
@@ -221,26 +221,26 @@ class RequestBudget:
         return slots.popleft() if slots else None
 
     def _reserve(self, bucket: TokenBucket | None) -> None:
-        """Book a block of requests; or, when it could only be later than `MOST_AHEAD`, note when to ask again."""
+        """Book a block of requests; or, when it could only be later than `MAX_AHEAD`, note when to ask again."""
         refunds: dict[Booking, Refund] = {}
         with self._ledger.transaction() as connection:
             if bucket is not None:
                 refunds = self._write_bucket(connection, bucket)
-            reserved = self._ledger.reserve(connection, bucket, self._block, self._gap, MOST_AHEAD)
+            reserved = self._ledger.reserve(connection, bucket, self._block, self._gap, MAX_AHEAD)
         self._server_clock.read(reserved.sent, reserved.received, reserved.now)
         self._forget(bucket, refunds)
         for i in range(reserved.count):
             first, surely = self._server_clock.window(reserved.begin + i * self._gap)
             self._slots[bucket].append(_Slot(surely, first + LATENESS, reserved.booking))
         if reserved.count:
-            self._in_vain[bucket] = 0
+            self._empty_replies[bucket] = 0
         else:
             self._ask_more_rarely(bucket, reserved.wait)
 
     def _ask_more_rarely(self, bucket: TokenBucket | None, wait: float) -> None:
         """Who asks in vain waits longer each time: what holds the tokens may be a process that has died."""
-        self._in_vain[bucket] = min(self._in_vain[bucket] + 1, 10)
-        wait = max(wait, min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** self._in_vain[bucket]))
+        self._empty_replies[bucket] = min(self._empty_replies[bucket] + 1, 10)
+        wait = max(wait, min(MAX_BACKOFF, INITIAL_BACKOFF * 2.0 ** self._empty_replies[bucket]))
         self._ask_again[bucket] = self._clock.monotonic() + wait
 
     def _write_bucket(self, connection: Connection, bucket: TokenBucket) -> dict[Booking, Refund]:
@@ -251,12 +251,12 @@ class RequestBudget:
         if bucket in self._used:
             used, answered_at = self._used[bucket]
             at = datetime.fromtimestamp(self._server_clock.latest(answered_at), UTC)
-            self._ledger.believe(connection, bucket, Observation(used, at))
+            self._ledger.reconcile(connection, bucket, Observation(used, at))
         return refunds
 
     def _give_back(self, booking: Booking | None) -> None:
         if booking is not None:
-            self._note_refund(booking, booking.bucket.most)
+            self._note_refund(booking, booking.bucket.max_cost)
 
     def _note_refund(self, booking: Booking, tokens: int) -> None:
         refund = self._refunds[booking]

@@ -20,7 +20,7 @@ from killreport_assets.http.errors import Unavailable
 from killreport_assets.settings import Settings, is_loopback
 
 CONNECT_SECONDS = 5.0
-MOST_REDIRECTS = 3
+MAX_REDIRECTS = 3
 
 
 def user_agent(settings: Settings) -> str:
@@ -57,7 +57,7 @@ class HttpSession:
         url: str,
         *,
         within: Callable[[Send], requests.Response] = _at_once,
-        most_redirects: int = MOST_REDIRECTS,
+        max_redirects: int = MAX_REDIRECTS,
         **arguments: Any,
     ) -> requests.Response:
         """Send one request; any status is an answer. `within` sends each hop: a redirect is a request of its own.
@@ -68,7 +68,7 @@ class HttpSession:
             Unavailable: no answer in time, or the connection broke.
             UserError: a real service was about to be asked without `KILLREPORT_CONTACT`.
         """
-        for _ in range(most_redirects + 1):
+        for _ in range(max_redirects + 1):
             self._guard(url)
             response = within(partial(self._send, method, url, **arguments))
             if not response.is_redirect:
@@ -78,7 +78,7 @@ class HttpSession:
             if urlsplit(url)[:2] != urlsplit(asked)[:2]:
                 headers = arguments.get("headers", {})
                 arguments["headers"] = {name: value for name, value in headers.items() if name != "Authorization"}
-        raise Unavailable(f"{url}: more than {most_redirects} redirects")
+        raise Unavailable(f"{url}: more than {max_redirects} redirects")
 
     def _guard(self, url: str) -> None:
         if not is_loopback(url) and not self._settings.services.contact:

@@ -15,14 +15,14 @@ class TokenBucket:
     not_modified: int = 1
     client_error: int = 5
     server_error: int = 0
-    holder: str = ""
+    token_owner: str = ""
     """Whose it is, application and character, where a route needs a token: each has a bucket of its own."""
 
     def __str__(self) -> str:
-        return f"{self.group}:{self.holder}" if self.holder else self.group
+        return f"{self.group}:{self.token_owner}" if self.token_owner else self.group
 
     @property
-    def most(self) -> int:
+    def max_cost(self) -> int:
         """The most that one request can cost: booked until its answer is known."""
         return max(self.success, self.not_modified, self.client_error, self.server_error)
 

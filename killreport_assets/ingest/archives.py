@@ -1,33 +1,41 @@
-"""Storing a day of EVE Ref's archives: in chunks, and noted as read only when the whole day was."""
+"""Loading EVE Ref's killmail archives: a day in chunks, noted as read only when the whole day is stored."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 
 from sqlalchemy.engine import Engine
 
-from killreport_assets.http.errors import ServiceError
+from killreport_assets.ingest.daily_files import days_to_read, last_calendar_days, read_days
+from killreport_assets.ingest.loader import LoadReport, written_facts
 from killreport_assets.models.killmail import KillmailBody
-from killreport_assets.sources.everef import EveRef, EveRefFiles
+from killreport_assets.sources.everef import EveRef
 from killreport_assets.store.killmails import WriteReport, write_killmails
-from killreport_assets.store.versions import read_versions, write_version
+from killreport_assets.store.versions import write_version
 
 SOURCE = "everef"
 CHUNK = 500
 """Killmails of one transaction: a few megabytes in memory."""
 
 
-def changed_days(engine: Engine, everef: EveRefFiles, days: Iterable[date], source: str = SOURCE) -> Iterator[date]:
-    """Those of the days whose file is not, or may not be, the one that was read last; newest first."""
-    with engine.connect() as connection:
-        read = read_versions(connection, source)
-    for day in sorted(days, reverse=True):
-        try:
-            known = read.get(f"{day}")
-            if known is None or known != everef.etag(day):
-                yield day
-        except ServiceError:
-            yield day  # whoever opens it says what is wrong
+@dataclass(frozen=True)
+class ArchiveLoader:
+    """Loads the archives of these days, or of the newest, that changed since they were read."""
+
+    everef: EveRef
+    days: Sequence[date] = ()
+    newest_days: int = 1
+    """Without days: so many of the newest; 0: every day there is."""
+
+    def load(self, engine: Engine) -> LoadReport:
+        """Load the days one after another; one that fails costs no other."""
+        wanted = list(self.days) or last_calendar_days(self.everef.totals(), self.newest_days)
+        written = WriteReport()
+        changed = days_to_read(engine, self.everef, wanted, SOURCE)
+        read, problems = read_days(changed, lambda day: written.add(write_archive(engine, self.everef, day)))
+        facts = written_facts(written) | {"days asked for": len(wanted), "days read": read}
+        return LoadReport(facts, problems)
 
 
 def write_archive(engine: Engine, everef: EveRef, day: date) -> WriteReport:

@@ -1,5 +1,6 @@
 """Following zKillboard's live feed into the tables, each batch with its cursor."""
 
+import logging
 import time
 from dataclasses import dataclass, field
 
@@ -7,11 +8,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from killreport_assets.http.errors import ServiceError
+from killreport_assets.ingest.loader import LoadReport, written_facts
 from killreport_assets.sources.r2z2 import FEED, FeedEntry, R2z2Feed
 from killreport_assets.store.cursors import move_cursor, note_head, read_cursor
 from killreport_assets.store.killmails import WriteReport, write_killmails_in
 from killreport_assets.store.schema import tables
 from killreport_assets.store.stored_killmails import write_zkillboard_values
+
+log = logging.getLogger(__name__)
+SECOND_LOOK_SECONDS = 0.5
+BATCH = 100
 
 
 @dataclass
@@ -31,12 +37,31 @@ class FeedReport:
     written: WriteReport = field(default_factory=WriteReport)
 
 
-SECOND_LOOK_SECONDS = 0.5
-BATCH = 100
+@dataclass(frozen=True)
+class FeedLoader:
+    """Follows the feed from its cursor; where there is none yet, from `start`, or from the feed's head."""
+
+    feed: R2z2Feed
+    start: int | None = None
+    max_entries: int = 5_000
+
+    def load(self, engine: Engine) -> LoadReport:
+        """Follow it until caught up, `max_entries` entries, or an error."""
+        report = follow(self.feed, engine, start=self.start, max_entries=self.max_entries)
+        facts = written_facts(report.written) | {
+            "first sequence": report.first_sequence,
+            "next sequence": report.next_sequence,
+            "caught up": str(report.caught_up),
+        }
+        if report.gaps:
+            gaps = ", ".join(f"{first} to {last}" for first, last in report.gaps)
+            log.warning("the feed no longer had entries %s: load those days from the archives", gaps)
+            facts["expired entries"] = f"{gaps}: load those days from the archives"
+        return LoadReport(facts, [report.stopped_by] if report.stopped_by else [])
 
 
-def follow(feed: R2z2Feed, engine: Engine, *, start: int | None = None, most: int = 5_000) -> FeedReport:
-    """Read from the cursor until caught up, `most` entries, or an error; write each batch with its cursor.
+def follow(feed: R2z2Feed, engine: Engine, *, start: int | None = None, max_entries: int = 5_000) -> FeedReport:
+    """Read from the cursor until caught up, `max_entries` entries, or an error; write each batch with its cursor.
 
     `start` is where to begin when there is no cursor yet; default the head. An entry is handled when it is stored,
     was there, or is kept as rejected: only then the cursor passes it.
@@ -46,8 +71,8 @@ def follow(feed: R2z2Feed, engine: Engine, *, start: int | None = None, most: in
     if cursor is None:
         cursor = start if start is not None else feed.head()
     report = FeedReport(cursor, cursor)
-    while not (report.caught_up or report.stopped_by) and report.entries < most:
-        batch = _read_batch(feed, report, min(report.entries + BATCH, most))
+    while not (report.caught_up or report.stopped_by) and report.entries < max_entries:
+        batch = _read_batch(feed, report, min(report.entries + BATCH, max_entries))
         with engine.begin() as connection:
             for first, last in report.gaps:
                 gap = {"feed": FEED, "first_sequence": first, "last_sequence": last}
@@ -60,10 +85,10 @@ def follow(feed: R2z2Feed, engine: Engine, *, start: int | None = None, most: in
     return report
 
 
-def _read_batch(feed: R2z2Feed, report: FeedReport, most: int) -> list[FeedEntry]:
+def _read_batch(feed: R2z2Feed, report: FeedReport, max_entries: int) -> list[FeedEntry]:
     batch: list[FeedEntry] = []
     try:
-        while report.entries < most:
+        while report.entries < max_entries:
             entry = feed.entry(report.next_sequence)
             if entry is None:
                 head = feed.head()

@@ -4,16 +4,22 @@ import json
 import logging
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import resources
 from typing import IO, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from killreport_assets.http.errors import Unavailable
+from killreport_assets.esi.client import EsiClient
+from killreport_assets.http.errors import ServiceError, Unavailable
+from killreport_assets.ingest.loader import LoadReport
+from killreport_assets.ingest.static_gaps import fill_static_gaps
 from killreport_assets.models.dogma import DOGMA
 from killreport_assets.sources.sde import StaticData
 from killreport_assets.store.entities import upsert
+from killreport_assets.store.lineage import settle_known
 from killreport_assets.store.schema import tables
 from killreport_assets.store.versions import read_versions, write_version
 
@@ -22,7 +28,44 @@ Record = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
-def load(static_data: StaticData, engine: Engine) -> dict[str, int]:
+@dataclass(frozen=True)
+class StaticDataLoader:
+    """Loads the newest export, types too, and asks ESI for what it cannot give."""
+
+    static_data: StaticData
+    esi: EsiClient
+    run_id: str | None = None
+
+    def load(self, engine: Engine) -> LoadReport:
+        """Load it; without an export, what is missing comes from ESI, one by one."""
+        with engine.begin() as connection:
+            upsert(connection, tables.inventory_flags, inventory_flags())
+        rows: dict[str, int] = {}
+        facts: dict[str, int | str] = {}
+        try:
+            rows = load_export(self.static_data, engine)
+        except ServiceError as error:
+            facts["export"] = f"out of reach: {error}"
+            log.warning("no static data export (%s): what is missing comes from ESI, one by one", error)
+        with engine.begin() as connection:
+            settled = settle_known(connection, "type", self.run_id)
+        report = LoadReport({"rows loaded": sum(rows.values()), "filled from ESI": 0, "pending types settled": settled})
+        report.facts |= facts
+        try:
+            report.facts["filled from ESI"] = sum(fill_static_gaps(self.esi, engine).values())
+        except ServiceError as error:
+            report.problems.append(f"the static data's gaps are not filled: {error}")
+        return report
+
+
+def inventory_flags() -> list[dict[str, object]]:
+    """The rows of `raw.inventory_flags`, which no export has."""
+    text = (resources.files("killreport_assets.ingest") / "data" / "inventory_flags.json").read_text()
+    rows: list[dict[str, object]] = json.loads(text)
+    return rows
+
+
+def load_export(static_data: StaticData, engine: Engine) -> dict[str, int]:
     """Bring the static tables to the newest build; the rows written of each table, empty when there is nothing new.
 
     Raises:

@@ -12,7 +12,7 @@ from killreport_assets.base.redaction import without_secrets
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.engine import DatabaseUrls, make_engine, reachable_urls
 from killreport_assets.database.migrate import HEAD, current_version
-from killreport_assets.database.reconnect import say_lost
+from killreport_assets.database.reconnect import describe_connection_error
 from killreport_assets.esi.routes import ERROR_LIMIT, KILLMAIL, STATUS
 from killreport_assets.http.pauses import Pace, paces
 from killreport_assets.monitoring import queries as health
@@ -21,7 +21,7 @@ from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings
 from killreport_assets.users.health import UserHealth, check_users
-from killreport_assets.users.syncs import intervals
+from killreport_assets.users.killmail_lists import intervals
 
 STANDSTILL = timedelta(days=1)
 """A feed or a queue in which nothing happens for so long is a problem."""
@@ -129,7 +129,7 @@ def _check_database(found: Health, settings: Settings, engine: Engine) -> bool:
         if "does not exist" in str(unreachable.orig) and isinstance(unreachable, sa.exc.OperationalError):
             found.problems.append("there is no database yet; `killreport migrate` or `killreport run` makes it")
         else:
-            found.problems.append(say_lost(unreachable))
+            found.problems.append(describe_connection_error(unreachable))
         return False
     if dead := sum(found.dead_letters.values()):
         found.problems.append(f"{dead} dead letters: killreport dead-letters list")
@@ -178,4 +178,4 @@ def _check_dagster(found: Health, dagster: Engine) -> None:
             found.last_success = dict(health.last_successes(connection))
     except sa.exc.DBAPIError as unreachable:
         if "does not exist" not in str(unreachable.orig):
-            found.problems.append(f"Dagster's database: {say_lost(unreachable)}")
+            found.problems.append(f"Dagster's database: {describe_connection_error(unreachable)}")

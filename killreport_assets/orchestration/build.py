@@ -1,6 +1,4 @@
-"""The only place that wires: resources into assets, jobs, schedules, sensors and checks. Tests override parts here."""
-
-from collections.abc import Mapping
+"""The only place that wires: resources into assets, jobs, schedules, sensors and checks."""
 
 import dagster as dg
 
@@ -22,9 +20,7 @@ from killreport_assets.orchestration.sensors.feed import build_feed_sensor
 from killreport_assets.settings import Settings, load_settings
 
 
-def build_defs(
-    settings: Settings | None = None, *, resource_overrides: Mapping[str, object] | None = None
-) -> dg.Definitions:
+def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """The platform's code location.
 
     Raises:
@@ -37,7 +33,7 @@ def build_defs(
         jobs=JOBS,
         schedules=build_schedules(settings),
         sensors=[build_feed_sensor(settings), build_dead_letters_sensor(settings), *build_backlog_sensors(settings)],
-        resources={**build_resources(), **(resource_overrides or {})},
-        # A run's steps share their process: a drain is one step, and a second process would cost seconds for nothing.
+        resources=build_resources(settings),
+        # A run's steps share their process: a worker is one step, and a second process would cost seconds for nothing.
         executor=dg.in_process_executor,
     )

@@ -4,12 +4,12 @@ import os
 
 from killreport_assets.base.files import project_file
 from killreport_assets.database.engine import create_missing_databases, database_urls
-from killreport_assets.queues.catalogue import MOST_RUNS
+from killreport_assets.queues.catalogue import MAX_WORKER_RUNS
 from killreport_assets.settings import Settings
 
 DAGSTER_URL = "KILLREPORT_DAGSTER_DATABASE_URL"
 WORKSPACE = project_file("workspace.yaml")
-MOST_DRAINS = 6
+MAX_ALL_WORKER_RUNS = 6
 """Drain runs of all queues together; a few runs more leave room for the feed and the schedules."""
 DAGSTER_YAML = """\
 # Written by KillReport at every start; the database's URL, with its password, is only in the environment.
@@ -54,8 +54,8 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     """
     home = settings.home / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    most = max([MOST_RUNS, *settings.queues.drain_runs.values()])
-    drains = max(MOST_DRAINS, most)
+    most = max([MAX_WORKER_RUNS, *settings.queues.drain_runs.values()])
+    drains = max(MAX_ALL_WORKER_RUNS, most)
     yaml = DAGSTER_YAML.format(url=DAGSTER_URL, all_runs=drains + 4, all_drains=drains, drains_of_a_queue=most)
     (home / "dagster.yaml").write_text(yaml)
     urls = database_urls(settings)

@@ -1,11 +1,13 @@
 """Dagster's jobs: what can be launched as a unit. What they do is in assets/ and ops/."""
 
+from typing import Any
+
 import dagster as dg
 
 from killreport_assets.orchestration.checks.killmails import CHECKS
 from killreport_assets.orchestration.checks.lineage import LINEAGE_CHECKS
 from killreport_assets.orchestration.metadata import asset_key
-from killreport_assets.orchestration.ops.consume import CONSUMING_OPS
+from killreport_assets.orchestration.ops.consume import WORKER_OPS
 from killreport_assets.orchestration.ops.produce import (
     PRODUCING_OPS,
     look_up_affiliations,
@@ -17,33 +19,32 @@ from killreport_assets.queues.catalogue import WORK_QUEUES, WorkQueue
 from killreport_assets.store.schema import statistics as statistics_tables
 from killreport_assets.store.schema import tables
 from killreport_assets.store.schema.users import users
-from killreport_assets.workers.producers import PRODUCERS, Producer
+from killreport_assets.workers.producers import Producer
+from killreport_assets.workers.registry import producers, registrations
 
 MAX_RUNTIME_SECONDS = 900
-"""Longer than any budget of a drain: a run that is still there then hangs, and run monitoring ends it."""
+"""Longer than any worker's limits: a run that is still there then hangs, and run monitoring ends it."""
 QUEUE_TAG = "killreport/queue"
 BOUNDED = {"dagster/max_runtime": str(MAX_RUNTIME_SECONDS), "killreport/trigger": "by hand"}
 """A job's tags; what sensors and schedules start says so instead."""
 
 
 def drain_job_name(queue: WorkQueue) -> str:
-    """The name of the job that drains a queue."""
+    """The name of the job whose runs are workers of a queue."""
     return f"drain_{queue.name}"
 
 
-def _tags(queue: WorkQueue) -> dict[str, str]:
-    return BOUNDED | {QUEUE_TAG: queue.name}
+def _worker_job(queue: WorkQueue) -> Any:  # an asset job's class is not public in Dagster
+    name, tags = drain_job_name(queue), BOUNDED | {QUEUE_TAG: queue.name}
+    description = f"Handle the messages of {queue.name}: {queue.description}"
+    table = registrations()[queue].table
+    if table is not None:
+        selection = dg.AssetSelection.assets(asset_key(table))
+        return dg.define_asset_job(name, selection, tags=tags, description=description)
 
-
-def _drain_job(queue: WorkQueue):  # type: ignore[no-untyped-def]
-    description = f"Drain {queue.name}: {queue.description}"
-    if queue not in CONSUMING_OPS:
-        selection = dg.AssetSelection.assets(asset_key(tables.DIMENSIONS[queue.kind]))
-        return dg.define_asset_job(drain_job_name(queue), selection, tags=_tags(queue), description=description)
-
-    @dg.job(name=drain_job_name(queue), tags=_tags(queue), description=description)
+    @dg.job(name=name, tags=tags, description=description)
     def drain() -> None:
-        CONSUMING_OPS[queue]()
+        WORKER_OPS[queue]()
 
     return drain
 
@@ -94,8 +95,8 @@ def purge_event_log() -> None:
     delete_transient_events()
 
 
-PRODUCING_JOBS = {name: _producing_job(producer) for name, producer in PRODUCERS.items()}
-DRAIN_JOBS = [_drain_job(queue) for queue in WORK_QUEUES]
+PRODUCING_JOBS = {name: _producing_job(producer) for name, producer in producers().items()}
+WORKER_JOBS = [_worker_job(queue) for queue in WORK_QUEUES]
 ingest_killmails = dg.define_asset_job(
     "ingest_killmails",
     dg.AssetSelection.assets(asset_key(tables.killmails)).required_multi_asset_neighbors().without_checks(),
@@ -145,5 +146,5 @@ JOBS = [
     check_raw_tables,
     check_lineage,
     *PRODUCING_JOBS.values(),
-    *DRAIN_JOBS,
+    *WORKER_JOBS,
 ]

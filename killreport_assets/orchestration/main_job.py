@@ -23,7 +23,7 @@ from killreport_assets.queues.catalogue import WORK_QUEUES, ZKILLBOARD_CHARACTER
 
 PATIENCE = 200.0
 """Seconds without progress after which messages that were put off, or are in other hands, are left behind."""
-MOST_FAILURES = 3
+MAX_FAILURES = 3
 """Drain runs of a queue in a row in which everything failed, before it is given up on."""
 IDLE_SECONDS = 0.5
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -112,11 +112,11 @@ class MainJob:
         progress = time.monotonic()
         while True:
             ready = {queue.name: self._broker.depth(queue.name) for queue in WORK_QUEUES}
-            tried = [q for q in WORK_QUEUES if failures[q.name] < MOST_FAILURES and ready[q.name].ready]
+            tried = [q for q in WORK_QUEUES if failures[q.name] < MAX_FAILURES and ready[q.name].ready]
             for queue in tried:
                 step = self._drain(queue)
                 failures[queue.name] = failures[queue.name] + 1 if step.error else 0
-                if step.error and failures[queue.name] == MOST_FAILURES:
+                if step.error and failures[queue.name] == MAX_FAILURES:
                     self._outcome.left_behind.append(f"{queue.name}: {step.error}")
                 progress = progress if step.error else time.monotonic()
             waiting = any(self._broker.delayed().values()) or any(depth.in_flight for depth in ready.values())

@@ -1,4 +1,4 @@
-"""What every asset shows of itself in the UI: column schema, row count, a preview, what a drain did."""
+"""What every asset shows of itself in the UI: column schema, row count, a preview, what a worker or loader did."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,14 +8,36 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Engine
 
+from killreport_assets.ingest.loader import LoadReport
 from killreport_assets.store.previews import newest_rows, row_count
-from killreport_assets.store.trace import Cause
-from killreport_assets.workers.handler import DrainReport
+from killreport_assets.store.trace import TracedCause
 from killreport_assets.workers.names import NamesReport
+from killreport_assets.workers.report import WorkerReport
 
 POSTGRESQL: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 OWNERS = ["team:killreport"]
-Metadata = dict[str, dg.MetadataValue | int | str]
+MetadataValue = dg.MetadataValue[Any] | int | str
+Metadata = dict[str, MetadataValue]
+STOPPED_BY = "stopped by"
+SUMMARY_FACTS = (
+    "received",
+    "stored",
+    "already there",
+    "rejected",
+    "unchanged",
+    "gone",
+    "retried",
+    "deferred",
+    "dead",
+    "published",
+    "rows loaded",
+    "filled from ESI",
+    "days read",
+    "prices",
+    "changed",
+    "throttled until",
+)
+"""Of a step's metadata, what a summary in one line shows."""
 
 
 def asset_key(table: sa.Table) -> dg.AssetKey:
@@ -52,11 +74,11 @@ def table_metadata(engine: Engine, table: sa.Table) -> Metadata:
     }
 
 
-def drain_metadata(report: DrainReport) -> Metadata:
-    """What a drain did: counts by outcome, the killmails that it was about, a sample, the first errors."""
-    metadata: Metadata = {"taken": report.taken, "published": report.published}
+def worker_metadata(report: WorkerReport) -> Metadata:
+    """What a worker did: counts by outcome, the killmails that it was about, a sample, the first errors."""
+    metadata: Metadata = {"received": report.received, "published": report.published}
     metadata |= {"requested": report.requested} if report.requested else {}
-    metadata |= {name: count for name, count in report.outcomes.items() if count}
+    metadata |= {str(outcome): count for outcome, count in report.outcomes.items() if count}
     metadata |= {f"rows written: {name}": count for name, count in report.rows.items() if count}
     if report.first_killmail is not None and report.last_killmail is not None:
         metadata |= {"first killmail": report.first_killmail, "last killmail": report.last_killmail}
@@ -69,7 +91,23 @@ def drain_metadata(report: DrainReport) -> Metadata:
     return metadata
 
 
-def causes_table(causes: Sequence[Cause]) -> dg.TableMetadataValue:
+def load_metadata(report: LoadReport) -> Metadata:
+    """What a loader did, and what stopped it."""
+    metadata: Metadata = {**report.facts}
+    return metadata | ({STOPPED_BY: report.stopped_by} if report.stopped_by else {})
+
+
+def stop_when_incomplete(metadata: Metadata) -> None:
+    """Turn the run red when its loader has left something out.
+
+    Raises:
+        dagster.Failure: with what stopped it; what was loaded stays.
+    """
+    if problem := metadata.get(STOPPED_BY):
+        raise dg.Failure(f"stopped early: {problem}", metadata=metadata)
+
+
+def causes_table(causes: Sequence[TracedCause]) -> dg.TableMetadataValue:
     """Which killmail caused which entity to be fetched, with links to zKillboard."""
     return dg.MetadataValue.table(
         [
@@ -101,7 +139,7 @@ def names_metadata(report: NamesReport) -> Metadata:
     return metadata | ({"names stopped by": report.stopped_by} if report.stopped_by else {})
 
 
-def _markdown(rows: list[Mapping[str, object]] | list[dict[str, object]]) -> str:
+def _markdown(rows: Sequence[Mapping[str, object]]) -> str:
     import pandas as pd
 
     return pd.DataFrame(rows).to_markdown(index=False)

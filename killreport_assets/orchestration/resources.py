@@ -1,146 +1,116 @@
-"""Dagster's resources: each builds one plain object from the settings, and lets go of it after the run.
+"""Dagster's resources: each makes one plain object from the settings, and closes it after the run.
 
-What the objects do is in store/, queues/, esi/ and sources/, which know nothing of Dagster.
+What the objects do is in the rooms below, which know nothing of Dagster.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 import dagster as dg
 from sqlalchemy.engine import Engine
 
-from killreport_assets.database.reconnect import patiently
+from killreport_assets.database.reconnect import retry_on_lost_connection
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.provision.database import open_database
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.connect import connect_broker
-from killreport_assets.settings import Settings, load_settings
+from killreport_assets.settings import Settings
 from killreport_assets.sources.everef import EveRef
 from killreport_assets.sources.market_history import MarketHistory
 from killreport_assets.sources.r2z2 import R2z2Feed
 from killreport_assets.sources.sde import StaticData
 from killreport_assets.sources.zkillboard import Zkillboard
-from killreport_assets.users.tokens import TokenKeeper, token_keeper
+from killreport_assets.workers.handler import WorkerContext
 
 
-def _patience(context: dg.InitResourceContext, settings: Settings) -> float:
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+def _reconnect_seconds(context: dg.InitResourceContext) -> float:
     """A run waits for a server that is away; a sensor's tick says so at once."""
+    settings: Settings = context.resources.settings
     return settings.database.reconnect_seconds if context.run is not None else 0.0
 
 
-class DatabaseResource(dg.ConfigurableResource[Engine]):
-    """PostgreSQL: the embedded one, or `KILLREPORT_DATABASE_URL`; migrated and of the right origin."""
+@contextmanager
+def _database(context: dg.InitResourceContext) -> Iterator[Engine]:
+    settings: Settings = context.resources.settings
+    engine = retry_on_lost_connection(lambda: open_database(settings), _reconnect_seconds(context))
+    yield engine
+    engine.dispose()
+
+
+@contextmanager
+def _broker(context: dg.InitResourceContext) -> Iterator[WorkBroker]:
+    settings, database = context.resources.settings, context.resources.database
+    broker = retry_on_lost_connection(lambda: connect_broker(settings, database), _reconnect_seconds(context))
+    yield broker
+    broker.close()
+
+
+@contextmanager
+def _worker_context(context: dg.InitResourceContext) -> Iterator[WorkerContext]:
+    resources = context.resources
+    made = WorkerContext(resources.settings, resources.database, resources.esi, resources.zkillboard)
+    with made.cleanup:
+        yield made
+
+
+def _client(make: Callable[[Any], _Closable], *needs: str, description: str) -> dg.ResourceDefinition:
+    """A client that is made from the resources that it needs, and closed after the run."""
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Engine]:
-        settings = load_settings()
-        engine = patiently(lambda: open_database(settings), _patience(context, settings))
-        yield engine
-        engine.dispose()
-
-
-class BrokerResource(dg.ConfigurableResource[WorkBroker]):
-    """The work queues: RabbitMQ where `KILLREPORT_AMQP_URL` is set, else PGMQ."""
-
-    database: dg.ResourceDependency[Engine]
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[WorkBroker]:
-        settings = load_settings()
-        broker = patiently(lambda: connect_broker(settings, self.database), _patience(context, settings))
-        yield broker
-        broker.close()
-
-
-class EsiResource(dg.ConfigurableResource[EsiClient]):
-    """EVE's API, within the shared budget."""
-
-    database: dg.ResourceDependency[Engine]
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[EsiClient]:
-        client = EsiClient(load_settings(), self.database)
+    def made(context: dg.InitResourceContext) -> Iterator[_Closable]:
+        client = make(context.resources)
         yield client
         client.close()
 
-
-class TokenKeeperResource(dg.ConfigurableResource[TokenKeeper]):
-    """Hands out users' access tokens to the ops; nothing of it is shown."""
-
-    database: dg.ResourceDependency[Engine]
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[TokenKeeper]:
-        keeper = token_keeper(load_settings(), self.database)
-        yield keeper
-        keeper.close()
+    return dg.ResourceDefinition(made, required_resource_keys={"settings", *needs}, description=description)
 
 
-class ZkillboardResource(dg.ConfigurableResource[Zkillboard]):
-    """zKillboard's lists, at the shared pace."""
-
-    database: dg.ResourceDependency[Engine]
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Zkillboard]:
-        zkillboard = Zkillboard(load_settings(), self.database)
-        yield zkillboard
-        zkillboard.close()
-
-
-class R2z2Resource(dg.ConfigurableResource[R2z2Feed]):
-    """zKillboard's live feed, at the shared pace."""
-
-    database: dg.ResourceDependency[Engine]
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[R2z2Feed]:
-        feed = R2z2Feed(load_settings(), self.database)
-        yield feed
-        feed.close()
-
-
-class EveRefResource(dg.ConfigurableResource[EveRef]):
-    """EVE Ref's daily archives."""
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[EveRef]:
-        everef = EveRef(load_settings())
-        yield everef
-        everef.close()
-
-
-class MarketHistoryResource(dg.ConfigurableResource[MarketHistory]):
-    """EVE Ref's daily market history."""
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[MarketHistory]:
-        market_history = MarketHistory(load_settings())
-        yield market_history
-        market_history.close()
-
-
-class StaticDataResource(dg.ConfigurableResource[StaticData]):
-    """CCP's static data export."""
-
-    @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[StaticData]:
-        static_data = StaticData(load_settings())
-        yield static_data
-        static_data.close()
-
-
-def build_resources() -> dict[str, object]:
+def build_resources(settings: Settings) -> dict[str, object]:
     """Every resource by the name under which assets and ops ask for it."""
-    database = DatabaseResource()
     return {
-        "database": database,
-        "broker": BrokerResource(database=database),
-        "esi": EsiResource(database=database),
-        "token_keeper": TokenKeeperResource(database=database),
-        "zkillboard": ZkillboardResource(database=database),
-        "r2z2": R2z2Resource(database=database),
-        "everef": EveRefResource(),
-        "everef_market": MarketHistoryResource(),
-        "static_data": StaticDataResource(),
+        "settings": settings,
+        "database": dg.ResourceDefinition(
+            _database,
+            required_resource_keys={"settings"},
+            description="PostgreSQL: the embedded one, or KILLREPORT_DATABASE_URL; migrated and of the right origin",
+        ),
+        "broker": dg.ResourceDefinition(
+            _broker,
+            required_resource_keys={"settings", "database"},
+            description="The work queues: RabbitMQ where KILLREPORT_AMQP_URL is set, else PGMQ",
+        ),
+        "worker_context": dg.ResourceDefinition(
+            _worker_context,
+            required_resource_keys={"settings", "database", "esi", "zkillboard"},
+            description="What the handlers of the work queues are built with",
+        ),
+        "esi": _client(
+            lambda resources: EsiClient(resources.settings, resources.database),
+            "database",
+            description="EVE's API, within the shared request budget",
+        ),
+        "zkillboard": _client(
+            lambda resources: Zkillboard(resources.settings, resources.database),
+            "database",
+            description="zKillboard's lists, at the shared rate",
+        ),
+        "r2z2": _client(
+            lambda resources: R2z2Feed(resources.settings, resources.database),
+            "database",
+            description="zKillboard's live feed, at the shared rate",
+        ),
+        "everef": _client(
+            lambda resources: EveRef(resources.settings), description="EVE Ref's daily killmail archives"
+        ),
+        "everef_market": _client(
+            lambda resources: MarketHistory(resources.settings), description="EVE Ref's daily market history"
+        ),
+        "static_data": _client(
+            lambda resources: StaticData(resources.settings), description="CCP's static data export"
+        ),
     }

@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from killreport_assets.orchestration.automation import TRIGGER_TAG, schedule_status
 from killreport_assets.orchestration.jobs import (
     PRODUCING_JOBS,
     check_lineage,
@@ -20,19 +21,19 @@ from killreport_assets.settings import Settings
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """The schedules, on from the start against the sandbox, off against real services."""
-    status = default_status(settings, dg.DefaultScheduleStatus)
+    """The schedules, switched on from the start against the sandbox, off against real services."""
+    crons, status = settings.schedules, schedule_status(settings)
     jobs: list[tuple[Any, str]] = [
-        (scan_killmail_entities, settings.schedules.scan_schedule),
-        (load_static_data, settings.schedules.static_data_schedule),
-        (load_market_history, settings.schedules.market_history_schedule),
-        (load_market_prices, settings.schedules.market_prices_schedule),
-        (queue_users, settings.schedules.users_schedule),
-        (refresh_affiliations, settings.schedules.affiliations_schedule),
-        (check_raw_tables, settings.schedules.checks_schedule),
-        (check_lineage, settings.schedules.lineage_schedule),
-        (purge_event_log, settings.schedules.purge_schedule),
-        *((job, getattr(settings, f"{name}_schedule")) for name, job in PRODUCING_JOBS.items()),
+        (scan_killmail_entities, crons.scan_schedule),
+        (load_static_data, crons.static_data_schedule),
+        (load_market_history, crons.market_history_schedule),
+        (load_market_prices, crons.market_prices_schedule),
+        (queue_users, crons.users_schedule),
+        (refresh_affiliations, crons.affiliations_schedule),
+        (check_raw_tables, crons.checks_schedule),
+        (check_lineage, crons.lineage_schedule),
+        (purge_event_log, crons.purge_schedule),
+        *((job, crons.of_producer(name)) for name, job in PRODUCING_JOBS.items()),
     ]
     return [
         dg.ScheduleDefinition(
@@ -41,12 +42,7 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
             cron_schedule=cron,
             default_status=status,
             execution_timezone="UTC",
-            tags={"killreport/trigger": "schedule"},
+            tags={TRIGGER_TAG: "schedule"},
         )
         for job, cron in jobs
     ]
-
-
-def default_status(settings: Settings, statuses):  # type: ignore[no-untyped-def]
-    """RUNNING on the sandbox; STOPPED against real services, where an operator decides."""
-    return statuses.RUNNING if settings.services.origin == "sandbox" else statuses.STOPPED

@@ -1,8 +1,8 @@
 """The port: what a broker of work queues must be able to do. The adapters are rabbitmq.py and pgmq.py.
 
-What is true of both: a published message is safe when `publish` returns; a delivery is settled exactly once by
-acknowledging it, by putting it off, or by dead-lettering it, and comes again when its drain dies before; a drain gives
-no healthy message back.
+What is true of both: a published message is safe when `publish` returns; a delivery is settled exactly once, by
+acknowledging it, by retrying it later, or by dead-lettering it, and is redelivered when its consumer dies before that;
+a consumer returns no healthy message to its queue.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,15 +12,15 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from killreport_assets.queues.envelope import Message
-from killreport_assets.queues.retry import DelayTiers
+from killreport_assets.queues.retry import RetryDelays
 
 DELIVERY_LIMIT = 10
-"""A message that was handed out so often without being settled kills its drains: it is dead-lettered unread."""
+"""A message that was delivered so often without being settled kills its workers: it is dead-lettered unread."""
 
 
 @dataclass(frozen=True)
-class DrainBudget:
-    """When a drain stops taking messages: whichever comes first. What it has taken it still hands out."""
+class WorkerLimits:
+    """When a consumer stops receiving, whichever comes first. What it has prefetched is still delivered."""
 
     messages: int = 5_000
     seconds: float = 240.0
@@ -30,19 +30,19 @@ class DrainBudget:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One message in a drain's hands."""
+    """One message that was delivered and is not settled yet."""
 
     queue: str
     body: bytes
     message_id: str | None
     attempts: int
-    """Tries that failed so far."""
+    """Attempts that failed so far."""
     first_failed_at: datetime | None
     deliveries: int
-    """Times that it was handed out before without being settled."""
+    """How often it was delivered before without being settled."""
     urgent: bool
     tag: Any
-    """The adapter's own handle."""
+    """The adapter's own receipt."""
 
 
 @dataclass(frozen=True)
@@ -56,29 +56,29 @@ class Depth:
     """How long the oldest ready message has waited."""
 
 
-class Drain(Protocol):
-    """A bounded consumer of one queue, urgent lane first."""
+class Consumer(Protocol):
+    """A bounded consumer of one queue, priority lane first."""
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will be handed out."""
+        """Whether nothing more will be delivered."""
 
     def stop(self) -> None:
-        """Take no more; what was prefetched is still handed out, so that nothing is given back."""
+        """Fetch no more; what was prefetched is still delivered, so that nothing is returned to the queue."""
 
-    def take(self, wait_seconds: float) -> list[Delivery]:
+    def receive(self, wait_seconds: float) -> list[Delivery]:
         """The next batch: as soon as one is full, else what there is after `wait_seconds`, maybe nothing."""
 
-    def keep(self) -> None:
-        """Hold on to what was taken: to be called often while work on it takes long."""
+    def extend_leases(self) -> None:
+        """Keep what was received from being delivered to others: to be called often while work on it takes long."""
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Done: they will not come again."""
+        """Settle as done: they are not delivered again."""
 
-    def retry_later(self, deliveries: Sequence[Delivery], delay: timedelta, *, failed: bool = True) -> None:
-        """Put them off by the shortest delay tier that is as long as `delay`, else by the longest.
+    def retry_later(self, deliveries: Sequence[Delivery], delay: timedelta, *, count_attempt: bool = True) -> None:
+        """Deliver them again after the shortest retry delay that is as long as `delay`, else after the longest.
 
-        Counts a failed try unless `failed` is false.
+        Counts a failed attempt unless `count_attempt` is false.
         """
 
     def dead_letter(self, deliveries: Sequence[Delivery]) -> None:
@@ -89,8 +89,8 @@ class WorkBroker(Protocol):
     """A broker with all queues of the catalogue declared."""
 
     @property
-    def delays(self) -> DelayTiers:
-        """The delay tiers that it keeps."""
+    def delays(self) -> RetryDelays:
+        """The retry delays that it keeps."""
 
     def publish(self, queue: str, messages: Sequence[Message], *, urgent: bool = False) -> None:
         """Publish; returns when the broker has confirmed every message.
@@ -99,28 +99,28 @@ class WorkBroker(Protocol):
             BrokerUnavailable: some may not be safe; publish them again.
         """
 
-    def drain(self, queue: str, budget: DrainBudget) -> AbstractContextManager[Drain]:
-        """Start taking messages from a queue, or from its dead-letter queue by that name."""
+    def consume(self, queue: str, limits: WorkerLimits) -> AbstractContextManager[Consumer]:
+        """Start to receive messages from a queue, or from its dead-letter queue by that name."""
 
     def depth(self, queue: str) -> Depth:
         """How many messages are in the queue, both lanes."""
 
     def delayed(self) -> Mapping[float, int]:
-        """How many messages of all queues wait in each delay tier, by the tier's seconds."""
+        """How many messages of all queues wait for each retry delay, by its seconds."""
 
     def reconnect(self) -> None:
-        """Drop what is broken and connect anew; drains that were open are lost, their messages come again.
+        """Drop what is broken and connect again; open consumers are lost, their messages are redelivered.
 
         Raises:
             BrokerUnavailable: it still cannot be reached.
         """
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
 
 
-def urgent_lane(queue: str) -> str:
-    """The name of the lane that is drained first."""
+def priority_lane(queue: str) -> str:
+    """The name of the lane that is consumed first."""
     return f"{queue}.urgent"
 
 

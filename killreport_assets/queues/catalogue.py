@@ -5,26 +5,28 @@ from dataclasses import dataclass
 
 from killreport_assets.base.errors import UserError
 
-MOST_RUNS = 3
-"""Drain runs of one queue at once, unless `KILLREPORT_DRAIN_RUNS` says otherwise."""
+MAX_WORKER_RUNS = 3
+"""Worker runs of one queue at once, unless `KILLREPORT_DRAIN_RUNS` says otherwise."""
 
 
 @dataclass(frozen=True)
 class WorkQueue:
-    """One queue: what its messages are about and how its drain works through them."""
+    """One queue: what its messages are about and how a worker handles them."""
 
     name: str
     kind: str
-    """What a message names; each queue has its own."""
+    """What its messages are about; each queue has its own."""
     parallel_fetches: int
-    """Requests under way at once in one drain; what a service allows in all is the budget's to say."""
+    """Requests under way at once in one worker; what a service allows in all is the shared budget's to say."""
     description: str
     batch_size: int = 50
     """Messages of one transaction; few where one message is a lot of work."""
-    paces: tuple[str, ...] = ("esi", "esi:errors")
-    """Whose pauses hold it up: rows of ops.request_pace."""
+    rate_limits: tuple[str, ...] = ("esi", "esi:errors")
+    """Whose pauses hold it up: services and token buckets of ops.request_pace."""
     max_attempts: int = 8
-    """Failed tries of a message before it is dead."""
+    """Failed attempts of a message before it is a dead letter."""
+    is_requested_again: bool = False
+    """Whether its schedule requests again what died; else that stays dead until it is replayed."""
 
 
 ZKILLBOARD_CHARACTERS = WorkQueue(
@@ -33,7 +35,8 @@ ZKILLBOARD_CHARACTERS = WorkQueue(
     1,
     "list a character's killmails on zKillboard",
     batch_size=1,
-    paces=("zkillboard",),
+    rate_limits=("zkillboard",),
+    is_requested_again=True,
 )
 USER_KILLMAILS = WorkQueue(
     "esi_user_killmails_queue",
@@ -41,8 +44,9 @@ USER_KILLMAILS = WorkQueue(
     3,
     "list a signed-in character's recent killmails on ESI",
     batch_size=10,
-    paces=("esi", "sso"),
+    rate_limits=("esi", "sso"),
     max_attempts=4,
+    is_requested_again=True,
 )
 CORPORATION_KILLMAILS = WorkQueue(
     "esi_corporation_killmails_queue",
@@ -50,15 +54,20 @@ CORPORATION_KILLMAILS = WorkQueue(
     3,
     "list a corporation's recent killmails on ESI, with a Director's token",
     batch_size=10,
-    paces=("esi", "sso"),
+    rate_limits=("esi", "sso"),
     max_attempts=4,
+    is_requested_again=True,
 )
 KILLMAILS = WorkQueue(
-    "esi_killmail_queue", "killmail", 10, "fetch one killmail by id and hash", paces=("esi", "esi:killmail")
+    "esi_killmail_queue", "killmail", 10, "fetch one killmail by id and hash", rate_limits=("esi", "esi:killmail")
 )
 ALLIANCES = WorkQueue("esi_alliance_info_queue", "alliance", 3, "fetch one alliance")
 ALLIANCE_CORPORATIONS = WorkQueue(
-    "esi_alliance_corporations_queue", "alliance_corporations", 5, "list an alliance's corporations"
+    "esi_alliance_corporations_queue",
+    "alliance_corporations",
+    5,
+    "list an alliance's corporations",
+    is_requested_again=True,
 )
 CORPORATIONS = WorkQueue("esi_corporation_info_queue", "corporation", 5, "fetch one corporation")
 CHARACTERS = WorkQueue("esi_character_info_queue", "character", 10, "fetch one character")

@@ -4,7 +4,7 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import check_queue_names
-from killreport_assets.queues.retry import DelayTiers
+from killreport_assets.queues.retry import RetryDelays
 from killreport_assets.settings import Settings
 
 
@@ -19,7 +19,7 @@ def connect_broker(settings: Settings, engine: Engine, *, declares: bool = True)
     """
     check_queue_names("KILLREPORT_PARALLEL_FETCHES", settings.queues.parallel_fetches)
     check_queue_names("KILLREPORT_DRAIN_RUNS", settings.queues.drain_runs)
-    delays = DelayTiers(settings.queues.delay_tiers)
+    delays = RetryDelays(settings.queues.delay_tiers)
     if settings.queues.amqp_url is not None:
         from killreport_assets.queues.management import Management
         from killreport_assets.queues.rabbitmq import RabbitBroker

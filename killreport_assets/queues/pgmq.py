@@ -17,12 +17,12 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import BrokerUnavailable, UserError
 from killreport_assets.database.locks import Lock, advisory_lock
-from killreport_assets.queues.broker import Delivery, Depth, Drain, DrainBudget, dead_letter_queue, urgent_lane
+from killreport_assets.queues.broker import Consumer, Delivery, Depth, WorkerLimits, dead_letter_queue, priority_lane
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.envelope import Message
-from killreport_assets.queues.retry import DelayTiers
+from killreport_assets.queues.retry import RetryDelays
 
-VISIBILITY = timedelta(seconds=120)
+LEASE = timedelta(seconds=120)
 """How long a taken message is hidden from others; its drain renews this while it lives (`keep`)."""
 POLL_SECONDS = 0.1
 MISSING = (errors.UndefinedTable, errors.UndefinedFunction, errors.InvalidSchemaName)
@@ -35,13 +35,13 @@ def _table(queue: str) -> str:
 class PgmqBroker:
     """Work queues in the database of `engine`."""
 
-    def __init__(self, engine: Engine, delays: DelayTiers | None = None, visibility: timedelta = VISIBILITY) -> None:
+    def __init__(self, engine: Engine, delays: RetryDelays | None = None, lease: timedelta = LEASE) -> None:
         self._engine = engine
-        self._delays = delays or DelayTiers()
-        self._visibility = visibility
+        self._delays = delays or RetryDelays()
+        self._lease = lease
 
     @property
-    def delays(self) -> DelayTiers:
+    def delays(self) -> RetryDelays:
         return self._delays
 
     def publish(self, queue: str, messages: Sequence[Message], *, urgent: bool = False) -> None:
@@ -51,14 +51,14 @@ class PgmqBroker:
         with self._transaction() as connection:
             _send(
                 connection,
-                urgent_lane(queue) if urgent else queue,
+                priority_lane(queue) if urgent else queue,
                 [message.encode().decode() for message in messages],
                 headers,
             )
 
     @contextmanager
-    def drain(self, queue: str, budget: DrainBudget) -> Iterator[Drain]:
-        yield PgmqDrain(self, queue, budget)
+    def consume(self, queue: str, limits: WorkerLimits) -> Iterator[Consumer]:
+        yield PgmqConsumer(self, queue, limits)
 
     def depth(self, queue: str) -> Depth:
         with self._transaction() as connection:
@@ -71,14 +71,14 @@ class PgmqBroker:
                         f"filter (where vt <= clock_timestamp()) from pgmq.q_{_table(lane)}"
                     )
                 ).one()
-                for lane in (queue, urgent_lane(queue))
+                for lane in (queue, priority_lane(queue))
             ]
             dead = connection.execute(sa.text(f"select count(*) from pgmq.q_{_table(dead_letter_queue(queue))}"))
             oldest = max((age for _, _, age in lanes if age is not None), default=None)
             return Depth(sum(lane[0] for lane in lanes), dead.scalar_one(), sum(lane[1] for lane in lanes), oldest)
 
     def delayed(self) -> Mapping[float, int]:
-        lanes = [lane for queue in WORK_QUEUES for lane in (queue.name, urgent_lane(queue.name))]
+        lanes = [lane for queue in WORK_QUEUES for lane in (queue.name, priority_lane(queue.name))]
         counted: Counter[float] = Counter(dict.fromkeys(self._delays.seconds, 0))
         with self._transaction() as connection:
             for lane in lanes:
@@ -132,7 +132,7 @@ def install_queues(engine: Engine) -> bool:
 
 
 def _missing_queues(connection: sa.Connection) -> list[str]:
-    lanes = [lane for queue in WORK_QUEUES for lane in (queue.name, urgent_lane(queue.name))]
+    lanes = [lane for queue in WORK_QUEUES for lane in (queue.name, priority_lane(queue.name))]
     tables = [_table(name) for name in (*lanes, *(dead_letter_queue(queue.name) for queue in WORK_QUEUES))]
     if connection.execute(sa.text("select to_regclass('pgmq.meta')")).scalar() is None:
         return tables
@@ -186,13 +186,13 @@ def _headers(delivery: Delivery, attempts: int, failed_at: datetime | None) -> d
     return headers | ({"first_failed_at": first.isoformat()} if first else {})
 
 
-class PgmqDrain:
-    """Takes batches until the budget is spent; what it holds stays hidden from others while it lives."""
+class PgmqConsumer:
+    """Takes batches until the limits is spent; what it holds stays hidden from others while it lives."""
 
-    def __init__(self, broker: PgmqBroker, queue: str, budget: DrainBudget) -> None:
+    def __init__(self, broker: PgmqBroker, queue: str, limits: WorkerLimits) -> None:
         self._broker = broker
-        self._lanes = [queue] if queue.endswith(".dead") else [urgent_lane(queue), queue]
-        self._budget = budget
+        self._lanes = [queue] if queue.endswith(".dead") else [priority_lane(queue), queue]
+        self._limits = limits
         self._held: dict[int, Delivery] = {}
         self._taken = 0
         self._stopped = False
@@ -203,19 +203,19 @@ class PgmqDrain:
         now = time.monotonic()
         return (
             self._stopped
-            or self._taken >= self._budget.messages
-            or now - self._started >= self._budget.seconds
-            or now - self._last_seen >= self._budget.idle_seconds
+            or self._taken >= self._limits.messages
+            or now - self._started >= self._limits.seconds
+            or now - self._last_seen >= self._limits.idle_seconds
         )
 
     def stop(self) -> None:
         self._stopped = True
 
-    def take(self, wait_seconds: float) -> list[Delivery]:
-        self.keep()
+    def receive(self, wait_seconds: float) -> list[Delivery]:
+        self.extend_leases()
         deadline = time.monotonic() + wait_seconds
         while not self.finished:
-            batch = self._read(min(self._budget.batch_size, self._budget.messages - self._taken))
+            batch = self._read(min(self._limits.batch_size, self._limits.messages - self._taken))
             if batch:
                 self._taken += len(batch)
                 self._last_seen = time.monotonic()
@@ -230,11 +230,13 @@ class PgmqDrain:
         with self._broker._transaction() as connection:
             self._delete(connection, deliveries)
 
-    def retry_later(self, deliveries: Sequence[Delivery], delay: timedelta, *, failed: bool = True) -> None:
+    def retry_later(self, deliveries: Sequence[Delivery], delay: timedelta, *, count_attempt: bool = True) -> None:
         delay = self._broker._delays.fitting(delay)
         with self._broker._transaction() as connection:
             for delivery in deliveries:
-                headers = _headers(delivery, delivery.attempts + failed, datetime.now(UTC) if failed else None)
+                headers = _headers(
+                    delivery, delivery.attempts + count_attempt, datetime.now(UTC) if count_attempt else None
+                )
                 _send(connection, delivery.tag[0], [_as_jsonb(delivery.body)], [headers], delay.total_seconds())
             self._delete(connection, deliveries)
 
@@ -259,7 +261,7 @@ class PgmqDrain:
 
     def _read(self, quantity: int) -> list[Delivery]:
         batch: list[Delivery] = []
-        seconds = max(1, round(self._broker._visibility.total_seconds()))
+        seconds = max(1, round(self._broker._lease.total_seconds()))
         with self._broker._transaction() as connection:
             for lane in self._lanes:
                 if len(batch) < quantity:
@@ -284,9 +286,9 @@ class PgmqDrain:
             tag=(lane, msg_id),
         )
 
-    def keep(self) -> None:
+    def extend_leases(self) -> None:
         now = time.monotonic()
-        if not self._held or now - self._renewed < self._broker._visibility.total_seconds() / 4:
+        if not self._held or now - self._renewed < self._broker._lease.total_seconds() / 4:
             return
         self._renewed = now
         with self._broker._transaction() as connection:
@@ -295,5 +297,5 @@ class PgmqDrain:
                 if ids:
                     connection.execute(
                         sa.text("select count(*) from pgmq.set_vt(:queue, cast(:ids as bigint[]), cast(:vt as int))"),
-                        {"queue": _table(lane), "ids": ids, "vt": round(self._broker._visibility.total_seconds())},
+                        {"queue": _table(lane), "ids": ids, "vt": round(self._broker._lease.total_seconds())},
                     )

@@ -17,11 +17,11 @@ import pika
 
 from killreport_assets.base.errors import BrokerUnavailable
 from killreport_assets.queues.amqp_connection import AmqpConnection
-from killreport_assets.queues.broker import Delivery, Depth, Drain, DrainBudget, dead_letter_queue, urgent_lane
+from killreport_assets.queues.broker import Consumer, Delivery, Depth, WorkerLimits, dead_letter_queue, priority_lane
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.management import Management
-from killreport_assets.queues.retry import DelayTiers
+from killreport_assets.queues.retry import RetryDelays
 
 EXCHANGE = "killreport"
 DEAD_LETTER_EXCHANGE = "killreport.dead"
@@ -37,12 +37,17 @@ class RabbitBroker:
     """Work queues on the RabbitMQ that `url` names."""
 
     def __init__(
-        self, url: str, delays: DelayTiers | None = None, management: Management | None = None, *, declares: bool = True
+        self,
+        url: str,
+        delays: RetryDelays | None = None,
+        management: Management | None = None,
+        *,
+        declares: bool = True,
     ) -> None:
         """`declares` is whether missing queues are declared; who only looks creates nothing."""
         self._declares = declares
         self._url = url
-        self._delays = delays or DelayTiers()
+        self._delays = delays or RetryDelays()
         self._management = management
         self._publishing = threading.Lock()
         self._open()
@@ -60,7 +65,7 @@ class RabbitBroker:
             self._declare()
 
     @property
-    def delays(self) -> DelayTiers:
+    def delays(self) -> RetryDelays:
         return self._delays
 
     def reconnect(self) -> None:
@@ -69,7 +74,7 @@ class RabbitBroker:
             self._open()
 
     def publish(self, queue: str, messages: Sequence[Message], *, urgent: bool = False) -> None:
-        lane = urgent_lane(queue) if urgent else queue
+        lane = priority_lane(queue) if urgent else queue
         self._publish(
             [
                 (EXCHANGE, lane, message.encode(), _properties(message.message_id, {"x-attempts": 0}))
@@ -78,15 +83,15 @@ class RabbitBroker:
         )
 
     @contextmanager
-    def drain(self, queue: str, budget: DrainBudget) -> Iterator[Drain]:
-        drain = RabbitDrain(self, queue, budget)
+    def consume(self, queue: str, limits: WorkerLimits) -> Iterator[Consumer]:
+        consumer = RabbitConsumer(self, queue, limits)
         try:
-            yield drain
+            yield consumer
         finally:
-            drain.close()
+            consumer.close()
 
     def depth(self, queue: str) -> Depth:
-        lanes = (queue, urgent_lane(queue))
+        lanes = (queue, priority_lane(queue))
         ready = sum(self._count(lane) for lane in lanes)
         in_flight = oldest = None
         if self._management is not None:
@@ -130,7 +135,7 @@ class RabbitBroker:
             dead = dead_letter_queue(queue.name)
             rpc(channel.queue_declare, queue=dead, durable=True, arguments={"x-queue-type": "quorum"})
             rpc(channel.queue_bind, queue=dead, exchange=DEAD_LETTER_EXCHANGE, routing_key=dead)
-            for lane in (queue.name, urgent_lane(queue.name)):
+            for lane in (queue.name, priority_lane(queue.name)):
                 arguments = {
                     "x-queue-type": "quorum",
                     "x-delivery-limit": BROKER_DELIVERY_LIMIT,
@@ -189,16 +194,16 @@ def _properties(message_id: str | None, headers: dict[str, Any]) -> pika.BasicPr
     )
 
 
-class RabbitDrain:
-    """Takes batches until the budget is spent.
+class RabbitConsumer:
+    """Takes batches until the limits is spent.
 
     Consuming is cancelled before the last batch is handed out, and what had been prefetched by then is handed out
     too: on a quorum queue a message given back counts as a delivery. So a drain may exceed its messages by what
     it prefetched (two batches of each lane).
     """
 
-    def __init__(self, broker: RabbitBroker, queue: str, budget: DrainBudget) -> None:
-        self._broker, self._budget = broker, budget
+    def __init__(self, broker: RabbitBroker, queue: str, limits: WorkerLimits) -> None:
+        self._broker, self._limits = broker, limits
         self._connection = broker._connection
         self._queue = queue.removesuffix(".dead")
         self._inbox: deque[Delivery] = deque()
@@ -208,9 +213,9 @@ class RabbitDrain:
         self._cancelled = False
         self._started = self._last_seen = time.monotonic()
         self._channel = self._connection.open_channel()
-        prefetch = min(2 * budget.batch_size, max(1, budget.messages))
+        prefetch = min(2 * limits.batch_size, max(1, limits.messages))
         self._connection.rpc(self._channel.basic_qos, prefetch_count=prefetch)
-        lanes = [queue] if queue.endswith(".dead") else [urgent_lane(queue), queue]
+        lanes = [queue] if queue.endswith(".dead") else [priority_lane(queue), queue]
         self._tags = [self._consume(lane) for lane in lanes]
 
     def _consume(self, lane: str) -> str:
@@ -249,36 +254,36 @@ class RabbitDrain:
     def _waiting(self) -> int:
         return len(self._inbox) + len(self._urgent)
 
-    def take(self, wait_seconds: float) -> list[Delivery]:
+    def receive(self, wait_seconds: float) -> list[Delivery]:
         self._connection.check()
         self._stop_when_spent()
         with self._arrived:
             if self._arrived.wait_for(lambda: self._waiting or self._cancelled, wait_seconds) and not self._cancelled:
-                self._arrived.wait_for(lambda: self._waiting >= self._budget.batch_size, LINGER_SECONDS)
+                self._arrived.wait_for(lambda: self._waiting >= self._limits.batch_size, LINGER_SECONDS)
             self._connection.check()
             batch: list[Delivery] = []
             for inbox in (self._urgent, self._inbox):
-                while inbox and len(batch) < self._budget.batch_size:
+                while inbox and len(batch) < self._limits.batch_size:
                     batch.append(inbox.popleft())
         if batch:
             self._taken += len(batch)
             self._last_seen = time.monotonic()
         return batch
 
-    def keep(self) -> None:
+    def extend_leases(self) -> None:
         self._connection.check()  # the broker holds on to them as long as the connection lives
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         self._settle(deliveries, lambda tag: self._channel.basic_ack(tag))
 
-    def retry_later(self, deliveries: Sequence[Delivery], delay: timedelta, *, failed: bool = True) -> None:
+    def retry_later(self, deliveries: Sequence[Delivery], delay: timedelta, *, count_attempt: bool = True) -> None:
         exchange = _delay_queue(self._broker._delays.fitting(delay))
         outgoing = []
         for delivery in deliveries:
-            first = delivery.first_failed_at or (datetime.now(UTC) if failed else None)
-            headers: dict[str, object] = {"x-attempts": delivery.attempts + failed}
+            first = delivery.first_failed_at or (datetime.now(UTC) if count_attempt else None)
+            headers: dict[str, object] = {"x-attempts": delivery.attempts + count_attempt}
             headers |= {"x-first-failed-at": first.isoformat()} if first else {}
-            lane = urgent_lane(delivery.queue) if delivery.urgent else delivery.queue
+            lane = priority_lane(delivery.queue) if delivery.urgent else delivery.queue
             outgoing.append((exchange, lane, delivery.body, _properties(delivery.message_id, headers)))
         self._broker._publish(outgoing)
         self.acknowledge(deliveries)
@@ -309,9 +314,9 @@ class RabbitDrain:
 
     def _stop_when_spent(self) -> None:
         now = time.monotonic()
-        idle = not self._waiting and now - self._last_seen >= self._budget.idle_seconds
-        spent = self._taken + self._waiting >= self._budget.messages
-        if spent or idle or now - self._started >= self._budget.seconds:
+        idle = not self._waiting and now - self._last_seen >= self._limits.idle_seconds
+        spent = self._taken + self._waiting >= self._limits.messages
+        if spent or idle or now - self._started >= self._limits.seconds:
             self.stop()
 
     def close(self) -> None:

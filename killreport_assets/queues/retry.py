@@ -13,11 +13,11 @@ A queue for each length, rather than a time for each message, so that no message
 
 
 @dataclass(frozen=True)
-class DelayTiers:
+class RetryDelays:
     """The delays that a broker keeps, shared by all queues; `seconds` are those before the first, second, ... retry."""
 
     seconds: tuple[float, ...] = (5.0, 30.0, 120.0, 600.0)
-    dice: random.Random = field(default_factory=random.Random, compare=False)
+    rng: random.Random = field(default_factory=random.Random, compare=False)
 
     @property
     def delays(self) -> Sequence[timedelta]:
@@ -27,7 +27,7 @@ class DelayTiers:
     def after(self, attempts: int) -> timedelta:
         """How long to wait after so many failed tries (at least one): exponentially longer, with jitter."""
         second = self.seconds[min(attempts, len(self.seconds)) - 1]
-        return timedelta(seconds=second * self.dice.choice(SPREAD))
+        return timedelta(seconds=second * self.rng.choice(SPREAD))
 
     def fitting(self, delay: timedelta) -> timedelta:
         """The shortest length that is as long as `delay`, else the longest."""

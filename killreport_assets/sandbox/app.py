@@ -22,12 +22,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from killreport_assets.base.errors import UserError
-from killreport_assets.sandbox.authorized_killmails import OwnKillmails
+from killreport_assets.sandbox.authorized_killmails import AuthorizedKillmails
 from killreport_assets.sandbox.esi import SandboxEsi
 from killreport_assets.sandbox.faults import Faults
 from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.feeds import SandboxFeeds
-from killreport_assets.sandbox.generated import MadeKillmails, Profile
+from killreport_assets.sandbox.generated import GeneratedKillmails, Profile
 from killreport_assets.sandbox.limits import TICK_SECONDS, Statistics
 from killreport_assets.sandbox.market import SandboxMarket
 from killreport_assets.sandbox.serving import Serving
@@ -42,11 +42,11 @@ def build_app(
 ) -> Starlette:
     """The application; with `release_every` (seconds) its feed lives."""
     world = World()
-    feed = LiveFeed(world, MadeKillmails(world, seed, profile), state)
+    feed = LiveFeed(world, GeneratedKillmails(world, seed, profile), state)
     faults, statistics = Faults(), Statistics()
     serving = Serving(faults, statistics)
     sso = SandboxSso(world, serving)
-    own = OwnKillmails(world, serving, sso)
+    own = AuthorizedKillmails(world, serving, sso)
     market = SandboxMarket(world, serving)
     esi = SandboxEsi(world, feed, serving, own, market)
 

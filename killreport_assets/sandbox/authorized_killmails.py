@@ -31,7 +31,7 @@ SAID = {
 }
 
 
-class OwnKillmails:
+class AuthorizedKillmails:
     """Lists by what the access token says."""
 
     def __init__(self, world: World, serving: Serving, sso: SandboxSso) -> None:
@@ -62,10 +62,10 @@ class OwnKillmails:
             if claims is None:
                 return json_response({"error": "Unauthorized - Invalid token"}, 401)
             request.state.claims = claims
-            holder = f"{rules.group}:{claims['azp']}:{character_of(claims)}"
-            bucket = self._buckets.setdefault(holder, Bucket(rules))
+            token_owner = f"{rules.group}:{claims['azp']}:{character_of(claims)}"
+            bucket = self._buckets.setdefault(token_owner, Bucket(rules))
             response = bucketed(request, handler, bucket)
-            self._note(request, response, holder)
+            self._note(request, response, token_owner)
             return response
 
         def handle(request: Request) -> Response:
@@ -73,9 +73,9 @@ class OwnKillmails:
 
         return self._serving.route("esi", path, handle, around=around)
 
-    def _note(self, request: Request, response: Response, holder: str) -> None:
+    def _note(self, request: Request, response: Response, token_owner: str) -> None:
         """Somebody who asks before Expires is a violation."""
-        asked = holder, request.url.path, request.query_params.get("page", "1")
+        asked = token_owner, request.url.path, request.query_params.get("page", "1")
         if response.status_code in {200, 304}:
             if time.monotonic() < self._fresh_until[asked]:
                 self._serving.statistics.violations["asked before Expires"] += 1

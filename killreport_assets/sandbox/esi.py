@@ -13,7 +13,7 @@ from starlette.routing import Route
 from killreport_assets.esi.routes import KILLMAIL
 from killreport_assets.models.ids import is_npc_character, is_npc_corporation
 from killreport_assets.sandbox import generated as made
-from killreport_assets.sandbox.authorized_killmails import OwnKillmails
+from killreport_assets.sandbox.authorized_killmails import AuthorizedKillmails
 from killreport_assets.sandbox.bulk import Maker, affiliations, names
 from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.limits import Bucket, ErrorLimit
@@ -31,7 +31,7 @@ class SandboxEsi:
     """ESI over the sandbox's world."""
 
     def __init__(
-        self, world: World, feed: LiveFeed, serving: Serving, own: OwnKillmails, market: SandboxMarket
+        self, world: World, feed: LiveFeed, serving: Serving, own: AuthorizedKillmails, market: SandboxMarket
     ) -> None:
         self._market = market
         self._own = own
@@ -166,7 +166,7 @@ class SandboxEsi:
         self.entity.cache_clear()
 
     def _alliance(self, id_: int) -> Record | None:
-        if id_ not in self._world.alliances and not made.is_made_alliance(id_):
+        if id_ not in self._world.alliances and not made.is_generated_alliance(id_):
             return None
         return {
             "name": f"Sandbox Alliance {id_}",
@@ -179,9 +179,9 @@ class SandboxEsi:
 
     def _corporation(self, id_: int) -> Record | None:
         is_npc = is_npc_corporation(id_)
-        if id_ not in self._world.alliance_of and not made.is_made_corporation(id_):
+        if id_ not in self._world.alliance_of and not made.is_generated_corporation(id_):
             return None
-        alliance_id = made.alliance_of(id_) if made.is_made_corporation(id_) else self._world.alliance_of[id_]
+        alliance_id = made.alliance_of(id_) if made.is_generated_corporation(id_) else self._world.alliance_of[id_]
         player = {"ceo_id": 90_000_001, "creator_id": 90_000_001, "date_founded": "2010-11-03T00:00:00Z", "url": ""}
         return {
             "name": f"Sandbox {'NPC ' if is_npc else ''}Corporation {id_}",
@@ -202,7 +202,7 @@ class SandboxEsi:
     def _character(self, id_: int) -> Record | None:
         if id_ in self._moved:
             corporation_id, alliance_id = self._moved[id_]
-        elif made.is_made_character(id_):
+        elif made.is_generated_character(id_):
             corporation_id = made.corporation_of(id_)
             alliance_id = made.alliance_of(corporation_id)
         elif id_ in self._world.affiliations and not is_npc_character(id_):
@@ -274,7 +274,7 @@ class SandboxEsi:
     def _killmail(self, request: Request) -> Response:
         killmail_id, killmail_hash = request.path_params["id"], request.path_params["hash"]
         genuine = self._world.killmails.get(killmail_id)
-        known = (genuine.body, genuine.hash) if genuine else self._feed.made_by_id(killmail_id)
+        known = (genuine.body, genuine.hash) if genuine else self._feed.generated_by_id(killmail_id)
         if known is None or known[1] != killmail_hash:
             return json_response({"error": "Invalid killmail_id and/or killmail_hash"}, 422)
         return json_response(known[0])

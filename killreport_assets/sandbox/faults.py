@@ -30,7 +30,7 @@ class Faults:
     latency: float = 0.0
     rules: list[FaultRule] = field(default_factory=list)
     timeout_seconds: float = 5.0
-    _dice: random.Random = field(default_factory=lambda: random.Random(7))
+    _rng: random.Random = field(default_factory=lambda: random.Random(7))
 
     def set(self, switches: dict[str, Any]) -> None:
         """Replace the switches: `{"latency": seconds, "timeout_seconds": s, "rules": [...]}`."""
@@ -59,8 +59,8 @@ class Faults:
 
     def _choose(self, path: str) -> str | None:
         for rule in self.rules:
-            if path.startswith(rule.path) and rule.times != 0 and self._dice.random() < rule.rate:
+            if path.startswith(rule.path) and rule.times != 0 and self._rng.random() < rule.rate:
                 if rule.times is not None:
                     rule.times -= 1
-                return self._dice.choice(rule.kinds)
+                return self._rng.choice(rule.kinds)
         return None

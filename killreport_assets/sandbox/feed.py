@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from killreport_assets.sandbox.generated import FIRST_MADE_ID, LABEL, MadeKillmails
+from killreport_assets.sandbox.generated import FIRST_GENERATED_ID, LABEL, GeneratedKillmails
 from killreport_assets.sandbox.world import FIRST_SEQUENCE, GenuineKillmail, Record, World
 
 
@@ -16,7 +16,7 @@ class LiveFeed:
     where it was: cursors stay valid, and the same id stays the same killmail.
     """
 
-    def __init__(self, world: World, made: MadeKillmails, state: Path | None = None) -> None:
+    def __init__(self, world: World, made: GeneratedKillmails, state: Path | None = None) -> None:
         self._genuine = world.part("r2z2")
         self._made = made
         self._state = state
@@ -44,19 +44,19 @@ class LiveFeed:
         if 0 <= index < len(self._genuine):
             killmail = self._genuine[index]
             return _envelope(killmail.body, killmail.hash, _block(killmail), sequence, STARTED)
-        made = self._made_at(index - len(self._genuine))
+        made = self._generated_at(index - len(self._genuine))
         if made is None:
             return None
         body, killmail_hash, released_at = made
         block = {"hash": killmail_hash, "labels": [LABEL], "attackerCount": len(body["attackers"])}
         return _envelope(body, killmail_hash, block, sequence, released_at)
 
-    def made_by_id(self, killmail_id: int) -> tuple[Record, str] | None:
+    def generated_by_id(self, killmail_id: int) -> tuple[Record, str] | None:
         """A released made killmail's body and hash."""
-        made = self._made_at(killmail_id - FIRST_MADE_ID)
+        made = self._generated_at(killmail_id - FIRST_GENERATED_ID)
         return made and made[:2]
 
-    def _made_at(self, index: int) -> tuple[Record, str, datetime] | None:
+    def _generated_at(self, index: int) -> tuple[Record, str, datetime] | None:
         if not 0 <= index < len(self._released):
             return None
         released_at = datetime.fromtimestamp(self._released[index], UTC)

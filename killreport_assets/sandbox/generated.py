@@ -1,6 +1,6 @@
 """Made killmails: any number of further ones from a seed, for load tests and for a feed that lives.
 
-They are marked as made: their ids start at `FIRST_MADE_ID`, far above CCP's, and their zKillboard block says so.
+They are marked as made: their ids start at `FIRST_GENERATED_ID`, far above CCP's, and their zKillboard block says so.
 """
 
 import random
@@ -13,7 +13,7 @@ from killreport_assets.models.killmail import Killmail
 from killreport_assets.sandbox.world import Record, World
 
 Profile = Literal["fights", "history"]
-FIRST_MADE_ID = 900_000_001
+FIRST_GENERATED_ID = 900_000_001
 LABEL = "made-by-sandbox"
 MEANS: dict[Profile, tuple[float, float]] = {"fights": (11.8, 19.4), "history": (4.6, 14.7)}
 """Attackers and items of a killmail on average: of the genuine ones here, and of all of EVE's."""
@@ -23,17 +23,17 @@ SHIP, MODULE, CHARGE, DRONE = 6, 7, 8, 18
 FLAGS = (5, *range(11, 35), 87, 92, 93, 94, *range(125, 130))
 
 
-def is_made_character(id_: int) -> bool:
+def is_generated_character(id_: int) -> bool:
     """Whether the id is one of the made characters'."""
     return FIRST_CHARACTER <= id_ < FIRST_CHARACTER + CHARACTERS
 
 
-def is_made_corporation(id_: int) -> bool:
+def is_generated_corporation(id_: int) -> bool:
     """Whether the id is one of the made corporations'."""
     return FIRST_CORPORATION <= id_ < FIRST_CORPORATION + CORPORATIONS
 
 
-def is_made_alliance(id_: int) -> bool:
+def is_generated_alliance(id_: int) -> bool:
     """Whether the id is one of the made alliances'."""
     return FIRST_ALLIANCE <= id_ < FIRST_ALLIANCE + ALLIANCES
 
@@ -50,7 +50,7 @@ def alliance_of(corporation_id: int) -> int | None:
 
 
 @dataclass(frozen=True)
-class MadeKillmails:
+class GeneratedKillmails:
     """Killmail number `index` is a function of the seed, the profile and its time alone."""
 
     world: World
@@ -59,21 +59,21 @@ class MadeKillmails:
 
     def body(self, index: int, time: datetime) -> Record:
         """ESI's body of made killmail number `index` (from 0)."""
-        dice = random.Random(f"{self.seed}:{self.profile}:{index}")
+        rng = random.Random(f"{self.seed}:{self.profile}:{index}")
         attackers_mean, items_mean = MEANS[self.profile]
-        attackers = [self._attacker(dice) for _ in range(1 + _geometric(dice, attackers_mean - 1))]
-        attackers[dice.randrange(len(attackers))]["final_blow"] = True
+        attackers = [self._attacker(rng) for _ in range(1 + _geometric(rng, attackers_mean - 1))]
+        attackers[rng.randrange(len(attackers))]["final_blow"] = True
         ships = self._types[SHIP]
-        victim = self._pilot(dice) | {
-            "ship_type_id": dice.choice(ships),
+        victim = self._pilot(rng) | {
+            "ship_type_id": rng.choice(ships),
             "damage_taken": sum(attacker["damage_done"] for attacker in attackers),
-            "items": [self._item(dice) for _ in range(_geometric(dice, items_mean))],
-            "position": {axis: dice.uniform(-5e12, 5e12) for axis in "xyz"},
+            "items": [self._item(rng) for _ in range(_geometric(rng, items_mean))],
+            "position": {axis: rng.uniform(-5e12, 5e12) for axis in "xyz"},
         }
         return {
-            "killmail_id": FIRST_MADE_ID + index,
+            "killmail_id": FIRST_GENERATED_ID + index,
             "killmail_time": time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "solar_system_id": dice.choice(self._systems),
+            "solar_system_id": rng.choice(self._systems),
             "attackers": attackers,
             "victim": victim,
         }
@@ -101,33 +101,33 @@ class MadeKillmails:
             by_category.setdefault(category, []).append(type_["type_id"])
         return by_category
 
-    def _pilot(self, dice: random.Random) -> Record:
+    def _pilot(self, rng: random.Random) -> Record:
         # A few are everywhere, most are rarely seen.
-        character_id = FIRST_CHARACTER + int(CHARACTERS * dice.random() ** 3)
+        character_id = FIRST_CHARACTER + int(CHARACTERS * rng.random() ** 3)
         corporation_id = corporation_of(character_id)
         alliance_id = alliance_of(corporation_id)
         pilot = {"character_id": character_id, "corporation_id": corporation_id}
         return pilot | ({"alliance_id": alliance_id} if alliance_id else {})
 
-    def _attacker(self, dice: random.Random) -> dict[str, Any]:
-        return self._pilot(dice) | {
-            "ship_type_id": dice.choice(self._types[SHIP]),
-            "weapon_type_id": dice.choice(self._types[MODULE]),
-            "damage_done": dice.randrange(1, 20_000),
+    def _attacker(self, rng: random.Random) -> dict[str, Any]:
+        return self._pilot(rng) | {
+            "ship_type_id": rng.choice(self._types[SHIP]),
+            "weapon_type_id": rng.choice(self._types[MODULE]),
+            "damage_done": rng.randrange(1, 20_000),
             "final_blow": False,
-            "security_status": round(dice.uniform(-10, 5), 1),
+            "security_status": round(rng.uniform(-10, 5), 1),
         }
 
-    def _item(self, dice: random.Random) -> Record:
-        category = dice.choices((MODULE, CHARGE, DRONE), (70, 20, 10))[0]
+    def _item(self, rng: random.Random) -> Record:
+        category = rng.choices((MODULE, CHARGE, DRONE), (70, 20, 10))[0]
         return {
-            "item_type_id": dice.choice(self._types[category]),
-            "flag": dice.choice(FLAGS),
+            "item_type_id": rng.choice(self._types[category]),
+            "flag": rng.choice(FLAGS),
             "singleton": 0,
-            dice.choice(("quantity_destroyed", "quantity_dropped")): dice.choice((1, 1, 1, 2, 5, 120)),
+            rng.choice(("quantity_destroyed", "quantity_dropped")): rng.choice((1, 1, 1, 2, 5, 120)),
         }
 
 
-def _geometric(dice: random.Random, mean: float) -> int:
+def _geometric(rng: random.Random, mean: float) -> int:
     """A count with this mean: most are small, a few are large."""
-    return int(dice.expovariate(1 / mean) + 0.5) if mean > 0 else 0
+    return int(rng.expovariate(1 / mean) + 0.5) if mean > 0 else 0

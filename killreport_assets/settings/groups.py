@@ -21,7 +21,7 @@ from killreport_assets.settings.types import (
     Origin,
     Port,
     RegionIds,
-    RetryDelays,
+    RetryDelaySeconds,
     SecretAmqpUrl,
     SecretHttpUrl,
     SecretPostgresUrl,
@@ -97,7 +97,7 @@ class QueueSettings(Group):
     amqp_management_url: SecretHttpUrl | None = Field(
         None, description="its management API, http://user:password@host:15672; tells what is in flight"
     )
-    delay_tiers: RetryDelays = Field(
+    delay_tiers: RetryDelaySeconds = Field(
         (5.0, 30.0, 120.0, 600.0), description="retry delays: seconds before the first, second, ... retry of a message"
     )
     parallel_fetches: ByQueue = Field({}, description="requests at once of one worker, queue=number,...")
@@ -160,6 +160,15 @@ class ScheduleSettings(Group):
     market_prices_schedule: Cron = Field("21 12 * * *", description="cron: note ESI's prices of the day")
     transforms_schedule: Cron = Field("3-59/15 * * * *", description="cron: bring the dbt tables up to date, if due")
     nightly_transforms_schedule: Cron = Field("8 4 * * *", description="cron: the nightly dbt tables too, every test")
+
+    def of_producer(self, name: str) -> str:
+        """The cron of a producer.
+
+        Raises:
+            KeyError: it has no setting here.
+        """
+        cron: str = self.model_dump()[f"{name}_schedule"]
+        return cron
 
 
 class ProcessSettings(Group):

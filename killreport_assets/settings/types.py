@@ -121,7 +121,7 @@ SecretPostgresUrl = Annotated[SecretStr, AfterValidator(_checked_by(PostgresDsn,
 SecretAmqpUrl = Annotated[SecretStr, AfterValidator(_checked_by(AmqpDsn))]
 Contact = Annotated[EmailStr | None, BeforeValidator(lambda value: value or None)]
 DayWindow = Annotated[DailyWindow | None, NoDecode, BeforeValidator(_daily_window)]
-RetryDelays = Annotated[
+RetryDelaySeconds = Annotated[
     tuple[PositiveFloat, ...], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_ascending)
 ]
 RegionId = Annotated[int, Field(ge=10_000_000, lt=20_000_000)]

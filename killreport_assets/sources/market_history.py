@@ -17,7 +17,7 @@ from killreport_assets.http.errors import Unavailable
 from killreport_assets.settings import Settings
 from killreport_assets.sources.everef import EveRefFiles
 
-MOST_ISK = Decimal(10) ** 20
+MAX_ISK = Decimal(10) ** 20
 REQUIRED = ("date", "region_id", "type_id", "average")
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def _isk(text: str | None) -> Decimal | None:
     if text is None:
         return None
     amount = Decimal(text)
-    if not 0 <= amount < MOST_ISK:
+    if not 0 <= amount < MAX_ISK:
         raise ValueError(f"{text} ISK")
     return round(amount, 2)
 

@@ -19,7 +19,7 @@ _SAME = """
 
 
 @dataclass(frozen=True)
-class Affiliation:
+class CharacterAffiliation:
     """Where a character belongs at the moment."""
 
     character_id: int
@@ -28,7 +28,7 @@ class Affiliation:
     faction_id: int | None
 
 
-def _parameters(affiliations: Sequence[Affiliation]) -> dict[str, Any]:
+def _parameters(affiliations: Sequence[CharacterAffiliation]) -> dict[str, Any]:
     """The values of `_SEEN`: the last one given of each character."""
     latest = {affiliation.character_id: affiliation for affiliation in affiliations}
     return {
@@ -56,7 +56,9 @@ def _begin(connection: Connection, values: Mapping[str, Any], unless_known: str)
     )
 
 
-def record_first_affiliations(connection: Connection, affiliations: Sequence[Affiliation], seen_at: datetime) -> None:
+def record_first_affiliations(
+    connection: Connection, affiliations: Sequence[CharacterAffiliation], seen_at: datetime
+) -> None:
     """Note where characters belong of whom nothing is known yet.
 
     For bodies: ESI caches them for a day, so that they may tell an affiliation that was over before the last look.
@@ -64,7 +66,7 @@ def record_first_affiliations(connection: Connection, affiliations: Sequence[Aff
     _begin(connection, _parameters(affiliations) | {"at": seen_at}, "true")
 
 
-def record_affiliations(connection: Connection, affiliations: Sequence[Affiliation], seen_at: datetime) -> int:
+def record_affiliations(connection: Connection, affiliations: Sequence[CharacterAffiliation], seen_at: datetime) -> int:
     """Note what was seen: confirm what is still so, close what is not any more; returns how many have changed.
 
     An observation that is older than the last one of its character changes nothing.
@@ -98,7 +100,7 @@ def record_affiliations(connection: Connection, affiliations: Sequence[Affiliati
     return changed
 
 
-def copy_to_characters(connection: Connection, affiliations: Sequence[Affiliation]) -> int:
+def copy_to_characters(connection: Connection, affiliations: Sequence[CharacterAffiliation]) -> int:
     """Bring today's affiliation of known characters into raw.characters; returns how many rows that changed."""
     return connection.execute(
         sa.text(f"""

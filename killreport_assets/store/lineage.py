@@ -16,20 +16,20 @@ from killreport_assets.models.ids import is_fetchable
 from killreport_assets.store.places import PLACES
 from killreport_assets.store.schema.tables import DIMENSIONS
 
-Outcome = Literal["stored", "gone", "dead"]
+EnrichmentOutcome = Literal["stored", "gone", "dead"]
 CLAIM_LASTS = timedelta(minutes=10)
 """A claim without a confirmed message: after this its taker counts as dead."""
 MESSAGE_LASTS = timedelta(days=1)
 """A confirmed message that has not been settled: after this it counts as lost."""
-YOUNG = timedelta(hours=1)
+URGENT_MAX_AGE = timedelta(hours=1)
 """What a killmail of this age mentions goes first."""
 _SAME_HASH = "entity_pending.hash is not distinct from excluded.hash"
-_IS_NOTHING_NEW = f"((entity_pending.urgent or not excluded.urgent) and {_SAME_HASH})"
-_TAKE_WHAT_IS_NEW = f"""
+_UNCHANGED = f"((entity_pending.urgent or not excluded.urgent) and {_SAME_HASH})"
+_UPDATE = f"""
     urgent = entity_pending.urgent or excluded.urgent,
     hash = excluded.hash,
-    claimed_at = case when {_IS_NOTHING_NEW} then entity_pending.claimed_at end,
-    published_at = case when {_IS_NOTHING_NEW} then entity_pending.published_at end,
+    claimed_at = case when {_UNCHANGED} then entity_pending.claimed_at end,
+    published_at = case when {_UNCHANGED} then entity_pending.published_at end,
     dead_at = case when {_SAME_HASH} then entity_pending.dead_at end
 """
 """What becomes urgent while its message waits in the normal lane is published again, in the urgent one; so is a
@@ -72,11 +72,11 @@ def _record_mentions_of(kind: str) -> str:
             returning entity_id, killmail_id
         )
         insert into ops.entity_pending (entity_kind, entity_id, urgent)
-        select '{kind}', entity_id, bool_or(killmail_time > now() - interval '{YOUNG.total_seconds()} seconds')
+        select '{kind}', entity_id, bool_or(killmail_time > now() - interval '{URGENT_MAX_AGE.total_seconds()} seconds')
         from caused join pg_temp.new_killmails using (killmail_id) group by entity_id order by entity_id
         -- Not "do nothing": the row must be locked, so that whoever settles the entity waits for this commit and
         -- then sees these enrichments too.
-        on conflict (entity_kind, entity_id) do update set {_TAKE_WHAT_IS_NEW}
+        on conflict (entity_kind, entity_id) do update set {_UPDATE}
     """
 
 
@@ -93,14 +93,14 @@ def request(
     *,
     hashes: Mapping[int, str] | None = None,
     urgent: bool = False,
-    even_dead: bool = False,
+    revive_dead: bool = False,
 ) -> int:
     """Ask for work of a queue's kind that is not pending already; returns how much of it was not.
 
-    Killmails have their hashes. What is dead stays so, unless somebody asks for just these ids (`even_dead`), or
+    Killmails have their hashes. What is dead stays so, unless somebody asks for just these ids (`revive_dead`), or
     tells another hash.
     """
-    if even_dead:
+    if revive_dead:
         revive(connection, kind, ids, is_published=False)
     distinct = sorted(set(ids))
     is_known = "false"
@@ -111,8 +111,8 @@ def request(
         insert into ops.entity_pending (entity_kind, entity_id, hash, urgent, is_known)
         select :kind, id, hash, cast(:urgent as boolean), {is_known}
         from unnest(cast(:ids as bigint[]), cast(:hashes as text[])) as given (id, hash) where id > 0 order by id
-        on conflict (entity_kind, entity_id) do update set {_TAKE_WHAT_IS_NEW}
-        where not {_IS_NOTHING_NEW}
+        on conflict (entity_kind, entity_id) do update set {_UPDATE}
+        where not {_UNCHANGED}
         """),
         {"kind": kind, "ids": distinct, "hashes": [(hashes or {}).get(id_) for id_ in distinct], "urgent": urgent},
     )
@@ -128,12 +128,12 @@ def pending(connection: Connection, kind: str, ids: Sequence[int]) -> set[int]:
     return set(rows.scalars())
 
 
-def claim_pending(connection: Connection, limit: int, *, lost_too: bool = False) -> list[PendingEntity]:
+def claim_pending(connection: Connection, limit: int, *, include_expired: bool = False) -> list[PendingEntity]:
     """Take up to `limit` pending ones that nobody has claimed, urgent and oldest first; only their taker publishes.
 
-    With `lost_too` also those whose message was published so long ago that it counts as lost.
+    With `include_expired` also those whose message was published so long ago that it counts as lost.
     """
-    lost = "or published_at < now() - cast(:message_lasts as interval)" if lost_too else ""
+    lost = "or published_at < now() - cast(:message_lasts as interval)" if include_expired else ""
     claimed = connection.execute(
         sa.text(f"""
         with free as (
@@ -153,7 +153,7 @@ def claim_pending(connection: Connection, limit: int, *, lost_too: bool = False)
                taken.claimed_at, taken.hash
         from taken
         """),
-        {"limit": limit, "claim_lasts": CLAIM_LASTS, **({"message_lasts": MESSAGE_LASTS} if lost_too else {})},
+        {"limit": limit, "claim_lasts": CLAIM_LASTS, **({"message_lasts": MESSAGE_LASTS} if include_expired else {})},
     )
     return [PendingEntity(*row) for row in claimed]
 
@@ -191,24 +191,24 @@ def _update_claims(connection: Connection, entities: Sequence[PendingEntity], ch
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledEntity:
     """What became of one entity: the message that settled it, who had published it, and how often it was tried."""
 
     entity_id: int
-    outcome: Outcome
+    outcome: EnrichmentOutcome
     message_id: str
     attempts: int
     publishing_run: str | None
 
 
-def settle(connection: Connection, kind: str, queue: str, settled: Sequence[Settled], run_id: str | None) -> int:
+def settle(connection: Connection, kind: str, queue: str, settled: Sequence[SettledEntity], run_id: str | None) -> int:
     """End the pending of these entities and complete their lineage; returns how many enrichments that were."""
     if not settled:
         return 0
     dead = [s.entity_id for s in settled if s.outcome == "dead"]
     done = [s.entity_id for s in settled if s.outcome != "dead"]
     end_pending(connection, kind, done)
-    bury_pending(connection, kind, dead)
+    mark_dead(connection, kind, dead)
     return connection.execute(
         sa.text("""
         update ops.enrichments e set
@@ -262,7 +262,7 @@ def end_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:
     )
 
 
-def bury_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:
+def mark_dead(connection: Connection, kind: str, ids: Sequence[int]) -> None:
     """Note that nothing more is tried: it stays pending, for it was not done, but nothing publishes it any more."""
     connection.execute(
         sa.text("""

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Engine
 if TYPE_CHECKING:
     import pandas as pd
 
-COUNT_EXACTLY_BELOW = 1_000_000
+MAX_EXACT_COUNT = 1_000_000
 PREVIEW_ROWS = 5
 
 
@@ -24,7 +24,7 @@ def row_count(engine: Engine, table: sa.Table) -> int:
             """),
             {"name": table.fullname},
         ).scalar_one()
-        if estimate >= COUNT_EXACTLY_BELOW:
+        if estimate >= MAX_EXACT_COUNT:
             return int(estimate)
         return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
 

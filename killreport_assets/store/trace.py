@@ -10,12 +10,12 @@ from killreport_assets.base.errors import UserError
 from killreport_assets.store.mentions import mentions_of
 from killreport_assets.store.schema.tables import DIMENSIONS
 
-MOST_ROWS = 500
+MAX_ROWS = 500
 _COLUMNS = "roles, requested_at, queue, message_id, publishing_run, enriched_at, consuming_run, attempts, outcome"
 
 
 @dataclass(frozen=True)
-class Cause:
+class TracedCause:
     """One killmail that caused one entity to be fetched; `outcome` known: it had been known before."""
 
     kind: str
@@ -42,12 +42,12 @@ class KillmailTrace:
     killmail_hash: str
     source: str
     stored_at: datetime
-    causes: list[Cause]
+    causes: list[TracedCause]
 
 
 @dataclass(frozen=True)
 class EntityTrace:
-    """An entity and the killmails that caused it to be fetched, the earliest first, at most `MOST_ROWS`."""
+    """An entity and the killmails that caused it to be fetched, the earliest first, at most `MAX_ROWS`."""
 
     kind: str
     entity_id: int
@@ -57,7 +57,7 @@ class EntityTrace:
     gone_at: datetime | None
     pending_since: datetime | None
     caused_by: int
-    causes: list[Cause]
+    causes: list[TracedCause]
 
 
 def trace_killmail(connection: Connection, killmail_id: int) -> KillmailTrace:
@@ -85,7 +85,7 @@ def trace_killmail(connection: Connection, killmail_id: int) -> KillmailTrace:
         row = recorded.get((mention.kind, mention.entity_id))
         who = (mention.kind, mention.entity_id, mention.name, killmail_id)
         nothing = (mention.roles, None, None, None, None, None, None, None, "known")
-        causes.append(Cause(*who, *(row[2:] if row is not None else nothing)))
+        causes.append(TracedCause(*who, *(row[2:] if row is not None else nothing)))
     id_, time, hash_, source, stored_at = killmail
     return KillmailTrace(id_, time, hash_, source, stored_at, causes)
 
@@ -115,9 +115,9 @@ def trace_entity(connection: Connection, kind: str, entity_id: int) -> EntityTra
     rows = connection.execute(
         sa.text(f"""
         select killmail_id, {_COLUMNS} from ops.enrichments
-        where entity_kind = :kind and entity_id = :id order by requested_at, killmail_id limit {MOST_ROWS}
+        where entity_kind = :kind and entity_id = :id order by requested_at, killmail_id limit {MAX_ROWS}
         """),
         {"kind": kind, "id": entity_id},
     )
-    causes = [Cause(kind, entity_id, name, *row) for row in rows]
+    causes = [TracedCause(kind, entity_id, name, *row) for row in rows]
     return EntityTrace(kind, entity_id, name, known_since, fetched_at, gone_at, pending_since, caused_by, causes)

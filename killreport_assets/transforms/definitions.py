@@ -12,8 +12,8 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.database.engine import database_name, database_urls
 from killreport_assets.database.locks import Lock, advisory_lock
+from killreport_assets.orchestration.automation import TRIGGER_TAG, schedule_status
 from killreport_assets.orchestration.metadata import OWNERS
-from killreport_assets.orchestration.schedules import default_status
 from killreport_assets.provision.database import open_database
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.store.changed_days import forget_built, is_build_due
@@ -140,7 +140,7 @@ def _schedule(settings: Settings, job: Any, cron: str, cadence: str) -> dg.Sched
         engine = open_database(settings)
         try:
             if is_build_due(engine, cadence):
-                return dg.RunRequest(tags={"killreport/trigger": "schedule"})
+                return dg.RunRequest(tags={TRIGGER_TAG: "schedule"})
         finally:
             engine.dispose()
         return dg.SkipReason("no killmail, price or static data changed since the last build")
@@ -151,7 +151,7 @@ def _schedule(settings: Settings, job: Any, cron: str, cadence: str) -> dg.Sched
         cron_schedule=cron,
         execution_timezone="UTC",
         execution_fn=tick,
-        default_status=default_status(settings, dg.DefaultScheduleStatus),
+        default_status=schedule_status(settings),
     )
 
 

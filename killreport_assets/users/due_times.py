@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 SHORTEST = timedelta(seconds=300)
 """ESI caches these lists that long."""
+LOOK_AHEAD = timedelta(seconds=60)
+"""A list that is due so soon is queued now; its worker waits for the rest of ESI's cache, which is never longer."""
 KEPT = timedelta(days=90)
 """ESI lists killmails of this age at most."""
 STRETCHED = (
@@ -41,7 +43,7 @@ def idle_time(now: datetime, newest: datetime | None, is_empty: bool, known_sinc
 
 
 def next_due(
-    now: datetime, interval: timedelta, subject: str, fresh_until: datetime | None, dice: random.Random
+    now: datetime, interval: timedelta, subject: str, fresh_until: datetime | None, rng: random.Random
 ) -> datetime:
     """The subject's own time that is nearest to an interval from now, with jitter; never before `fresh_until`.
 
@@ -51,7 +53,7 @@ def next_due(
     seconds: float = interval.total_seconds()
     phase = int.from_bytes(hashlib.sha256(subject.encode()).digest()[:8]) % int(seconds)
     turns = round((now.timestamp() + seconds - phase) / seconds)
-    due: datetime = datetime.fromtimestamp(phase + turns * seconds, UTC) + interval * dice.uniform(-JITTER, JITTER)
+    due: datetime = datetime.fromtimestamp(phase + turns * seconds, UTC) + interval * rng.uniform(-JITTER, JITTER)
     return max(due, fresh_until or now, now)
 
 

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from killreport_assets.settings import Settings
+
 OF_USER, OF_CORPORATION = "user_killmails", "corporation_killmails"
 """Kinds of lists: those of their queues' messages."""
 _LISTS = f"""
@@ -35,6 +37,11 @@ class Intervals:
 
     standard: int
     premium: int
+
+
+def intervals(settings: Settings) -> Intervals:
+    """The tiers' intervals, as the settings say."""
+    return Intervals(settings.users.standard_interval, settings.users.premium_interval)
 
 
 @dataclass(frozen=True)

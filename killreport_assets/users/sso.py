@@ -39,7 +39,7 @@ FAILED_SECONDS = 3.0
 """How long a document that could not be read is not asked for again."""
 LEEWAY_SECONDS = 5.0
 """By how much EVE's clock may be ahead of ours."""
-GAME = "EVE Online"
+AUDIENCE = "EVE Online"
 """The audience of every access token, beside the application."""
 DEFAULT_PAUSE_SECONDS = 30.0
 
@@ -200,7 +200,7 @@ class EveSso:
         return self._send("POST", self._endpoint(endpoint), data=form, headers=headers, auth=auth)
 
     def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
-        response = self._session.request(method, url, within=self._budget.spend, most_redirects=0, **arguments)
+        response = self._session.request(method, url, within=self._budget.spend, max_redirects=0, **arguments)
         if response.status_code == 429:
             seconds = response.headers.get("Retry-After", "")
             pause = float(seconds) if seconds.isdigit() else DEFAULT_PAUSE_SECONDS
@@ -252,7 +252,7 @@ class EveSso:
                     token,
                     jwt.PyJWK(jwk),
                     algorithms=["RS256"],
-                    audience=GAME,
+                    audience=AUDIENCE,
                     issuer=self._issuers(),
                     leeway=LEEWAY_SECONDS,
                     options={"require": ["exp", "iat", "iss", "aud", "sub"]},

@@ -133,7 +133,7 @@ def write_tokens(
 
 
 @dataclass
-class EncryptedAnew:
+class RotationReport:
     """Whose tokens were encrypted with the newest key, and whose could not be read."""
 
     users: list[int] = field(default_factory=list)
@@ -143,9 +143,9 @@ class EncryptedAnew:
     """They are left as they are: the key may be put back."""
 
 
-def encrypt_anew(connection: Connection, vault: Vault) -> EncryptedAnew:
+def reencrypt_all(connection: Connection, vault: Vault) -> RotationReport:
     """Encrypt all tokens with the newest key."""
-    done = EncryptedAnew()
+    done = RotationReport()
     rows = connection.execute(sa.select(tokens).order_by(tokens.c.character_id).with_for_update()).all()
     for row in rows:
         try:
@@ -375,7 +375,7 @@ def switch_corporation_off(connection: Connection, character_id: int, reason: st
     connection.execute(sa.update(sign_ins).where(sign_ins.c.character_id == character_id).values(values))
 
 
-def put_corporation_off(connection: Connection, character_id: int, wait: timedelta, reason: str) -> None:
+def defer_corporation(connection: Connection, character_id: int, wait: timedelta, reason: str) -> None:
     """Use this sign-in for its corporation again after so long, and look up before which that is."""
     connection.execute(
         sa.update(sign_ins)

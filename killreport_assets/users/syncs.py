@@ -10,21 +10,21 @@ from sqlalchemy.engine import Engine
 from killreport_assets.base.errors import UserError
 from killreport_assets.esi.bulk import ask_in_bulk
 from killreport_assets.esi.client import EsiClient
-from killreport_assets.http.pauses import purge_idle_holders
+from killreport_assets.http.pauses import purge_idle_token_buckets
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import CORPORATION_KILLMAILS, USER_KILLMAILS
 from killreport_assets.settings import Settings
 from killreport_assets.store.lineage import request
 from killreport_assets.users import store as users
-from killreport_assets.users.handlers.killmail_lists import LOOK_AHEAD
-from killreport_assets.users.killmail_lists import Intervals, due_lists
+from killreport_assets.users.due_times import LOOK_AHEAD
+from killreport_assets.users.killmail_lists import due_lists, intervals
 from killreport_assets.workers.publisher import publish_pending
 
 log = logging.getLogger(__name__)
 CORPORATION_TTL = timedelta(hours=1)
 """ESI caches affiliations that long."""
-HOLDERS_IDLE = timedelta(hours=1)
-MOST_PUBLISHED_NOW = 5_000
+TOKEN_BUCKETS_IDLE = timedelta(hours=1)
+MAX_PUBLISHED_NOW = 5_000
 """Urgent ones first: somebody is waiting, and not for whatever else is pending."""
 
 
@@ -41,11 +41,6 @@ class Queued:
     published: int
 
 
-def intervals(settings: Settings) -> Intervals:
-    """The tiers' intervals."""
-    return Intervals(settings.users.standard_interval, settings.users.premium_interval)
-
-
 def queue_due(
     engine: Engine, broker: WorkBroker, esi: EsiClient, settings: Settings, *, run_id: str | None = None
 ) -> Queued:
@@ -56,7 +51,7 @@ def queue_due(
     """
     look_up_corporations(engine, esi)
     with engine.begin() as connection:
-        purge_idle_holders(connection, HOLDERS_IDLE)
+        purge_idle_token_buckets(connection, TOKEN_BUCKETS_IDLE)
     with engine.begin() as connection:
         due = due_lists(connection, intervals(settings), LOOK_AHEAD)
         by_kind = {
@@ -64,7 +59,7 @@ def queue_due(
             for queue in (USER_KILLMAILS, CORPORATION_KILLMAILS)
         }
         requested = sum(request(connection, kind, ids) for kind, ids in by_kind.items())
-    published = publish_pending(engine, broker, run_id=run_id, lost_too=True)
+    published = publish_pending(engine, broker, run_id=run_id, include_expired=True)
     return Queued(len(by_kind[USER_KILLMAILS.kind]), len(by_kind[CORPORATION_KILLMAILS.kind]), requested, published)
 
 
@@ -108,7 +103,7 @@ def queue_now(
                 raise UserError(f"{user.character_name} ({user.character_id}): {user.reason}")
         own = [user.character_id for user in chosen]
         corporations = {user.corporation_id for user in chosen if user.lists_corporation and user.corporation_id}
-        request(connection, USER_KILLMAILS.kind, own, urgent=True, even_dead=True)
-        request(connection, CORPORATION_KILLMAILS.kind, list(corporations), urgent=True, even_dead=True)
-    publish_pending(engine, broker, run_id=run_id, most=MOST_PUBLISHED_NOW)
+        request(connection, USER_KILLMAILS.kind, own, urgent=True, revive_dead=True)
+        request(connection, CORPORATION_KILLMAILS.kind, list(corporations), urgent=True, revive_dead=True)
+    publish_pending(engine, broker, run_id=run_id, limit=MAX_PUBLISHED_NOW)
     return len(own) + len(corporations)

@@ -33,7 +33,7 @@ from killreport_assets.users.vault import Unreadable, Vault
 
 log = logging.getLogger(__name__)
 REFRESH_BEFORE = timedelta(seconds=60)
-MOST_REFRESHES = 2
+MAX_REFRESHES = 2
 """At once in one process: each holds a connection to PostgreSQL while EVE answers."""
 ENDED = (
     "EVE no longer accepts this sign-in: it was revoked at EVE, or its newest token was lost when KillReport was "
@@ -54,7 +54,7 @@ class TokenKeeper:
         """The client of EVE's sign-in and the vault are made when they are first needed: most runs have no users."""
         self._engine = engine
         self._connect, self._open_vault = connect, open_vault
-        self._turns = threading.BoundedSemaphore(MOST_REFRESHES)
+        self._turns = threading.BoundedSemaphore(MAX_REFRESHES)
 
     @cached_property
     def sso(self) -> EveSso:

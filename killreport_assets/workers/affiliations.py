@@ -9,12 +9,12 @@ from sqlalchemy.engine import Engine
 from killreport_assets.esi.bulk import ask_in_bulk
 from killreport_assets.esi.client import IDS_AT_ONCE, EsiClient
 from killreport_assets.store.affiliations import (
-    Affiliation,
+    CharacterAffiliation,
     copy_to_characters,
     outdated_characters,
     record_affiliations,
 )
-from killreport_assets.store.entities import doubt
+from killreport_assets.store.entities import mark_stale
 from killreport_assets.store.lineage import request
 
 log = logging.getLogger(__name__)
@@ -44,11 +44,13 @@ def refresh_affiliations(engine: Engine, esi: EsiClient, ttl: timedelta) -> Affi
         after = ids[-1]
         asked_at = datetime.now(UTC)
         answer = ask_in_bulk(esi.affiliations, ids)
-        seen = [Affiliation(e.character_id, e.corporation_id, e.alliance_id, e.faction_id) for e in answer.elements]
+        seen = [
+            CharacterAffiliation(e.character_id, e.corporation_id, e.alliance_id, e.faction_id) for e in answer.elements
+        ]
         with engine.begin() as connection:
             report.changed += record_affiliations(connection, seen, asked_at)
             copy_to_characters(connection, seen)
-            doubt(connection, "character", answer.refused)  # deleted, most likely: their own route says so
+            mark_stale(connection, "character", answer.refused)  # deleted, most likely: their own route says so
             request(connection, "character", answer.refused)
         report.looked_up += len(seen)
         report.refused += len(answer.refused)

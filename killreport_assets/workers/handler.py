@@ -1,138 +1,123 @@
-"""What a drain must be told about a queue's work: the `Work` protocol and the words for its outcomes.
+"""What a handler of a work queue is: it plans, fetches and stores, and says what became of each message.
 
-The works themselves are in killmail_work.py, entity_work.py and zkillboard_work.py and alliance_corporations_work.py.
+Settling is not a handler's business: ending pending work, lineage, dead letters and acknowledgements are done for all
+of them in settlement.py and worker.py. The handlers are in handlers/, and those of users in users/handlers/.
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Protocol
+from enum import StrEnum
+from typing import Generic, TypeVar
 
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.esi.client import EsiClient
 from killreport_assets.queues.broker import Delivery
 from killreport_assets.queues.catalogue import WorkQueue
 from killreport_assets.queues.envelope import Message
+from killreport_assets.settings import Settings
+from killreport_assets.sources.zkillboard import Zkillboard
 
-SAMPLE_ROWS = 50
+Plan = TypeVar("Plan")
+"""What is known of a message's subject before it is fetched."""
+Result = TypeVar("Result")
+"""What a fetch brought."""
+
+
+class Outcome(StrEnum):
+    """What became of a message."""
+
+    STORED = "stored"
+    UNCHANGED = "unchanged"
+    """What it asks for is known already, or has not changed."""
+    GONE = "gone"
+    """The service has no such record (any more)."""
+    REJECTED = "rejected"
+    """What was fetched could not be stored; it is kept with its reason."""
+    SKIPPED = "skipped"
+    """A list that no sign-in could read; it is requested again when it is due."""
+    RETRIED = "retried"
+    """Failed, and delivered again after its retry delay."""
+    DEFERRED = "deferred"
+    """Delivered again when the service's pause ends; no attempt is counted."""
+    DEAD = "dead"
+    """Nothing more is tried: it is in `ops.dead_letters`."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """A message in a drain's hands, read."""
+class ReceivedMessage:
+    """A delivery, and the message that was read from it."""
 
     delivery: Delivery
     message: Message
 
-
-@dataclass(frozen=True)
-class Dead:
-    """A message that nothing more is tried with; `message` is None when it could not even be read."""
-
-    delivery: Delivery
-    message: Message | None
-    reason: str
-    error: str
-    is_try: bool = True
-    """Whether its last try failed; false for one that was never tried."""
+    @property
+    def id(self) -> int:
+        """The id of the message's subject."""
+        return self.message.id
 
 
 @dataclass
-class DrainReport:
-    """What one drain did. `outcomes` counts messages; every message taken has exactly one outcome.
+class BatchReport:
+    """What storing one batch came to."""
 
-    Outcomes: stored, fresh (known already, nothing fetched), gone, rejected, retried, skipped (a list that
-    nobody could read), parked (we are throttled), dead.
-    """
-
-    outcomes: Counter[str] = field(default_factory=Counter)
+    outcomes: list[Outcome] = field(default_factory=list)
+    """One for each message of the batch, in its order."""
     rows: Counter[str] = field(default_factory=Counter)
-    """Rows written by table."""
-    published: int = 0
-    """Pending entities published for the next queues."""
+    """Rows written, by table."""
     requested: int = 0
-    """Further work that was asked for: unknown corporations of an alliance, unknown killmails of a list."""
-    failed: bool = False
-    """Whether every message of some batch failed, not all of them once more: a service that refuses everything, a
-    worker that is set up wrong."""
-    throttled_until: datetime | None = None
-    first_killmail: int | None = None
-    last_killmail: int | None = None
-    sample: list[dict[str, Any]] = field(default_factory=list)
-    """At most `SAMPLE_ROWS` rows for the UI."""
+    """Further work that was requested: unknown corporations of an alliance, unknown killmails of a list."""
+    killmail_ids: list[int] = field(default_factory=list)
+    """The killmails that the batch was about."""
+    sample: list[Mapping[str, object]] = field(default_factory=list)
+    """Some rows for the UI."""
     errors: list[str] = field(default_factory=list)
-    """The first few errors, for whoever looks at the run."""
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """What handlers are built with: one for each process or run."""
+
+    settings: Settings
+    engine: Engine
+    esi: EsiClient
+    zkillboard: Zkillboard
+    cleanup: ExitStack = field(default_factory=ExitStack)
+    """Closed when the work is done: for what a handler opens itself."""
+
+
+class Handler(ABC, Generic[Plan, Result]):
+    """Does one queue's work. `plan` and `store` run on the worker's thread, `fetch` on one of its fetchers."""
 
     @property
-    def taken(self) -> int:
-        """Messages taken from the queue."""
-        return self.outcomes.total()
-
-    def count_batch(self, *, done: int, retried: int, parked: int, dead: int, is_retry: bool) -> None:
-        """Count what a batch's messages came to, those done apart: their work counts them by outcome.
-
-        A batch of messages that had all failed before (`is_retry`) says nothing about the service or the worker.
-        """
-        self.outcomes += Counter(retried=retried, parked=parked, dead=dead)
-        self.failed = self.failed or (retried + dead > 0 and done + parked == 0 and not is_retry)
-
-    def saw_killmail(self, killmail_id: int | None) -> None:
-        """Widen the range of killmails that this drain was about."""
-        if killmail_id is not None:
-            self.first_killmail = min(self.first_killmail or killmail_id, killmail_id)
-            self.last_killmail = max(self.last_killmail or killmail_id, killmail_id)
-
-    def note_error(self, error: str) -> None:
-        """Keep the first few errors."""
-        if len(self.errors) < 5:
-            self.errors.append(error)
-
-    def add(self, other: "DrainReport") -> None:
-        """Take in what was counted apart until its transaction was committed."""
-        self.outcomes += other.outcomes
-        self.rows += other.rows
-        self.requested += other.requested
-        self.saw_killmail(other.first_killmail)
-        self.saw_killmail(other.last_killmail)
-        self.sample += other.sample[: SAMPLE_ROWS - len(self.sample)]
-        for error in other.errors:
-            self.note_error(error)
-
-
-class Work(Protocol):
-    """One queue's work. `plan` and `store` run on the drain's thread, `fetch` on one of its fetchers."""
-
-    @property
+    @abstractmethod
     def queue(self) -> WorkQueue:
-        """The queue that it is about."""
+        """The queue whose messages it handles."""
 
-    def plan(self, connection: Connection, tasks: Sequence[Task]) -> dict[str, Any]:
-        """What is known before fetching, by message_id; handed to `fetch`. `FRESH` means: nothing to fetch."""
+    def plan(self, connection: Connection, messages: Sequence[ReceivedMessage]) -> Mapping[str, Plan | Outcome]:
+        """What is known before fetching, by message_id; an outcome means that there is nothing to fetch."""
+        return {}
 
-    def fetch(self, task: Task, known: Any) -> Any:
+    @abstractmethod
+    def fetch(self, message: ReceivedMessage, plan: Plan | None) -> Result:
         """Ask the service; the result goes to `store`.
 
         Raises:
-            ServiceError: by its kind the drain decides what becomes of the message.
+            ServiceError: by its kind the worker decides what becomes of the message.
         """
 
+    @abstractmethod
     def store(
-        self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> None:
-        """Write what was fetched (or `FRESH`, or `Gone`), with its lineage; count outcomes and rows.
+        self, connection: Connection, fetched: Sequence[tuple[ReceivedMessage, Result]], run_id: str | None
+    ) -> BatchReport:
+        """Write what was fetched and say what became of each message.
 
-        Work that follows from it is requested (`lineage.request`); the drain publishes it after the commit.
+        Work that follows from it is requested (`lineage.request`); the worker publishes it after the commit.
         """
 
-    def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
-        """Note in the lineage that nothing more is tried with these."""
-
-
-class _Fresh:
-    def __repr__(self) -> str:
-        return "FRESH"
-
-
-FRESH = _Fresh()
-"""The result of a message whose work is done already."""
+    def on_dead_letter(self, connection: Connection, dead: Sequence[ReceivedMessage], run_id: str | None) -> None:
+        """Note what else is to be known of messages that become dead letters, in the same transaction."""
+        return

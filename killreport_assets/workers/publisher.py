@@ -16,11 +16,16 @@ CLAIM_AT_ONCE = 5_000
 
 
 def publish_pending(
-    engine: Engine, broker: WorkBroker, *, run_id: str | None = None, most: int | None = None, lost_too: bool = False
+    engine: Engine,
+    broker: WorkBroker,
+    *,
+    run_id: str | None = None,
+    limit: int | None = None,
+    include_expired: bool = False,
 ) -> int:
-    """Publish pending work that nobody else has claimed, urgent first, all or `most` of it; returns how much.
+    """Publish pending work that nobody else has claimed, urgent first, all or `limit` of it; returns how much.
 
-    With `lost_too` also what was published so long ago that its message counts as lost.
+    With `include_expired` also what was published so long ago that its message counts as lost.
 
     The claim is committed before anything is published, so two that do this at once never publish the same; a claim
     whose taker dies expires.
@@ -29,9 +34,11 @@ def publish_pending(
         BrokerUnavailable: the claims are given back.
     """
     published = 0
-    while most is None or published < most:
+    while limit is None or published < limit:
         with engine.begin() as connection:
-            claimed = claim_pending(connection, min(CLAIM_AT_ONCE, most or CLAIM_AT_ONCE), lost_too=lost_too)
+            claimed = claim_pending(
+                connection, min(CLAIM_AT_ONCE, limit or CLAIM_AT_ONCE), include_expired=include_expired
+            )
         if not claimed:
             return published
         by_lane: dict[tuple[str, bool], list[PendingEntity]] = defaultdict(list)

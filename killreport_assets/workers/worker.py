@@ -1,142 +1,115 @@
-"""The one drain: take a batch, fetch, write in one transaction, publish what follows, acknowledge.
+"""The worker: receive a batch, fetch, write in one transaction, publish what follows, acknowledge.
 
-A crash at any point either redelivers the message or leaves its entities pending for the next scan; every write is
+A crash at any point either redelivers the message or leaves its pending work to the next scan; every write is
 idempotent. The next batch is fetched while the last one is written; the order within a batch stands.
 """
 
-import hashlib
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Generic
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import UserError
-from killreport_assets.base.text import storable
-from killreport_assets.database.reconnect import is_lost_connection, patiently, say_lost
-from killreport_assets.http.errors import Gone, InvalidHash, Refused, Throttled
-from killreport_assets.queues.broker import (
-    DELIVERY_LIMIT,
-    Delivery,
-    Drain,
-    DrainBudget,
-    WorkBroker,
-    dead_letter_queue,
+from killreport_assets.database.reconnect import (
+    describe_connection_error,
+    is_lost_connection,
+    retry_on_lost_connection,
 )
+from killreport_assets.http.errors import Gone, InvalidHash, Refused, Throttled
+from killreport_assets.queues.broker import DELIVERY_LIMIT, Consumer, Delivery, WorkBroker, WorkerLimits
 from killreport_assets.queues.envelope import UnreadableMessage, decode
 from killreport_assets.store.lineage import lock_pending
-from killreport_assets.store.schema import tables
-from killreport_assets.workers.handler import FRESH, Dead, DrainReport, Task, Work
+from killreport_assets.workers.handler import BatchReport, Handler, Outcome, Plan, ReceivedMessage, Result
 from killreport_assets.workers.publisher import publish_pending
+from killreport_assets.workers.report import WorkerReport
+from killreport_assets.workers.settlement import DeadMessage, collect_dead_letters, settle_dead, settle_done
 
 log = logging.getLogger(__name__)
 WAIT_SECONDS = 1.0
-KEEP_SECONDS = 0.5
-MOST_PUBLISHED = 5_000
-"""Pending work that is published between two batches; more would keep this drain's own messages waiting."""
-LOSS_SECONDS = 0.25
-MOST_LOSSES = 5
-"""Connections lost in a row without a single message settled in between: something else is wrong."""
-DEAD_BUDGET = DrainBudget(messages=1_000, seconds=30, idle_seconds=0.2, batch_size=100)
+LEASE_CHECK_SECONDS = 0.5
+MAX_PUBLISHED = 5_000
+"""Pending work that is published between two batches; more would keep this worker's own messages waiting."""
+CONNECTION_LOSS_BACKOFF = 0.25
+MAX_CONNECTION_LOSSES = 5
+"""Connections lost in a row without a message settled in between: something else is wrong."""
+NOT_STORABLE = (sa.exc.DataError, sa.exc.IntegrityError)
 
 
 @dataclass
-class _Batch:
-    fetching: list[tuple[Task, Future[Any]]]
-    dead: list[Dead]
-    began: float = field(default_factory=time.monotonic)
+class _Batch(Generic[Result]):
+    fetching: list[tuple[ReceivedMessage, "Future[Result | Outcome]"]]
+    dead: list[DeadMessage]
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether every message has failed before."""
+        return bool(self.fetching) and all(received.delivery.attempts for received, _ in self.fetching)
 
 
-class _Outcome:
-    """What became of the messages of one batch, before it is written."""
+@dataclass
+class _SortedBatch(Generic[Result]):
+    """What became of a batch's fetches, before it is written."""
 
-    def __init__(self) -> None:
-        self.results: list[tuple[Task, Any]] = []
-        self.dead: list[Dead] = []
-        self.retries: list[Task] = []
-        self.parked: list[Task] = []
+    fetched: list[tuple[ReceivedMessage, Result]] = field(default_factory=list)
+    known: list[tuple[ReceivedMessage, Outcome]] = field(default_factory=list)
+    """Messages whose outcome was known without fetching."""
+    dead: list[DeadMessage] = field(default_factory=list)
+    retried: list[Delivery] = field(default_factory=list)
+    deferred: list[Delivery] = field(default_factory=list)
 
 
-def run_drain(
-    work: Work,
+def run_worker(
+    handler: Handler[Any, Any],
     broker: WorkBroker,
     engine: Engine,
-    budget: DrainBudget,
+    limits: WorkerLimits,
     *,
     parallel_fetches: int | None = None,
     run_id: str | None = None,
     reconnect_seconds: float = 0.0,
-) -> DrainReport:
-    """Drain the work's queue until the budget is spent; what was taken is settled, each message exactly once.
+) -> WorkerReport:
+    """Handle the messages of the handler's queue until a limit is reached; each one is settled exactly once.
 
-    A broker or database that is lost is tried again for `reconnect_seconds`; unsettled messages come again.
+    A broker or database that is lost is tried again for `reconnect_seconds`; unsettled messages are redelivered.
 
     Raises:
-        BrokerUnavailable, sqlalchemy.exc.DBAPIError: a server is gone for longer than that.
+        BrokerUnavailable, sqlalchemy.exc.DBAPIError: a server is away for longer than that.
+        UserError: a setting is wrong; what was received is delivered again, without counting an attempt.
     """
-    report = DrainReport()
-    runner = _Runner(work, broker, engine, report, run_id)
-    fetchers = parallel_fetches or work.queue.parallel_fetches
-    end = time.monotonic() + budget.seconds
-    losses, taken = 0, 0
+    report = WorkerReport()
+    worker = _Worker(handler, broker, engine, report, run_id)
+    fetchers = parallel_fetches or handler.queue.parallel_fetches
+    end = time.monotonic() + limits.seconds
+    losses, received = 0, 0
     while True:
-        left = replace(budget, messages=budget.messages - report.taken, seconds=end - time.monotonic())
+        left = replace(limits, messages=limits.messages - report.received, seconds=end - time.monotonic())
         if left.messages <= 0 or left.seconds <= 0:
             return report
         try:
-            _drain(runner, left, fetchers)
+            worker.run(left, fetchers)
         except Exception as lost:
             if not is_lost_connection(lost):
                 raise
-            log.warning("%s: %s; what is not settled comes again", work.queue.name, say_lost(lost))
-            report.note_error(say_lost(lost))
-            losses, taken = (losses + 1, taken) if report.taken == taken else (1, report.taken)
-            if losses > MOST_LOSSES:
+            message = describe_connection_error(lost)
+            log.warning("%s: %s; what is not settled is redelivered", handler.queue.name, message)
+            report.note_error(message)
+            losses, received = (losses + 1, received) if report.received == received else (1, report.received)
+            if losses > MAX_CONNECTION_LOSSES:
                 raise
-            time.sleep(min(LOSS_SECONDS * 2.0**losses, reconnect_seconds))  # a server that answers may be broken still
-            patiently(runner.reconnect, reconnect_seconds)
+            # A server that answers may still be broken.
+            time.sleep(min(CONNECTION_LOSS_BACKOFF * 2.0**losses, reconnect_seconds))
+            retry_on_lost_connection(worker.reconnect, reconnect_seconds)
         else:
             return report
-
-
-def _drain(runner: "_Runner", budget: DrainBudget, fetchers: int) -> None:
-    move_given_up(runner.work, runner.broker, runner.engine, runner.run_id)
-    queue = runner.work.queue
-    with (
-        _fetching(fetchers, queue.kind) as pool,
-        runner.broker.drain(queue.name, budget) as drain,
-    ):
-        fetched: _Batch | None = None
-        fetching: _Batch | None = None
-        try:
-            while True:
-                deliveries = [] if drain.finished else drain.take(0.0 if fetched else WAIT_SECONDS)
-                fetching = runner.start(drain, deliveries, pool) if deliveries else None
-                if fetched is not None:
-                    runner.settle(drain, fetched)
-                fetched, fetching = fetching, None
-                if fetched is None and drain.finished:
-                    break
-        except UserError:
-            # Nobody's fault but the operator's: what is held is put off, not given back, which would count against it.
-            _put_off(drain, [batch for batch in (fetched, fetching) if batch is not None])
-            raise
-
-
-def _put_off(drain: Drain, batches: Sequence[_Batch]) -> None:
-    held = [task.delivery for batch in batches for task, _ in batch.fetching]
-    held += [letter.delivery for batch in batches for letter in batch.dead]
-    drain.stop()
-    while prefetched := ([] if drain.finished else drain.take(0.0)):
-        held += prefetched
-    drain.retry_later(held, timedelta(), failed=False)
 
 
 @contextmanager
@@ -149,215 +122,213 @@ def _fetching(fetchers: int, kind: str) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-class _Runner:
+class _Worker(Generic[Plan, Result]):
     """Takes batches through their steps."""
 
-    def __init__(self, work: Work, broker: WorkBroker, engine: Engine, report: DrainReport, run_id: str | None) -> None:
-        self.work, self.broker, self.engine, self.run_id = work, broker, engine, run_id
-        self._report = report
+    def __init__(
+        self,
+        handler: Handler[Plan, Result],
+        broker: WorkBroker,
+        engine: Engine,
+        report: WorkerReport,
+        run_id: str | None,
+    ) -> None:
+        self._handler, self._broker, self._engine = handler, broker, engine
+        self._report, self._run_id = report, run_id
 
     def reconnect(self) -> None:
-        """Connect anew to both servers."""
-        self.engine.dispose()
-        with self.engine.connect():
-            self.broker.reconnect()
+        """Connect to both servers again."""
+        self._engine.dispose()
+        with self._engine.connect():
+            self._broker.reconnect()
 
-    def start(self, drain: Drain, deliveries: Sequence[Delivery], pool: ThreadPoolExecutor) -> _Batch:
+    def run(self, limits: WorkerLimits, fetchers: int) -> None:
+        """Handle messages until a limit is reached or a server is lost."""
+        collect_dead_letters(self._handler, self._broker, self._engine, self._run_id)
+        queue = self._handler.queue
+        with _fetching(fetchers, queue.kind) as pool, self._broker.consume(queue.name, limits) as consumer:
+            fetched: _Batch[Result] | None = None
+            fetching: _Batch[Result] | None = None
+            try:
+                while True:
+                    deliveries = [] if consumer.finished else consumer.receive(0.0 if fetched else WAIT_SECONDS)
+                    fetching = self._start(consumer, deliveries, pool) if deliveries else None
+                    if fetched is not None:
+                        self._settle(consumer, fetched)
+                    fetched, fetching = fetching, None
+                    if fetched is None and consumer.finished:
+                        break
+            except UserError:
+                # A wrong setting: the messages held are delivered again without counting an attempt.
+                self._return_all(consumer, [batch for batch in (fetched, fetching) if batch is not None])
+                raise
+
+    def _return_all(self, consumer: Consumer, batches: Sequence[_Batch[Result]]) -> None:
+        held = [received.delivery for batch in batches for received, _ in batch.fetching]
+        held += [letter.delivery for batch in batches for letter in batch.dead]
+        consumer.stop()
+        while prefetched := ([] if consumer.finished else consumer.receive(0.0)):
+            held += prefetched
+        consumer.retry_later(held, timedelta(), count_attempt=False)
+
+    def _start(self, consumer: Consumer, deliveries: Sequence[Delivery], pool: ThreadPoolExecutor) -> _Batch[Result]:
         """Read the messages and begin to fetch what is not known already."""
-        tasks, dead = self._read(drain, deliveries)
-        with self.engine.connect() as connection:
-            known = self.work.plan(connection, tasks) if tasks else {}
-        fetches: dict[tuple[int, str | None], Future[Any]] = {}
+        messages, dead = self._read(consumer, deliveries)
+        with self._engine.connect() as connection:
+            plans = self._handler.plan(connection, messages) if messages else {}
+        fetches: dict[tuple[int, str | None], Future[Result | Outcome]] = {}
         fetching = []
-        for task in tasks:
-            work = (task.message.id, task.message.hash)
-            if work not in fetches:  # copies of a message are fetched once
-                fetches[work] = pool.submit(self._fetch, task, known)
-            fetching.append((task, fetches[work]))
+        for received in messages:
+            subject = (received.message.id, received.message.hash)
+            if subject not in fetches:  # copies of a message are fetched once
+                fetches[subject] = pool.submit(self._fetch, received, plans)
+            fetching.append((received, fetches[subject]))
         return _Batch(fetching, dead)
 
-    def settle(self, drain: Drain, batch: _Batch) -> None:
-        """Write a batch, publish what follows from it, and only then settle its messages."""
+    def _read(
+        self, consumer: Consumer, deliveries: Sequence[Delivery]
+    ) -> tuple[list[ReceivedMessage], list[DeadMessage]]:
+        messages, dead, over_limit = [], [], []
+        for delivery in deliveries:
+            if delivery.deliveries >= DELIVERY_LIMIT:
+                over_limit.append(delivery)
+                continue
+            try:
+                messages.append(ReceivedMessage(delivery, decode(delivery.body, self._handler.queue.kind)))
+            except UnreadableMessage as unreadable:
+                dead.append(DeadMessage(delivery, None, "unreadable message", str(unreadable)))
+        if over_limit:
+            consumer.dead_letter(over_limit)
+            collect_dead_letters(self._handler, self._broker, self._engine, self._run_id)
+            self._report.outcomes[Outcome.DEAD] += len(over_limit)
+        return messages, dead
+
+    def _fetch(self, received: ReceivedMessage, plans: Mapping[str, Plan | Outcome]) -> Result | Outcome:
+        plan = plans.get(received.message.message_id)
+        if isinstance(plan, Outcome):
+            return plan
+        if self._report.throttled_until is not None and self._report.throttled_until > datetime.now(UTC):
+            raise Throttled("the service has asked to wait", self._report.throttled_until)
+        return self._handler.fetch(received, plan)
+
+    def _settle(self, consumer: Consumer, batch: _Batch[Result]) -> None:
+        """Write a batch, publish what follows from it, and only then settle its messages with the broker."""
         unfinished = {future for _, future in batch.fetching}
         while unfinished:
-            unfinished = wait(unfinished, KEEP_SECONDS).not_done
-            drain.keep()
-        outcome = self._sort(batch)
-        self._write(outcome)
-        self._report.published += publish_pending(self.engine, self.broker, run_id=self.run_id, most=MOST_PUBLISHED)
-        done = [task.delivery for task, _ in outcome.results] + [dead.delivery for dead in outcome.dead]
-        drain.acknowledge(done)
-        self._retry(drain, [task.delivery for task in outcome.retries])
-        if outcome.parked and self._report.throttled_until is not None:
-            drain.stop()
-            pause = max(self._report.throttled_until - datetime.now(UTC), timedelta())
-            drain.retry_later([task.delivery for task in outcome.parked], pause, failed=False)
-        is_retry = bool(batch.fetching) and all(task.delivery.attempts for task, _ in batch.fetching)
-        self._report.count_batch(
-            done=len(outcome.results),
-            retried=len(outcome.retries),
-            parked=len(outcome.parked),
-            dead=len(outcome.dead),
-            is_retry=is_retry,
-        )
+            unfinished = wait(unfinished, LEASE_CHECK_SECONDS).not_done
+            consumer.extend_leases()
+        sorted_batch = self._sort(batch)
+        outcomes = self._write(sorted_batch)
+        self._report.published += publish_pending(self._engine, self._broker, run_id=self._run_id, limit=MAX_PUBLISHED)
+        done = [received.delivery for received, _ in sorted_batch.fetched + sorted_batch.known]
+        consumer.acknowledge(done + [letter.delivery for letter in sorted_batch.dead])
+        self._retry(consumer, sorted_batch.retried)
+        self._defer(consumer, sorted_batch.deferred)
+        self._report.count_batch(outcomes, is_retry=batch.is_retry)
         log.info(
             "batch settled",
             extra={
-                "queue": self.work.queue.name,
-                "run": self.run_id,
-                "done": len(outcome.results),
-                "retried": len(outcome.retries),
-                "parked": len(outcome.parked),
-                "dead": len(outcome.dead),
-                "seconds": round(time.monotonic() - batch.began, 3),
+                "queue": self._handler.queue.name,
+                "run": self._run_id,
+                **outcomes,
+                "seconds": round(time.monotonic() - batch.started, 3),
             },
         )
 
-    def _retry(self, drain: Drain, failed: Sequence[Delivery]) -> None:
+    def _retry(self, consumer: Consumer, failed: Sequence[Delivery]) -> None:
         by_delay: dict[timedelta, list[Delivery]] = defaultdict(list)
         for delivery in failed:
-            by_delay[self.broker.delays.after(delivery.attempts + 1)].append(delivery)
+            by_delay[self._broker.delays.after(delivery.attempts + 1)].append(delivery)
         for delay, deliveries in by_delay.items():
-            drain.retry_later(deliveries, delay)
+            consumer.retry_later(deliveries, delay)
 
-    def _read(self, drain: Drain, deliveries: Sequence[Delivery]) -> tuple[list[Task], list[Dead]]:
-        tasks, dead, given_up = [], [], []
-        for delivery in deliveries:
-            if delivery.deliveries >= DELIVERY_LIMIT:
-                given_up.append(delivery)
-                continue
-            try:
-                tasks.append(Task(delivery, decode(delivery.body, self.work.queue.kind)))
-            except UnreadableMessage as unreadable:
-                dead.append(Dead(delivery, None, "unreadable message", str(unreadable)))
-        if given_up:
-            drain.dead_letter(given_up)
-            move_given_up(self.work, self.broker, self.engine, self.run_id)
-            self._report.outcomes["dead"] += len(given_up)
-        return tasks, dead
+    def _defer(self, consumer: Consumer, deliveries: Sequence[Delivery]) -> None:
+        if deliveries and self._report.throttled_until is not None:
+            consumer.stop()
+            pause = max(self._report.throttled_until - datetime.now(UTC), timedelta())
+            consumer.retry_later(deliveries, pause, count_attempt=False)
 
-    def _fetch(self, task: Task, known: dict[str, Any]) -> Any:
-        mine = known.get(task.message.message_id)
-        if mine is FRESH or isinstance(mine, Gone):
-            return mine
-        if self._report.throttled_until is not None and self._report.throttled_until > datetime.now(UTC):
-            raise Throttled("this drain was told to wait", self._report.throttled_until)
-        return self.work.fetch(task, mine)
+    def _sort(self, batch: _Batch[Result]) -> _SortedBatch[Result]:
+        """Tell fetches apart by what is to become of their messages.
 
-    def _sort(self, batch: _Batch) -> _Outcome:
-        outcome = _Outcome()
-        outcome.dead += batch.dead
-        for task, future in batch.fetching:
+        Raises:
+            UserError, sqlalchemy.exc.SQLAlchemyError: not the message's fault; it is delivered again.
+        """
+        sorted_batch: _SortedBatch[Result] = _SortedBatch(dead=list(batch.dead))
+        for received, future in batch.fetching:
             error = future.exception()
             if error is None:
-                outcome.results.append((task, future.result()))
-            elif isinstance(error, Gone):
-                outcome.results.append((task, error))
-            elif isinstance(error, Throttled):
-                self._report.throttled_until = max(self._report.throttled_until or error.until, error.until)
-                outcome.parked.append(task)
+                result = future.result()
+                if isinstance(result, Outcome):
+                    sorted_batch.known.append((received, result))
+                else:
+                    sorted_batch.fetched.append((received, result))
             elif isinstance(error, UserError | sa.exc.SQLAlchemyError):
-                raise error  # not the message's fault: it comes again when this has been mended
-            elif isinstance(error, InvalidHash) and task.delivery.attempts == 0:
-                outcome.retries.append(task)  # ESI has said so of good pairs under load (zKillboard #210)
-                self._report.note_error(_said(error))
-            elif isinstance(error, Refused):
-                outcome.dead.append(Dead(task.delivery, task.message, "refused", str(error)))
-            elif task.delivery.attempts + 1 >= self.work.queue.max_attempts:
-                outcome.dead.append(Dead(task.delivery, task.message, "attempts spent", _said(error)))
+                raise error
             else:
-                outcome.retries.append(task)
-                self._report.note_error(_said(error))
-        return outcome
+                self._sort_failed(sorted_batch, received, error)
+        return sorted_batch
 
-    def _write(self, outcome: _Outcome) -> None:
+    def _sort_failed(self, sorted_batch: _SortedBatch[Result], received: ReceivedMessage, error: BaseException) -> None:
+        delivery, text = received.delivery, f"{type(error).__name__}: {error}"
+        if isinstance(error, Gone):
+            sorted_batch.known.append((received, Outcome.GONE))
+        elif isinstance(error, Throttled):
+            self._report.throttled_until = max(self._report.throttled_until or error.until, error.until)
+            sorted_batch.deferred.append(delivery)
+        elif isinstance(error, InvalidHash) and delivery.attempts == 0:
+            sorted_batch.retried.append(delivery)  # ESI has said so of good pairs under load (zKillboard #210)
+            self._report.note_error(text)
+        elif isinstance(error, Refused):
+            sorted_batch.dead.append(DeadMessage(delivery, received.message, "refused", str(error)))
+        elif delivery.attempts + 1 >= self._handler.queue.max_attempts:
+            sorted_batch.dead.append(DeadMessage(delivery, received.message, "attempts spent", text))
+        else:
+            sorted_batch.retried.append(delivery)
+            self._report.note_error(text)
+
+    def _write(self, batch: _SortedBatch[Result]) -> Counter[str]:
+        """Write a batch; returns how many messages had which outcome."""
+        outcomes: Counter[str] = Counter()
         try:
-            self._write_together(outcome.results, outcome.dead)
-        except (sa.exc.DataError, sa.exc.IntegrityError):
-            self._write_one_by_one(outcome)
+            outcomes += self._write_together(batch.fetched, batch.known, batch.dead)
+        except NOT_STORABLE:
+            outcomes += self._write_one_by_one(batch)
+        outcomes += Counter({Outcome.RETRIED: len(batch.retried), Outcome.DEFERRED: len(batch.deferred)})
+        return outcomes
 
-    def _write_one_by_one(self, outcome: _Outcome) -> None:
+    def _write_one_by_one(self, batch: _SortedBatch[Result]) -> Counter[str]:
         """Something in the batch cannot be stored: find it, so that it costs nothing else."""
-        results, outcome.results = outcome.results, []
-        for task, result in results:
+        outcomes: Counter[str] = Counter()
+        fetched, batch.fetched = batch.fetched, []
+        for received, result in fetched:
             try:
-                self._write_together([(task, result)], [])
-                outcome.results.append((task, result))
-            except (sa.exc.DataError, sa.exc.IntegrityError) as refused:
+                outcomes += self._write_together([(received, result)], [], [])
+                batch.fetched.append((received, result))
+            except NOT_STORABLE as refused:
                 reason = str(refused.orig).splitlines()[0]
-                outcome.dead.append(Dead(task.delivery, task.message, "cannot be stored", reason))
-        self._write_together([], outcome.dead)
+                batch.dead.append(DeadMessage(received.delivery, received.message, "cannot be stored", reason))
+        return outcomes + self._write_together([], batch.known, batch.dead)
 
-    def _write_together(self, results: list[tuple[Task, Any]], dead: list[Dead]) -> None:
-        counted = DrainReport()
-        settled = [task.message.id for task, _ in results] + [letter.message.id for letter in dead if letter.message]
-        with self.engine.begin() as connection:
-            lock_pending(connection, self.work.queue.kind, settled)
-            if results:
-                self.work.store(connection, results, counted, self.run_id)
-            if dead:
-                _write_dead_letters(connection, dead, self.run_id)
-                self._bury(connection, dead)
-        self._report.add(counted)
+    def _write_together(
+        self,
+        fetched: Sequence[tuple[ReceivedMessage, Result]],
+        known: Sequence[tuple[ReceivedMessage, Outcome]],
+        dead: Sequence[DeadMessage],
+    ) -> Counter[str]:
+        queue = self._handler.queue
+        settled = [received.id for received, _ in (*fetched, *known)]
+        settled += [letter.message.id for letter in dead if letter.message]
+        batch = BatchReport()
+        with self._engine.begin() as connection:
+            lock_pending(connection, queue.kind, settled)
+            if fetched:
+                batch = self._handler.store(connection, fetched, self._run_id)
+            stored = list(zip((received for received, _ in fetched), batch.outcomes, strict=True))
+            settle_done(connection, queue, stored + list(known), self._run_id)
+            settle_dead(connection, self._handler, dead, self._run_id)
+        self._report.add(batch)
         for letter in dead:
             self._report.note_error(f"{letter.reason}: {letter.error}")
-
-    def _bury(self, connection: Connection, dead: list[Dead]) -> None:
-        if tasks := [Task(letter.delivery, letter.message) for letter in dead if letter.message]:
-            self.work.bury(connection, tasks, self.run_id)
-
-
-def move_given_up(work: Work, broker: WorkBroker, engine: Engine, run_id: str | None) -> int:
-    """Move what the queue's dead-letter queue holds into `ops.dead_letters`; returns how many that were."""
-    name = dead_letter_queue(work.queue.name)
-    if broker.depth(work.queue.name).dead == 0:
-        return 0
-    moved = 0
-    with broker.drain(name, DEAD_BUDGET) as drain:
-        while deliveries := drain.take(WAIT_SECONDS):
-            letters, tasks = [], []
-            for delivery in deliveries:
-                error = f"handed out {DELIVERY_LIMIT} times without being settled: its drains died"
-                letters.append(Dead(delivery, None, "delivery limit", error, is_try=False))
-                try:
-                    tasks.append(Task(delivery, decode(delivery.body, work.queue.kind)))
-                except UnreadableMessage:
-                    log.warning("%s: an unreadable message was given up on", name)
-            with engine.begin() as connection:
-                _write_dead_letters(connection, letters, run_id)
-                if tasks:
-                    work.bury(connection, tasks, run_id)
-            drain.acknowledge(deliveries)
-            moved += len(deliveries)
-    return moved
-
-
-def _write_dead_letters(connection: Connection, dead: Sequence[Dead], run_id: str | None) -> None:
-    now = datetime.now(UTC)
-    insert = sa.dialects.postgresql.insert(tables.dead_letters)
-    again = {name: insert.excluded[name] for name in ("reason", "error", "first_failed_at", "died_at", "run_id")}
-    # The same death written twice is one; a death after a replay takes the replay back.
-    insert = insert.on_conflict_do_update(index_elements=["fingerprint"], set_=again | {"replayed_at": None})
-    letters = {row["fingerprint"]: row for row in (_dead_letter(letter, now, run_id) for letter in dead)}
-    connection.execute(insert, [letters[fingerprint] for fingerprint in sorted(letters)])
-
-
-def _dead_letter(letter: Dead, now: datetime, run_id: str | None) -> dict[str, Any]:
-    delivery = letter.delivery
-    identity = f"{delivery.queue}\n{delivery.attempts}\n".encode() + delivery.body
-    return {
-        "fingerprint": hashlib.sha256(identity).hexdigest(),
-        "queue": delivery.queue,
-        "message_id": delivery.message_id,
-        "body": storable(delivery.body.decode(errors="backslashreplace")),
-        "reason": letter.reason,
-        "error": storable(letter.error)[:2_000],
-        "attempts": delivery.attempts + letter.is_try,
-        "first_failed_at": delivery.first_failed_at or now,
-        "died_at": now,
-        "run_id": run_id,
-    }
-
-
-def _said(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+        counted = Counter(outcome.value for _, outcome in (*stored, *known))
+        return counted + Counter({Outcome.DEAD.value: len(dead)})

@@ -1,43 +1,38 @@
 """The assets raw/alliances, raw/corporations, raw/characters and raw/types.
 
-Each is the consuming op of its info queue: materializing it publishes what is pending and drains the queue.
+Each is the worker of its info queue: materializing it publishes what is pending and handles the queue's messages.
 """
 
 from collections.abc import Iterator
 
 import dagster as dg
-from sqlalchemy.engine import Engine
+import sqlalchemy as sa
 
-from killreport_assets.esi.client import EsiClient
 from killreport_assets.orchestration.assets.external import ESI, queue_key
-from killreport_assets.orchestration.metadata import asset_key, drain_metadata, table_metadata, table_spec
-from killreport_assets.orchestration.ops.consume import DrainConfig, drain, fail_when_a_batch_failed
+from killreport_assets.orchestration.metadata import asset_key, table_metadata, table_spec, worker_metadata
+from killreport_assets.orchestration.ops.consume import WorkerConfig, fail_when_a_batch_failed, work
 from killreport_assets.queues.broker import WorkBroker
-from killreport_assets.queues.catalogue import ENTITY_QUEUES, WorkQueue
-from killreport_assets.settings import load_settings
-from killreport_assets.store.schema import tables
-from killreport_assets.workers.handlers.entities import EntityWork
-from killreport_assets.workers.publisher import publish_ids, publish_pending
+from killreport_assets.workers.handler import WorkerContext
+from killreport_assets.workers.publisher import publish_pending
+from killreport_assets.workers.registry import Registration, registrations
 
 
-def _entity_asset(queue: WorkQueue) -> dg.AssetsDefinition:
-    table = tables.DIMENSIONS[queue.kind]
+def _entity_asset(registration: Registration, table: sa.Table) -> dg.AssetsDefinition:
+    queue = registration.queue
     spec = table_spec(table, "entities", [queue_key(queue), ESI])
 
     @dg.multi_asset(name=f"consume_{queue.name}", specs=[spec], op_tags={"killreport/queue": queue.name})
     def consume(
         context: dg.AssetExecutionContext,
-        config: DrainConfig,
-        database: dg.ResourceParam[Engine],
+        config: WorkerConfig,
+        worker_context: dg.ResourceParam[WorkerContext],
         broker: dg.ResourceParam[WorkBroker],
-        esi: dg.ResourceParam[EsiClient],
     ) -> Iterator[dg.MaterializeResult[None]]:
-        publish_pending(database, broker, run_id=context.run_id)
-        publish_ids(broker, queue, config.ids, run_id=context.run_id, urgent=True)
-        work = EntityWork(queue.kind, esi, load_settings().data.entity_ttl_days)
-        report = drain(context, config, database, broker, work)
-        metadata = drain_metadata(report)
-        shown = metadata | table_metadata(database, table)
+        engine = worker_context.engine
+        publish_pending(engine, broker, run_id=context.run_id)
+        report = work(registration, config, worker_context, broker, context.run_id)
+        metadata = worker_metadata(report)
+        shown = metadata | table_metadata(engine, table)
         if report.failed and report.rows[table.name]:  # a red run yields nothing, and what it stored is to be seen
             context.log_event(dg.AssetMaterialization(asset_key(table), metadata=shown))
         fail_when_a_batch_failed(report, metadata)
@@ -46,4 +41,8 @@ def _entity_asset(queue: WorkQueue) -> dg.AssetsDefinition:
     return consume
 
 
-ENTITY_ASSETS = [_entity_asset(queue) for queue in ENTITY_QUEUES]
+ENTITY_ASSETS = [
+    _entity_asset(registration, registration.table)
+    for registration in registrations().values()
+    if registration.table is not None
+]

@@ -1,4 +1,4 @@
-"""What lies outside Dagster and yet belongs into the graph: feeds, archives, services, and the work queues."""
+"""What lies outside Dagster and belongs in the graph all the same: feeds, archives, services, and the work queues."""
 
 import dagster as dg
 
@@ -6,16 +6,13 @@ from killreport_assets.orchestration.metadata import OWNERS, asset_key, table_sp
 from killreport_assets.queues.catalogue import (
     ALLIANCE_CORPORATIONS,
     CORPORATION_KILLMAILS,
-    CORPORATIONS,
-    ENTITY_QUEUES,
-    KILLMAILS,
     USER_KILLMAILS,
     WORK_QUEUES,
     ZKILLBOARD_CHARACTERS,
     WorkQueue,
 )
 from killreport_assets.store.schema import tables
-from killreport_assets.store.schema.users import users
+from killreport_assets.workers.registry import registrations
 
 R2Z2 = dg.AssetKey(["zkillboard", "r2z2"])
 ZKILLBOARD_LISTS = dg.AssetKey(["zkillboard", "lists"])
@@ -31,25 +28,11 @@ def queue_key(queue: WorkQueue) -> dg.AssetKey:
     return dg.AssetKey(["queue", queue.name])
 
 
-def _fed_by(queue: WorkQueue) -> list[dg.AssetKey]:
-    if queue == CORPORATIONS:
-        return [asset_key(tables.killmails), queue_key(ALLIANCE_CORPORATIONS)]
-    if queue in ENTITY_QUEUES:
-        return [asset_key(tables.killmails)]
-    return {
-        KILLMAILS: [queue_key(source) for source in (ZKILLBOARD_CHARACTERS, USER_KILLMAILS, CORPORATION_KILLMAILS)],
-        USER_KILLMAILS: [asset_key(users), ESI],
-        CORPORATION_KILLMAILS: [asset_key(users), ESI],
-        ZKILLBOARD_CHARACTERS: [ZKILLBOARD_LISTS],
-        ALLIANCE_CORPORATIONS: [asset_key(tables.alliances)],
-    }[queue]
-
-
 SOURCES = [
     dg.AssetSpec(key, description=description, group_name="sources", owners=OWNERS, kinds={"http"})
     for key, description in (
         (R2Z2, "zKillboard's live feed of whole killmails"),
-        (ZKILLBOARD_LISTS, "zKillboard's lists of somebody's killmails"),
+        (ZKILLBOARD_LISTS, "zKillboard's lists of a character's killmails"),
         (EVEREF_KILLMAILS, "EVE Ref's daily killmail archives"),
         (EVEREF_MARKET_HISTORY, "EVE Ref's daily market history, all regions"),
         (STATIC_DATA_EXPORT, "CCP's static data export"),
@@ -64,9 +47,9 @@ QUEUES = [
         group_name="queues",
         owners=OWNERS,
         kinds={"queue"},
-        deps=_fed_by(queue),
+        deps=[dg.AssetKey(key.split("/")) for key in registration.upstream],
     )
-    for queue in WORK_QUEUES
+    for queue, registration in registrations().items()
 ]
 LINEAGE = [
     dg.AssetSpec(

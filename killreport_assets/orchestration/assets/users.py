@@ -10,7 +10,7 @@ from killreport_assets.esi.client import EsiClient
 from killreport_assets.orchestration.assets.external import ESI, SSO
 from killreport_assets.orchestration.metadata import Metadata, asset_key, table_metadata, table_spec
 from killreport_assets.queues.broker import WorkBroker
-from killreport_assets.settings import load_settings
+from killreport_assets.settings import Settings
 from killreport_assets.store.schema.users import users as users_table
 from killreport_assets.users.store import count_by_state
 from killreport_assets.users.syncs import queue_due, queue_now
@@ -26,6 +26,7 @@ class UsersConfig(dg.Config):
 def users(
     context: dg.AssetExecutionContext,
     config: UsersConfig,
+    settings: dg.ResourceParam[Settings],
     database: dg.ResourceParam[Engine],
     broker: dg.ResourceParam[WorkBroker],
     esi: dg.ResourceParam[EsiClient],
@@ -36,7 +37,7 @@ def users(
         lists = queue_now(database, broker, config.character_ids, esi=esi, run_id=context.run_id)
         metadata["lists queued"] = lists
     else:
-        queued = queue_due(database, broker, esi, load_settings(), run_id=context.run_id)
+        queued = queue_due(database, broker, esi, settings, run_id=context.run_id)
         metadata |= {
             "users due": queued.due_users,
             "corporations due": queued.due_corporations,

@@ -11,19 +11,20 @@ from killreport_assets.esi.client import EsiClient
 from killreport_assets.orchestration.metadata import names_metadata
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import WORK_QUEUES
-from killreport_assets.settings import load_settings
+from killreport_assets.settings import Settings
 from killreport_assets.workers.affiliations import refresh_affiliations as refresh_outdated
 from killreport_assets.workers.dead_letters import list_dead_letters, replay
 from killreport_assets.workers.names import resolve_names
-from killreport_assets.workers.producers import PRODUCERS, Producer
+from killreport_assets.workers.producers import Producer
 from killreport_assets.workers.publisher import publish_pending
+from killreport_assets.workers.registry import producers
 
 
 class ProduceConfig(dg.Config):
     """What one producing run asks for."""
 
     ids: list[PositiveInt] = Field([], description="ask for these instead of what is missing or stale")
-    urgent: bool = Field(False, description="into the urgent lane, which is drained first")
+    urgent: bool = Field(False, description="into the priority lane, which is consumed first")
 
 
 def _producing_op(producer: Producer) -> dg.OpDefinition:
@@ -35,11 +36,12 @@ def _producing_op(producer: Producer) -> dg.OpDefinition:
     def publish(
         context: dg.OpExecutionContext,
         config: ProduceConfig,
+        settings: dg.ResourceParam[Settings],
         database: dg.ResourceParam[Engine],
         broker: dg.ResourceParam[WorkBroker],
         esi: dg.ResourceParam[EsiClient],
     ) -> None:
-        ttl = timedelta(days=load_settings().data.entity_ttl_days)
+        ttl = timedelta(days=settings.data.entity_ttl_days)
         produced = producer.produce(
             database, broker, esi, ttl, ids=config.ids or None, urgent=config.urgent, run_id=context.run_id
         )
@@ -49,7 +51,7 @@ def _producing_op(producer: Producer) -> dg.OpDefinition:
     return publish
 
 
-PRODUCING_OPS = {name: _producing_op(producer) for name, producer in PRODUCERS.items()}
+PRODUCING_OPS = {name: _producing_op(producer) for name, producer in producers().items()}
 
 
 @dg.op(out=dg.Out(dg.Nothing))
@@ -60,7 +62,7 @@ def publish_pending_entities(
     esi: dg.ResourceParam[EsiClient],
 ) -> None:
     """Publish the entities that killmails mention, that are unknown, and that nobody has published; name them."""
-    published = publish_pending(database, broker, run_id=context.run_id, lost_too=True)
+    published = publish_pending(database, broker, run_id=context.run_id, include_expired=True)
     depths: dict[str, Any] = {queue.name: broker.depth(queue.name).ready for queue in WORK_QUEUES}
     named = names_metadata(resolve_names(database, esi))
     context.add_output_metadata({"published": published, **depths, **named})
@@ -68,10 +70,13 @@ def publish_pending_entities(
 
 @dg.op(out=dg.Out(dg.Nothing))
 def look_up_affiliations(
-    context: dg.OpExecutionContext, database: dg.ResourceParam[Engine], esi: dg.ResourceParam[EsiClient]
+    context: dg.OpExecutionContext,
+    settings: dg.ResourceParam[Settings],
+    database: dg.ResourceParam[Engine],
+    esi: dg.ResourceParam[EsiClient],
 ) -> None:
     """Look up in bulk where known characters belong, and keep what has changed as history."""
-    report = refresh_outdated(database, esi, timedelta(hours=load_settings().data.affiliation_ttl_hours))
+    report = refresh_outdated(database, esi, timedelta(hours=settings.data.affiliation_ttl_hours))
     metadata: dict[str, Any] = {"looked up": report.looked_up, "changed": report.changed, "refused": report.refused}
     if report.stopped_by:
         raise dg.Failure(f"stopped early: {report.stopped_by}", metadata=metadata)
@@ -83,7 +88,7 @@ class ReplayConfig(dg.Config):
 
     ids: list[int] = Field([], description="dead_letter_ids; empty: all of the queue")
     queue: str | None = Field(None, description="a queue's name; empty: of every queue")
-    urgent: bool = Field(False, description="into the urgent lane, which is drained first")
+    urgent: bool = Field(False, description="into the priority lane, which is consumed first")
 
 
 @dg.op(out=dg.Out(dg.Nothing))

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.database.engine import database_urls, make_engine
 from killreport_assets.orchestration.event_log import purge_event_log
 from killreport_assets.orchestration.metadata import asset_key, causes_table
-from killreport_assets.settings import load_settings
+from killreport_assets.settings import Settings
 from killreport_assets.store.schema import tables
 from killreport_assets.store.trace import trace_entity as read_entity
 from killreport_assets.store.trace import trace_killmail as read_killmail
@@ -69,9 +69,8 @@ def _runs(runs: list[str | None]) -> dg.MarkdownMetadataValue:
 
 
 @dg.op(out=dg.Out(dg.Nothing))
-def delete_transient_events(context: dg.OpExecutionContext) -> None:
+def delete_transient_events(context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
     """Delete log lines and transient events from Dagster's event log that are older than KILLREPORT_EVENT_LOG_DAYS."""
-    settings = load_settings()
     dagster = make_engine(database_urls(settings).dagster.set(drivername="postgresql+psycopg"), pool_size=1)
     purged = purge_event_log(dagster, timedelta(days=settings.process.event_log_days))
     dagster.dispose()

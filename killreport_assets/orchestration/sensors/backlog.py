@@ -1,9 +1,8 @@
-"""One sensor for each work queue: starts as many bounded drain runs as its backlog deserves."""
+"""One sensor for each work queue: starts as many bounded worker runs as its backlog deserves."""
 
 import json
 import math
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -11,24 +10,23 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.http.pauses import longest_pause
 from killreport_assets.orchestration.assets.external import queue_key
+from killreport_assets.orchestration.automation import TRIGGER_TAG, UNFINISHED, sensor_status
 from killreport_assets.orchestration.jobs import MAX_RUNTIME_SECONDS, QUEUE_TAG, drain_job_name
-from killreport_assets.orchestration.schedules import default_status
-from killreport_assets.queues.broker import WorkBroker
-from killreport_assets.queues.catalogue import MOST_RUNS, WORK_QUEUES, WorkQueue
+from killreport_assets.queues.broker import Depth, WorkBroker
+from killreport_assets.queues.catalogue import MAX_WORKER_RUNS, WORK_QUEUES, WorkQueue
 from killreport_assets.settings import Settings
 
 MESSAGES_PER_RUN = 2_500
 OBSERVE_SECONDS = 60
-UNFINISHED = [status for status in dg.DagsterRunStatus if status.name not in {"SUCCESS", "FAILURE", "CANCELED"}]
 
 
-def runs_to_start(ready: int, under_way: int, most_runs: int = MOST_RUNS) -> int:
-    """How many drain runs a backlog deserves beyond those that are under way."""
-    return max(0, min(most_runs, math.ceil(ready / MESSAGES_PER_RUN)) - under_way)
+def runs_to_start(ready: int, under_way: int, max_runs: int = MAX_WORKER_RUNS) -> int:
+    """How many worker runs a backlog deserves beyond those that are under way."""
+    return max(0, min(max_runs, math.ceil(ready / MESSAGES_PER_RUN)) - under_way)
 
 
 def _runs_under_way(instance: dg.DagsterInstance, queue: WorkQueue) -> int:
-    # A run that is older is lost, whatever its status says: it must not keep the queue from being drained.
+    # An older run is lost, whatever its status says: it must not hold up the queue.
     oldest = datetime.now(UTC) - timedelta(seconds=MAX_RUNTIME_SECONDS)
     filters = dg.RunsFilter(statuses=UNFINISHED, tags={QUEUE_TAG: queue.name}, created_after=oldest)
     return instance.get_runs_count(filters)
@@ -39,45 +37,44 @@ def _backlog_sensor(queue: WorkQueue, settings: Settings) -> dg.SensorDefinition
         name=f"{queue.name}_backlog",
         job_name=drain_job_name(queue),
         minimum_interval_seconds=settings.schedules.backlog_interval,
-        default_status=default_status(settings, dg.DefaultSensorStatus),
-        description=f"Starts drain runs while {queue.name} has messages",
+        default_status=sensor_status(settings),
+        description=f"Starts worker runs while {queue.name} has messages",
     )
     def backlog(
         context: dg.SensorEvaluationContext, broker: dg.ResourceParam[WorkBroker], database: dg.ResourceParam[Engine]
     ) -> dg.SensorResult:
         depth = broker.depth(queue.name)
         under_way = _runs_under_way(context.instance, queue)
-        cursor = json.loads(context.cursor or "{}")
         with database.connect() as connection:
-            pause = longest_pause(connection, queue.paces)
-        starting = (
-            0 if pause else runs_to_start(depth.ready, under_way, settings.queues.drain_runs.get(queue.name, MOST_RUNS))
-        )
+            pause = longest_pause(connection, queue.rate_limits)
+        max_runs = settings.queues.drain_runs.get(queue.name, MAX_WORKER_RUNS)
+        starting = 0 if pause else runs_to_start(depth.ready, under_way, max_runs)
         # No run keys: what is under way is counted, and a key would be refused for ever after a reset of the cursor.
-        requests = [dg.RunRequest(tags={"killreport/trigger": "backlog"}) for _ in range(starting)]
-        events = list(_observation(queue, depth.ready, depth.dead, under_way, cursor))
+        requests = [dg.RunRequest(tags={TRIGGER_TAG: "backlog"}) for _ in range(starting)]
         skip = None if requests else f"{depth.ready} messages, {under_way} runs under way"
         if pause and depth.ready:
             skip = f"{pause.reason}; until {pause.until:%F %T} UTC; {depth.ready} messages wait"
+        observation, cursor = _observe(queue, depth, under_way, json.loads(context.cursor or "{}"))
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=skip,
-            asset_events=events,
+            asset_events=[observation] if observation else [],
             cursor=json.dumps(cursor),
         )
 
     return backlog
 
 
-def _observation(
-    queue: WorkQueue, ready: int, dead: int, under_way: int, cursor: dict[str, float]
-) -> Iterator[dg.AssetObservation]:
-    """The queue's depth as an observation, when it has changed and at most once a minute; noted in the cursor."""
-    now = time.time()
-    if (ready, dead) != (cursor.get("ready"), cursor.get("dead")) and now - cursor.get("at", 0) >= OBSERVE_SECONDS:
-        cursor |= {"ready": ready, "dead": dead, "at": now}
-        metadata = {"ready": ready, "dead": dead, "drain runs under way": under_way}
-        yield dg.AssetObservation(queue_key(queue), metadata=metadata)
+def _observe(
+    queue: WorkQueue, depth: Depth, under_way: int, cursor: dict[str, float]
+) -> tuple[dg.AssetObservation | None, dict[str, float]]:
+    """The queue's depth as an observation, when it has changed and at most once a minute; and the new cursor."""
+    now, seen = time.time(), {"ready": depth.ready, "dead": depth.dead}
+    is_changed = any(cursor.get(name) != count for name, count in seen.items())
+    if not is_changed or now - cursor.get("at", 0) < OBSERVE_SECONDS:
+        return None, cursor
+    metadata = seen | {"worker runs under way": under_way}
+    return dg.AssetObservation(queue_key(queue), metadata=metadata), {**seen, "at": now}
 
 
 def build_backlog_sensors(settings: Settings) -> list[dg.SensorDefinition]:

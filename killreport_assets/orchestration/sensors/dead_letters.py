@@ -5,8 +5,8 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.engine import Engine
 
+from killreport_assets.orchestration.automation import sensor_status
 from killreport_assets.orchestration.metadata import asset_key
-from killreport_assets.orchestration.schedules import default_status
 from killreport_assets.settings import Settings
 from killreport_assets.store.schema import tables
 from killreport_assets.workers.dead_letters import count_dead_letters, list_dead_letters
@@ -21,7 +21,7 @@ def build_dead_letters_sensor(settings: Settings) -> dg.SensorDefinition:
     @dg.sensor(
         name="dead_letters",
         minimum_interval_seconds=INTERVAL_SECONDS,
-        default_status=default_status(settings, dg.DefaultSensorStatus),
+        default_status=sensor_status(settings),
         description="Says in the log of ops/dead_letters when messages have died; replay_dead_letters replays them",
     )
     def dead_letters(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Engine]) -> dg.SensorResult:

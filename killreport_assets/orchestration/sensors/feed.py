@@ -4,14 +4,13 @@ import dagster as dg
 from sqlalchemy.engine import Engine
 
 from killreport_assets.http.errors import ServiceError
+from killreport_assets.orchestration.automation import TRIGGER_TAG, UNFINISHED, sensor_status
 from killreport_assets.orchestration.jobs import ingest_killmails
-from killreport_assets.orchestration.schedules import default_status
-from killreport_assets.orchestration.sensors.backlog import UNFINISHED
 from killreport_assets.settings import Settings
 from killreport_assets.sources.r2z2 import FEED, R2z2Feed
 from killreport_assets.store.cursors import read_cursor
 
-TRIGGER_TAG = {"killreport/trigger": "feed"}
+FEED_RUN = {TRIGGER_TAG: "feed"}
 
 
 def build_feed_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -21,13 +20,13 @@ def build_feed_sensor(settings: Settings) -> dg.SensorDefinition:
         name="r2z2_feed",
         job=ingest_killmails,
         minimum_interval_seconds=settings.schedules.feed_interval,
-        default_status=default_status(settings, dg.DefaultSensorStatus),
+        default_status=sensor_status(settings),
         description="Starts an ingest run when the live feed has an entry after our cursor",
     )
     def r2z2_feed(
         context: dg.SensorEvaluationContext, database: dg.ResourceParam[Engine], r2z2: dg.ResourceParam[R2z2Feed]
     ) -> dg.SensorResult:
-        if context.instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED, tags=TRIGGER_TAG)):
+        if context.instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED, tags=FEED_RUN)):
             return dg.SensorResult(skip_reason="a run is following the feed")
         with database.connect() as connection:
             cursor = read_cursor(connection, FEED)
@@ -37,6 +36,6 @@ def build_feed_sensor(settings: Settings) -> dg.SensorDefinition:
             return dg.SensorResult(skip_reason=f"the feed cannot be read: {error}")
         if not new:
             return dg.SensorResult(skip_reason=f"caught up at entry {cursor}")
-        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=None, tags=TRIGGER_TAG)])
+        return dg.SensorResult(run_requests=[dg.RunRequest(run_key=None, tags=FEED_RUN)])
 
     return r2z2_feed

@@ -1,4 +1,4 @@
-"""The works of `esi_user_killmails_queue` and `esi_corporation_killmails_queue`: read a list, ask for what is unknown.
+"""The handlers of `esi_user_killmails_queue` and `esi_corporation_killmails_queue`: lists of recent killmails.
 
 A list that cannot be read costs no dead letter: after a few tries its failure is noted, and it is due again later.
 """
@@ -6,11 +6,10 @@ A list that cannot be read costs no dead letter: after a few tries its failure i
 import logging
 import random
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
 
@@ -26,16 +25,15 @@ from killreport_assets.store.stored_killmails import known_killmails, recently_r
 from killreport_assets.store.syncs import COMPLETE, CONTINUED, UNCHANGED
 from killreport_assets.users import killmail_lists
 from killreport_assets.users import store as users
-from killreport_assets.users.due_times import SHORTEST, idle_time, next_due, retry_due, stretched
-from killreport_assets.users.killmail_lists import Intervals, KillmailList, ListState
-from killreport_assets.users.tokens import SignedOut, TokenKeeper
+from killreport_assets.users.due_times import LOOK_AHEAD, SHORTEST, idle_time, next_due, retry_due, stretched
+from killreport_assets.users.killmail_lists import Intervals, KillmailList, ListState, intervals
+from killreport_assets.users.tokens import SignedOut, TokenKeeper, token_keeper
 from killreport_assets.users.vault import KeyMissing
-from killreport_assets.workers.handler import FRESH, SAMPLE_ROWS, DrainReport, Task
+from killreport_assets.workers.handler import BatchReport, Handler, Outcome, ReceivedMessage, WorkerContext
+from killreport_assets.workers.registry import Registration, register
 
 log = logging.getLogger(__name__)
-LOOK_AHEAD = timedelta(seconds=60)
-"""Who is due so soon is queued now; a drain waits for the rest of ESI's cache, which is never longer."""
-NOBODY = "nobody to ask with"
+NO_SIGN_IN = "no sign-in to ask with"
 MISSING_ROLE, NOT_A_MEMBER = "required role", "not in the corporation"
 """Parts of what ESI says to a 403 (zKillboard's cron/1.corporations.php tells them apart by these texts)."""
 MEMBER_AGAIN = timedelta(days=1)
@@ -91,7 +89,7 @@ def read_list(read_page: ReadPage, known: KillmailList, listing: Listing) -> Non
         except Gone:
             break  # the list has become shorter meanwhile
         except ServiceError as error:
-            if isinstance(error, Throttled) and not error.holder:
+            if isinstance(error, Throttled) and not error.token_owner:
                 raise
             listing.resume_page = page
             listing.outcome = CONTINUED if isinstance(error, Throttled) else f"cut short: {error}"
@@ -101,39 +99,36 @@ def read_list(read_page: ReadPage, known: KillmailList, listing: Listing) -> Non
     listing.resume_page = None
 
 
-class KillmailListWork(ABC):
-    """What both works share; each reading is a row in `ops.syncs`."""
+class KillmailListHandler(Handler[KillmailList, Listing]):
+    """What both handlers share; each reading is a row in `ops.syncs`."""
 
     subject: str
     """What its lists are of, in `ops.syncs`."""
 
     def __init__(self, client: EsiClient, engine: Engine, keeper: TokenKeeper, intervals: Intervals) -> None:
         self._client, self._engine, self._keeper, self._intervals = client, engine, keeper, intervals
-        self._dice = random.Random()
-
-    @property
-    @abstractmethod
-    def queue(self) -> WorkQueue: ...
+        self._rng = random.Random()
 
     @abstractmethod
     def _read(self, known: KillmailList, listing: Listing) -> None:
         """Read the list with somebody's sign-in."""
 
-    def plan(self, connection: Connection, tasks: Sequence[Task]) -> dict[str, Any]:
-        lists = self._readable(connection, [task.message.id for task in tasks])
+    def plan(self, connection: Connection, messages: Sequence[ReceivedMessage]) -> Mapping[str, KillmailList | Outcome]:
+        lists = self._readable(connection, [received.id for received in messages])
         soon = datetime.now(UTC) + LOOK_AHEAD
-        planned: dict[str, Any] = {}
-        for task in tasks:
-            one = lists.get(task.message.id)
-            planned[task.message.message_id] = one
-            if one is not None and one.fresh_until is not None and one.fresh_until > soon:
-                planned[task.message.message_id] = FRESH
+        planned: dict[str, KillmailList | Outcome] = {}
+        for received in messages:
+            known = lists.get(received.id)
+            if known is not None:
+                is_fresh = known.fresh_until is not None and known.fresh_until > soon
+                planned[received.message.message_id] = Outcome.UNCHANGED if is_fresh else known
         return planned
 
-    def fetch(self, task: Task, known: KillmailList | None) -> Any:
+    def fetch(self, message: ReceivedMessage, plan: KillmailList | None) -> Listing:
+        known = plan
         clock = time.monotonic()
         if known is None:
-            return Listing(datetime.now(UTC), NOBODY, is_success=False)
+            return Listing(datetime.now(UTC), NO_SIGN_IN, is_success=False)
         if known.fresh_until is not None:
             time.sleep(max(0.0, (known.fresh_until - datetime.now(UTC)).total_seconds()))
         listing = Listing(datetime.now(UTC), etag=known.etag, resume_page=known.resume_page)
@@ -142,52 +137,45 @@ class KillmailListWork(ABC):
         except SignedOut as ended:
             listing.outcome, listing.is_success = str(ended), False
         except Throttled as throttled:
-            if not throttled.holder:
+            if not throttled.token_owner:
                 raise
             listing.outcome, listing.is_success, listing.fresh_until = str(throttled), False, throttled.until
         except ServiceError as error:
             listing.outcome, listing.is_success = str(error), False
             listing.seconds = time.monotonic() - clock
-            if task.delivery.attempts + 1 < self.queue.max_attempts:
+            if message.delivery.attempts + 1 < self.queue.max_attempts:
                 with self._engine.begin() as connection:
-                    self._note_sync(connection, task.message.id, listing, 0, None)
+                    self._note_sync(connection, message.id, listing, 0, None)
                 raise Unavailable(str(error)) from None  # a refusal may pass: nothing of a user's list is dead
         listing.seconds = time.monotonic() - clock
         return listing
 
     def store(
-        self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> None:
-        ids = [task.message.id for task, _ in results]
-        lists = self._readable(connection, ids)
-        # A message and its copy have one listing.
-        read = {task.message.id: (task, result) for task, result in results if isinstance(result, Listing)}
-        report.outcomes["fresh"] += len(results) - len(read)
+        self, connection: Connection, fetched: Sequence[tuple[ReceivedMessage, Listing]], run_id: str | None
+    ) -> BatchReport:
+        lists = self._readable(connection, [received.id for received, _ in fetched])
+        read = {received.id: (received, listing) for received, listing in fetched}  # a copy has the same listing
         listed = {id_: hash_ for _, listing in read.values() for id_, hash_ in listing.hashes.items()}
         stored = known_killmails(connection, list(listed))
         rejected = recently_rejected(connection, list(listed), REJECTED_AGAIN)
         unknown = {id_: hash_ for id_, hash_ in listed.items() if id_ not in stored | rejected}
         new = set(unknown) - pending(connection, KILLMAILS.kind, list(unknown))
-        # All at once, in one order, so that no two drains wait for each other.
-        urgent = any(task.delivery.urgent for task, _ in read.values())
-        report.requested += request(connection, KILLMAILS.kind, list(unknown), hashes=unknown, urgent=urgent)
+        report = BatchReport(_outcomes(fetched))
+        # All at once, in one order, so that no two workers wait for each other.
+        urgent = any(received.delivery.urgent for received, _ in read.values())
+        report.requested = request(connection, KILLMAILS.kind, list(unknown), hashes=unknown, urgent=urgent)
         for subject_id, (_, listing) in sorted(read.items()):
-            report.outcomes["stored" if listing.is_success else "skipped"] += 1
             queued = len(new & set(listing.hashes))
             new -= set(listing.hashes)
-            self._show(subject_id, listing, queued, report)
-            if listing.outcome == NOBODY:
+            self._describe(subject_id, listing, queued, report)
+            if listing.outcome == NO_SIGN_IN:
                 continue
             self._note_sync(connection, subject_id, listing, queued, run_id)
             report.rows["syncs"] += 1
             if subject_id in lists:
                 killmail_lists.write_state(connection, self._state(connection, lists[subject_id], listing))
-        # What died here once and came from elsewhere since.
-        end_pending(connection, KILLMAILS.kind, list(stored))
-        end_pending(connection, self.queue.kind, ids)
-
-    def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
-        end_pending(connection, self.queue.kind, [task.message.id for task in dead])  # the next schedule asks again
+        end_pending(connection, KILLMAILS.kind, list(stored))  # what died here once and came from elsewhere since
+        return report
 
     def _readable(self, connection: Connection, subject_ids: Sequence[int]) -> dict[int, KillmailList]:
         """Those of the lists that somebody's sign-in can read."""
@@ -206,7 +194,7 @@ class KillmailListWork(ABC):
             earliest = max(listing.fresh_until or now, listing.started_at + SHORTEST)
             if listing.resume_page is not None:
                 interval = known.interval
-            next_at = next_due(now, interval, f"{known.kind}:{known.subject_id}", earliest, self._dice)
+            next_at = next_due(now, interval, f"{known.kind}:{known.subject_id}", earliest, self._rng)
         else:
             next_at = max(retry_due(now, known.interval, known.failures), listing.fresh_until or now)
         return ListState(
@@ -222,20 +210,19 @@ class KillmailListWork(ABC):
             newest_at,
         )
 
-    def _show(self, subject_id: int, listing: Listing, queued: int, report: DrainReport) -> None:
+    def _describe(self, subject_id: int, listing: Listing, queued: int, report: BatchReport) -> None:
         if not listing.is_success:
-            report.note_error(f"{self.subject} {subject_id}: {listing.outcome}")
-        if len(report.sample) < SAMPLE_ROWS:
-            report.sample.append(
-                {
-                    self.subject: subject_id,
-                    "outcome": listing.outcome,
-                    "listed": len(listing.hashes),
-                    "queued": queued,
-                    "known": len(listing.hashes) - queued,
-                    "signed in": listing.character_id,
-                }
-            )
+            report.errors.append(f"{self.subject} {subject_id}: {listing.outcome}")
+        report.sample.append(
+            {
+                self.subject: subject_id,
+                "outcome": listing.outcome,
+                "listed": len(listing.hashes),
+                "queued": queued,
+                "known": len(listing.hashes) - queued,
+                "signed in": listing.character_id,
+            }
+        )
 
     def _note_sync(
         self, connection: Connection, subject_id: int, listing: Listing, queued: int, run_id: str | None
@@ -285,7 +272,7 @@ class KillmailListWork(ABC):
             read(self._keeper.access(character_id, rejected=access.token))
 
 
-class UserKillmailsWork(KillmailListWork):
+class UserKillmailsHandler(KillmailListHandler):
     """A character's own list."""
 
     subject = "character"
@@ -299,7 +286,7 @@ class UserKillmailsWork(KillmailListWork):
         self._with(known.subject_id, listing, read)
 
 
-class CorporationKillmailsWork(KillmailListWork):
+class CorporationKillmailsHandler(KillmailListHandler):
     """A corporation's list, with the sign-in of the Director whose turn it is."""
 
     subject = "corporation"
@@ -313,7 +300,7 @@ class CorporationKillmailsWork(KillmailListWork):
         if is_npc_corporation(known.subject_id):
             raise SignedOut("An NPC corporation's killmails are nobody's to list.")
         tried: list[int] = []
-        problem: Exception = SignedOut(NOBODY)
+        problem: Exception = SignedOut(NO_SIGN_IN)
         while (director := self._next_director(known.subject_id, tried)) is not None:
             tried.append(director)
             try:
@@ -322,10 +309,10 @@ class CorporationKillmailsWork(KillmailListWork):
                 problem = ended
             except Forbidden as forbidden:
                 problem = SignedOut(f"ESI refused: {forbidden.said}")
-                if not self._heed(director, forbidden):
+                if not self._note_refusal(director, forbidden):
                     raise
             except Throttled as throttled:
-                if not throttled.holder:
+                if not throttled.token_owner:
                     raise
                 problem = throttled  # only this Director's tokens are spent
             else:
@@ -336,7 +323,7 @@ class CorporationKillmailsWork(KillmailListWork):
         with self._engine.begin() as connection:
             return users.next_director(connection, corporation_id, tried)
 
-    def _heed(self, character_id: int, forbidden: Forbidden) -> bool:
+    def _note_refusal(self, character_id: int, forbidden: Forbidden) -> bool:
         """Note a refusal that is about this sign-in; False for one that may pass."""
         with self._engine.begin() as connection:
             if MISSING_ROLE in forbidden.said.lower():
@@ -345,6 +332,29 @@ class CorporationKillmailsWork(KillmailListWork):
                 return True
             if NOT_A_MEMBER in forbidden.said.lower():
                 reason = "ESI says that the character is not in the corporation; tried again tomorrow."
-                users.put_corporation_off(connection, character_id, MEMBER_AGAIN, reason)
+                users.defer_corporation(connection, character_id, MEMBER_AGAIN, reason)
                 return True
         return False
+
+
+def _outcomes(fetched: Sequence[tuple[ReceivedMessage, Listing]]) -> list[Outcome]:
+    """A message and its copy have one listing: the copy finds it unchanged."""
+    outcomes, seen = [], set()
+    for received, listing in fetched:
+        read = Outcome.STORED if listing.is_success else Outcome.SKIPPED
+        outcomes.append(Outcome.UNCHANGED if received.id in seen else read)
+        seen.add(received.id)
+    return outcomes
+
+
+def _register(queue: WorkQueue, handler: type[KillmailListHandler]) -> None:
+    def build(context: WorkerContext) -> KillmailListHandler:
+        keeper = token_keeper(context.settings, context.engine)
+        context.cleanup.callback(keeper.close)
+        return handler(context.esi, context.engine, keeper, intervals(context.settings))
+
+    register(Registration(queue, build, upstream=("ops/users", "ccp/esi")))
+
+
+_register(USER_KILLMAILS, UserKillmailsHandler)
+_register(CORPORATION_KILLMAILS, CorporationKillmailsHandler)

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 SESSION_SECONDS = 14 * 86_400
 SIGN_IN_SECONDS = 900
 """How long a sign-in may take from our page and back to it."""
-MOST_FORM_BYTES = 10_000
+MAX_FORM_BYTES = 10_000
 GRANTS_PAGE = "https://community.eveonline.com/support/third-party-applications/"
 """Where players see and end their grants."""
 Work = Callable[[Request], Awaitable[Response]]
@@ -223,7 +223,7 @@ class AuthPages:
 async def _checked_form(request: Request) -> FormData:
     """The form, if it came from our own page."""
     length = request.headers.get("content-length", "")
-    if not length.isdigit() or int(length) > MOST_FORM_BYTES:
+    if not length.isdigit() or int(length) > MAX_FORM_BYTES:
         raise Problem("Not one of our forms", "It is larger than any of ours, or does not say how large it is.", 413)
     form = await request.form()
     expected, given = request.session.get("csrf"), form.get("csrf")

@@ -1,12 +1,12 @@
-"""The work of the four info queues: fetch one alliance, corporation, character or type, and end its pending."""
+"""The handlers of the four info queues: fetch one alliance, corporation, character or type."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.esi import models, routes
 from killreport_assets.esi.client import EsiClient, Fetched
@@ -15,24 +15,29 @@ from killreport_assets.http.errors import Gone
 from killreport_assets.models.dogma import DOGMA
 from killreport_assets.queues import catalogue
 from killreport_assets.queues.catalogue import WorkQueue
-from killreport_assets.store import lineage
-from killreport_assets.store.affiliations import Affiliation, record_first_affiliations
+from killreport_assets.store.affiliations import CharacterAffiliation, record_first_affiliations
+from killreport_assets.store.alliances import corporations_of_characters_and_alliances, reopen_alliances
 from killreport_assets.store.entities import fresh_after, known_entities, mark_gone, touch, upsert
-from killreport_assets.store.lineage import Settled
 from killreport_assets.store.schema import tables
-from killreport_assets.workers.handler import FRESH, SAMPLE_ROWS, DrainReport, Task
+from killreport_assets.store.wanted import missing, stale
+from killreport_assets.workers.handler import BatchReport, Handler, Outcome, ReceivedMessage, WorkerContext
+from killreport_assets.workers.producers import Find, Producer
+from killreport_assets.workers.registry import Registration, register
+
+Body = dict[str, Any]
+FetchedEntity = Fetched[EsiBody] | Gone
 
 
-def _as_it_is(body: Any) -> dict[str, Any]:
+def _as_it_is(body: Any) -> Body:
     return dict(body.model_dump())
 
 
-def _corporation(body: Any) -> dict[str, Any]:
+def _corporation(body: Any) -> Body:
     rates = {"tax_rate_isk": body.tax_rates.isk, "tax_rate_loyalty_point": body.tax_rates.loyalty_point}
     return _as_it_is(body) | rates
 
 
-def _type(body: Any) -> dict[str, Any]:
+def _type(body: Any) -> Body:
     values = {attribute.attribute_id: attribute.value for attribute in body.dogma_attributes}
     return _as_it_is(body) | {column: values.get(id_) for id_, column in DOGMA.items()}
 
@@ -44,7 +49,7 @@ class EntityKind:
     queue: WorkQueue
     route: routes.Route
     model: type[EsiBody]
-    row: Callable[[Any], dict[str, Any]]
+    row: Callable[[Any], Body]
 
     @property
     def table(self) -> sa.Table:
@@ -68,7 +73,7 @@ ENTITY_KINDS = {
 }
 
 
-class EntityWork:
+class EntityHandler(Handler[str, FetchedEntity]):
     """What is known and fresh is not fetched; what is stale is fetched with its ETag."""
 
     def __init__(self, kind: str, client: EsiClient, ttl_days: int) -> None:
@@ -80,71 +85,123 @@ class EntityWork:
     def queue(self) -> WorkQueue:
         return self._kind.queue
 
-    def plan(self, connection: Connection, tasks: Sequence[Task]) -> dict[str, Any]:
-        known = known_entities(connection, self.queue.kind, [task.message.id for task in tasks])
-        stale = fresh_after(datetime.now(UTC), self._ttl_days)
-        plans: dict[str, Any] = {}
-        for task in tasks:
-            if task.message.id in known:
-                entity = known[task.message.id]
-                current = Gone("known to be gone") if entity.is_gone else FRESH
-                plans[task.message.message_id] = current if entity.fetched_at >= stale else entity.etag
+    def plan(self, connection: Connection, messages: Sequence[ReceivedMessage]) -> Mapping[str, str | Outcome]:
+        known = known_entities(connection, self.queue.kind, [received.id for received in messages])
+        stale_before = fresh_after(datetime.now(UTC), self._ttl_days)
+        plans: dict[str, str | Outcome] = {}
+        for received in messages:
+            entity = known.get(received.id)
+            if entity is not None and entity.fetched_at >= stale_before:
+                plans[received.message.message_id] = Outcome.GONE if entity.is_gone else Outcome.UNCHANGED
+            elif entity is not None and entity.etag is not None:
+                plans[received.message.message_id] = entity.etag
         return plans
 
-    def fetch(self, task: Task, known: Any) -> Any:
-        return self._client.fetch(self._kind.route, self._kind.model, task.message.id, known)
+    def fetch(self, message: ReceivedMessage, plan: str | None) -> FetchedEntity:
+        try:
+            return self._client.fetch(self._kind.route, self._kind.model, message.id, plan)
+        except Gone as gone:
+            return gone
 
     def store(
-        self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> None:
+        self, connection: Connection, fetched: Sequence[tuple[ReceivedMessage, FetchedEntity]], run_id: str | None
+    ) -> BatchReport:
         now = datetime.now(UTC)
-        rows: dict[int, dict[str, Any]] = {}
-        current, gone, settled = [], [], []
-        for task, result in results:
-            id_ = task.message.id
+        rows: dict[int, Body] = {}
+        current, gone = [], []
+        for received, result in fetched:
             if isinstance(result, Gone):
-                gone.append(id_)
-            elif isinstance(result, Fetched) and result.body is None:
-                current.append(id_)
-            elif isinstance(result, Fetched):
-                book = {"source": "esi", "etag": result.etag, "fetched_at": now, "gone_at": None}
-                row = self._kind.row(result.body) | book | {self._kind.key: id_}
-                rows[id_] = {name: value for name, value in row.items() if name in self._kind.table.c}
-            outcome: lineage.Outcome = "gone" if isinstance(result, Gone) else "stored"
-            settled.append(_settled(task, outcome))
-            report.outcomes["gone" if isinstance(result, Gone) else "fresh" if result is FRESH else "stored"] += 1
-            self._sample(task, rows.get(id_), outcome, report)
+                gone.append(received.id)
+            elif result.body is None:
+                current.append(received.id)
+            else:
+                rows[received.id] = self._row(received.id, result, now)
         upsert(connection, self._kind.table, list(rows.values()))
         if self._kind.table is tables.characters:
             record_first_affiliations(connection, [_affiliation(row) for row in rows.values()], now)
         touch(connection, self.queue.kind, current)
         mark_gone(connection, self.queue.kind, gone)
+        report = BatchReport([Outcome.GONE if isinstance(result, Gone) else Outcome.STORED for _, result in fetched])
         report.rows[self._kind.table.name] += len(rows)
-        lineage.settle(connection, self.queue.kind, self.queue.name, settled, run_id)
+        for (received, _), outcome in zip(fetched, report.outcomes, strict=True):
+            killmail_id = received.message.cause.killmail_id
+            if killmail_id is not None:
+                report.killmail_ids.append(killmail_id)
+            report.sample.append(self._sample(received.id, rows.get(received.id), outcome, killmail_id))
+        return report
 
-    def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
-        buried = [_settled(task, "dead") for task in dead]
-        lineage.settle(connection, self.queue.kind, self.queue.name, buried, run_id)
+    def _row(self, id_: int, fetched: Fetched[EsiBody], now: datetime) -> Body:
+        origin = {"source": "esi", "etag": fetched.etag, "fetched_at": now, "gone_at": None}
+        row = self._kind.row(fetched.body) | origin | {self._kind.key: id_}
+        return {name: value for name, value in row.items() if name in self._kind.table.c}
 
-    def _sample(self, task: Task, row: dict[str, Any] | None, outcome: str, report: DrainReport) -> None:
-        killmail_id = task.message.cause.killmail_id
-        report.saw_killmail(killmail_id)
-        if len(report.sample) < SAMPLE_ROWS:
-            report.sample.append(
-                {
-                    self._kind.key: task.message.id,
-                    "name": row["name"] if row else None,
-                    "outcome": outcome,
-                    "because_of_killmail": killmail_id,
-                    "zkillboard": f"https://zkillboard.com/kill/{killmail_id}/" if killmail_id else None,
-                }
-            )
-
-
-def _affiliation(row: dict[str, Any]) -> Affiliation:
-    return Affiliation(row["character_id"], row["corporation_id"], row["alliance_id"], row["faction_id"])
+    def _sample(self, id_: int, row: Body | None, outcome: Outcome, killmail_id: int | None) -> Mapping[str, object]:
+        return {
+            self._kind.key: id_,
+            "name": row["name"] if row else None,
+            "outcome": outcome.value,
+            "because_of_killmail": killmail_id,
+            "zkillboard": f"https://zkillboard.com/kill/{killmail_id}/" if killmail_id else None,
+        }
 
 
-def _settled(task: Task, outcome: lineage.Outcome) -> Settled:
-    message = task.message
-    return Settled(message.id, outcome, message.message_id, task.delivery.attempts + 1, message.cause.run_id)
+def _affiliation(row: Body) -> CharacterAffiliation:
+    return CharacterAffiliation(row["character_id"], row["corporation_id"], row["alliance_id"], row["faction_id"])
+
+
+# ---- what their producers look for ---------------------------------------------------------------------------------
+
+
+def _alliances(engine: Engine, esi: EsiClient, ttl: timedelta) -> Sequence[int]:
+    listed = esi.ids(routes.ALLIANCES)
+    with engine.begin() as connection:
+        reopen_alliances(connection, listed)
+    return _missing_and_stale(engine, "alliance", listed, ttl)
+
+
+def _corporations(engine: Engine, esi: EsiClient, ttl: timedelta) -> Sequence[int]:
+    """NPC corporations, those of alliances and characters; killmails' own are pending since they were stored."""
+    npc_corporations = esi.ids(routes.NPC_CORPORATIONS)
+    with engine.connect() as connection:
+        named = corporations_of_characters_and_alliances(connection)
+    return _missing_and_stale(engine, "corporation", npc_corporations + named, ttl)
+
+
+def _characters(engine: Engine, _esi: EsiClient, ttl: timedelta) -> Sequence[int]:
+    return _missing_and_stale(engine, "character", [], ttl)
+
+
+def _types(engine: Engine, _esi: EsiClient, ttl: timedelta) -> Sequence[int]:
+    return _missing_and_stale(engine, "type", [], ttl)
+
+
+def _missing_and_stale(engine: Engine, kind: str, candidates: Sequence[int], ttl: timedelta) -> list[int]:
+    with engine.connect() as connection:
+        return sorted({*missing(connection, kind, candidates), *stale(connection, kind, ttl)})
+
+
+def _register(queue: WorkQueue, name: str, description: str, find: Find, *more_upstream: str) -> None:
+    def build(context: WorkerContext) -> EntityHandler:
+        return EntityHandler(queue.kind, context.esi, context.settings.data.entity_ttl_days)
+
+    register(
+        Registration(
+            queue,
+            build,
+            upstream=("raw/killmails", *more_upstream),
+            table=tables.DIMENSIONS[queue.kind],
+            producer=Producer(name, queue, description, find),
+        )
+    )
+
+
+_register(catalogue.ALLIANCES, "alliances", "every alliance of ESI's list, missing or stale", _alliances)
+_register(
+    catalogue.CORPORATIONS,
+    "corporations",
+    "NPC corporations and those of known alliances, characters and killmails, missing or stale",
+    _corporations,
+    f"queue/{catalogue.ALLIANCE_CORPORATIONS.name}",
+)
+_register(catalogue.CHARACTERS, "characters", "characters of killmails, missing or stale", _characters)
+_register(catalogue.TYPES, "types", "types of killmails, missing or stale", _types)

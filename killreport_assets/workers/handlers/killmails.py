@@ -1,21 +1,29 @@
-"""The work of `esi_killmail_queue`: fetch one killmail by id and hash."""
+"""The handler of `esi_killmail_queue`: fetch one killmail by id and hash."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from killreport_assets.esi.client import EsiClient
-from killreport_assets.http.errors import Gone, InvalidHash
+from killreport_assets.http.errors import InvalidHash
 from killreport_assets.models.killmail import KillmailBody
-from killreport_assets.queues.catalogue import KILLMAILS, WorkQueue
-from killreport_assets.store.killmails import write_killmails_in
-from killreport_assets.store.lineage import bury_pending, end_pending
+from killreport_assets.queues.catalogue import (
+    CORPORATION_KILLMAILS,
+    KILLMAILS,
+    USER_KILLMAILS,
+    ZKILLBOARD_CHARACTERS,
+    WorkQueue,
+)
+from killreport_assets.store.killmails import WriteReport, write_killmails_in
 from killreport_assets.store.stored_killmails import known_killmails
-from killreport_assets.workers.handler import FRESH, DrainReport, Task
+from killreport_assets.workers.handler import BatchReport, Handler, Outcome, ReceivedMessage
+from killreport_assets.workers.registry import Registration, register
+
+Body = dict[str, Any]
 
 
-class KillmailWork:
+class KillmailHandler(Handler[None, Body]):
     """Killmails are immutable: one that is stored is never fetched again."""
 
     def __init__(self, client: EsiClient) -> None:
@@ -25,41 +33,55 @@ class KillmailWork:
     def queue(self) -> WorkQueue:
         return KILLMAILS
 
-    def plan(self, connection: Connection, tasks: Sequence[Task]) -> dict[str, Any]:
-        stored = known_killmails(connection, [task.message.id for task in tasks])
-        return {task.message.message_id: FRESH for task in tasks if task.message.id in stored}
+    def plan(self, connection: Connection, messages: Sequence[ReceivedMessage]) -> Mapping[str, Outcome]:
+        stored = known_killmails(connection, [received.id for received in messages])
+        return {received.message.message_id: Outcome.UNCHANGED for received in messages if received.id in stored}
 
-    def fetch(self, task: Task, known: Any) -> Any:
-        if task.message.hash is None:
-            raise InvalidHash(f"killmail {task.message.id}: the message has no hash")
-        return self._client.killmail(task.message.id, task.message.hash)
+    def fetch(self, message: ReceivedMessage, plan: None) -> Body:
+        if message.message.hash is None:
+            raise InvalidHash(f"killmail {message.id}: the message has no hash")
+        return self._client.killmail(message.id, message.message.hash)
 
     def store(
-        self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> None:
-        bodies = [
-            KillmailBody(body, task.message.hash)
-            for task, body in results
-            if body is not FRESH and not isinstance(body, Gone)
-        ]
+        self, connection: Connection, fetched: Sequence[tuple[ReceivedMessage, Body]], run_id: str | None
+    ) -> BatchReport:
+        bodies = [KillmailBody(body, received.message.hash) for received, body in fetched]
         written = write_killmails_in(connection, bodies, "esi")
-        report.outcomes["fresh"] += len(results) - len(bodies) + len(written.already_there)
-        report.outcomes["stored"] += len(written.stored)
-        report.outcomes["rejected"] += len(written.rejected)
-        report.rows["killmails"] += len(written.stored)
-        report.rows["killmail_attackers"] += written.attackers
-        report.rows["killmail_items"] += written.items
-        for killmail_id in written.stored:
-            report.saw_killmail(killmail_id)
-            report.sample.append(
-                {
-                    "killmail_id": killmail_id,
-                    "zkillboard": f"https://zkillboard.com/kill/{killmail_id}/",
-                }
-            )
-        for rejected_id, reason in written.rejected:
-            report.note_error(f"killmail {rejected_id} rejected: {reason}")
-        end_pending(connection, self.queue.kind, [task.message.id for task, _ in results])
+        report = BatchReport(_outcomes([received.id for received, _ in fetched], written))
+        count_written(report, written)
+        report.sample = [
+            {"killmail_id": killmail_id, "zkillboard": f"https://zkillboard.com/kill/{killmail_id}/"}
+            for killmail_id in written.stored
+        ]
+        return report
 
-    def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
-        bury_pending(connection, self.queue.kind, [task.message.id for task in dead])
+
+def _outcomes(killmail_ids: Sequence[int], written: WriteReport) -> list[Outcome]:
+    """A copy of a message that was stored with this batch finds the killmail there already."""
+    stored, there = set(written.stored), {*written.stored, *written.already_there}
+    outcomes = []
+    for killmail_id in killmail_ids:
+        if killmail_id in stored:
+            stored.discard(killmail_id)
+            outcomes.append(Outcome.STORED)
+        else:
+            outcomes.append(Outcome.UNCHANGED if killmail_id in there else Outcome.REJECTED)
+    return outcomes
+
+
+def count_written(report: BatchReport, written: WriteReport) -> None:
+    """Count the rows of killmails that a batch has written, and name those that were rejected."""
+    report.rows["killmails"] += len(written.stored)
+    report.rows["killmail_attackers"] += written.attackers
+    report.rows["killmail_items"] += written.items
+    report.killmail_ids += written.stored
+    report.errors += [f"killmail {killmail_id} rejected: {reason}" for killmail_id, reason in written.rejected]
+
+
+register(
+    Registration(
+        KILLMAILS,
+        lambda context: KillmailHandler(context.esi),
+        upstream=tuple(f"queue/{q.name}" for q in (ZKILLBOARD_CHARACTERS, USER_KILLMAILS, CORPORATION_KILLMAILS)),
+    )
+)

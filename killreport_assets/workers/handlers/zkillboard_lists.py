@@ -1,29 +1,35 @@
-"""The work of `zkillboard_character_queue`: list a character's killmails on zKillboard.
+"""The handler of `zkillboard_character_queue`: list a character's killmails on zKillboard.
 
-Whole bodies are in hand: each page is written at once. Ids with hashes that we lack become pending for
-`esi_killmail_queue`.
+Whole bodies are in hand: each page is written at once. Killmails that are listed by id and hash and that we lack become
+pending for `esi_killmail_queue`.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from killreport_assets.http.errors import Gone, ServiceError
+from killreport_assets.esi.client import EsiClient
+from killreport_assets.http.errors import ServiceError
 from killreport_assets.queues.catalogue import KILLMAILS, ZKILLBOARD_CHARACTERS, WorkQueue
 from killreport_assets.sources.zkillboard import Page, Zkillboard
+from killreport_assets.store.followed import characters_to_list
 from killreport_assets.store.killmails import WriteReport, write_killmails
-from killreport_assets.store.lineage import end_pending, request
+from killreport_assets.store.lineage import request
 from killreport_assets.store.schema import tables
 from killreport_assets.store.stored_killmails import known_killmails, write_zkillboard_values
 from killreport_assets.store.syncs import COMPLETE, CUT_SHORT, recently_synced
-from killreport_assets.workers.handler import FRESH, DrainReport, Task
+from killreport_assets.workers.handler import BatchReport, Handler, Outcome, ReceivedMessage
+from killreport_assets.workers.handlers.killmails import count_written
+from killreport_assets.workers.producers import Producer
+from killreport_assets.workers.registry import Registration, register
 
 CACHE = timedelta(hours=1)
-"""zKillboard's lists are cached that long: asking sooner tells nothing new."""
+"""zKillboard's lists are cached that long: asking sooner brings nothing new."""
+SOURCE = "zkillboard"
 
 
 @dataclass
@@ -37,10 +43,11 @@ class Sync:
     values: int = 0
     known: int = 0
     unknown: dict[int, str] = field(default_factory=dict)
+    """Hashes of killmails that we lack, by id."""
     written: WriteReport = field(default_factory=WriteReport)
 
 
-class ZkillboardCharacterWork:
+class ZkillboardCharacterHandler(Handler[None, Sync]):
     """Each listing is a row in `ops.syncs`."""
 
     def __init__(self, zkillboard: Zkillboard, engine: Engine) -> None:
@@ -51,45 +58,66 @@ class ZkillboardCharacterWork:
     def queue(self) -> WorkQueue:
         return ZKILLBOARD_CHARACTERS
 
-    def plan(self, connection: Connection, tasks: Sequence[Task]) -> dict[str, Any]:
-        fresh = recently_synced(connection, "zkillboard", [_subject(task)["subject"] for task in tasks], CACHE)
-        return {task.message.message_id: FRESH for task in tasks if _subject(task)["subject"] in fresh}
+    def plan(self, connection: Connection, messages: Sequence[ReceivedMessage]) -> Mapping[str, Outcome]:
+        subjects = {received.message.message_id: _subject(received) for received in messages}
+        listed = recently_synced(connection, SOURCE, list(subjects.values()), CACHE)
+        return {message_id: Outcome.UNCHANGED for message_id, subject in subjects.items() if subject in listed}
 
-    def fetch(self, task: Task, known: Any) -> Any:
+    def fetch(self, message: ReceivedMessage, plan: None) -> Sync:
         clock, sync = time.monotonic(), Sync(datetime.now(UTC))
         try:
-            for page in self._zkillboard.character_pages(task.message.id):
+            for page in self._zkillboard.character_pages(message.id):
                 self._write_page(page, sync)
         except ServiceError as error:
             sync.seconds = time.monotonic() - clock
             with self._engine.begin() as connection:
-                failed = self._row(task, sync, None) | {"outcome": type(error).__name__.lower()}
-                connection.execute(tables.syncs.insert().values(failed))
+                self._note(connection, message, sync, type(error).__name__.lower(), None)
             raise
         sync.seconds = time.monotonic() - clock
         return sync
 
     def store(
-        self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> None:
-        for task, sync in results:
-            if sync is FRESH or isinstance(sync, Gone):
-                report.outcomes["fresh" if sync is FRESH else "gone"] += 1
-                continue
-            report.outcomes["stored"] += 1
-            self._count(task, sync, report)
-            report.rows["syncs"] += 1
-            connection.execute(tables.syncs.insert().values(self._row(task, sync, run_id)))
+        self, connection: Connection, fetched: Sequence[tuple[ReceivedMessage, Sync]], run_id: str | None
+    ) -> BatchReport:
+        report = BatchReport([Outcome.STORED] * len(fetched))
+        for received, sync in fetched:
+            is_complete = sync.pages < self._zkillboard.max_pages
+            self._note(connection, received, sync, COMPLETE if is_complete else CUT_SHORT, run_id)
             report.requested += request(
-                connection, KILLMAILS.kind, list(sync.unknown), hashes=sync.unknown, urgent=task.delivery.urgent
+                connection,
+                KILLMAILS.kind,
+                list(sync.unknown),
+                hashes=sync.unknown,
+                urgent=received.delivery.urgent,
             )
-        end_pending(connection, self.queue.kind, [task.message.id for task, _ in results])
+            count_written(report, sync.written)
+            report.rows["zkillboard_values"] += sync.values
+            report.rows["syncs"] += 1
+            report.sample.append(
+                {
+                    "character_id": received.id,
+                    "pages": sync.pages,
+                    "listed": sync.listed,
+                    "stored": len(sync.written.stored),
+                    "queued": len(sync.unknown),
+                    "rejected": len(sync.written.rejected),
+                }
+            )
+        return report
 
-    def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
-        end_pending(connection, self.queue.kind, [task.message.id for task in dead])  # the next schedule asks again
+    def on_dead_letter(self, connection: Connection, dead: Sequence[ReceivedMessage], run_id: str | None) -> None:
         connection.execute(
-            tables.syncs.insert(),
-            [{**_subject(task), "started_at": datetime.now(UTC), "outcome": "dead", "run_id": run_id} for task in dead],
+            sa.insert(tables.syncs),
+            [
+                {
+                    "source": SOURCE,
+                    "subject": _subject(received),
+                    "started_at": datetime.now(UTC),
+                    "outcome": Outcome.DEAD.value,
+                    "run_id": run_id,
+                }
+                for received in dead
+            ],
         )
 
     def _write_page(self, page: Page, sync: Sync) -> None:
@@ -103,37 +131,41 @@ class ZkillboardCharacterWork:
         sync.values += len(page.values)
         sync.pages += 1
 
-    def _row(self, task: Task, sync: Sync, run_id: str | None) -> dict[str, Any]:
-        complete = sync.pages < self._zkillboard.max_pages
-        return _subject(task) | {
-            "started_at": sync.started_at,
-            "seconds": sync.seconds,
-            "run_id": run_id,
-            "listed": sync.listed,
-            "stored": len(sync.written.stored),
-            "queued": len(sync.unknown),
-            "skipped": len(sync.written.already_there) + sync.known,
-            "outcome": COMPLETE if complete else CUT_SHORT,
-        }
-
-    def _count(self, task: Task, sync: Sync, report: DrainReport) -> None:
-        report.rows["killmails"] += len(sync.written.stored)
-        report.rows["killmail_attackers"] += sync.written.attackers
-        report.rows["killmail_items"] += sync.written.items
-        report.rows["zkillboard_values"] += sync.values
-        for killmail_id in sync.written.stored:
-            report.saw_killmail(killmail_id)
-        report.sample.append(
-            {
-                "character_id": task.message.id,
-                "pages": sync.pages,
-                "listed": sync.listed,
-                "stored": len(sync.written.stored),
-                "queued": len(sync.unknown),
-                "rejected": len(sync.written.rejected),
-            }
+    def _note(
+        self, connection: Connection, received: ReceivedMessage, sync: Sync, outcome: str, run_id: str | None
+    ) -> None:
+        connection.execute(
+            sa.insert(tables.syncs).values(
+                source=SOURCE,
+                subject=_subject(received),
+                started_at=sync.started_at,
+                seconds=sync.seconds,
+                run_id=run_id,
+                listed=sync.listed,
+                stored=len(sync.written.stored),
+                queued=len(sync.unknown),
+                skipped=len(sync.written.already_there) + sync.known,
+                outcome=outcome,
+            )
         )
 
 
-def _subject(task: Task) -> dict[str, Any]:
-    return {"source": "zkillboard", "subject": f"character:{task.message.id}"}
+def _subject(received: ReceivedMessage) -> str:
+    return f"character:{received.id}"
+
+
+def _find(engine: Engine, _esi: EsiClient, _ttl: timedelta) -> Sequence[int]:
+    with engine.connect() as connection:
+        return characters_to_list(connection, CACHE)
+
+
+register(
+    Registration(
+        ZKILLBOARD_CHARACTERS,
+        lambda context: ZkillboardCharacterHandler(context.zkillboard, context.engine),
+        upstream=("zkillboard/lists",),
+        producer=Producer(
+            "character_killmails", ZKILLBOARD_CHARACTERS, "the zKillboard lists of followed characters", _find
+        ),
+    )
+)

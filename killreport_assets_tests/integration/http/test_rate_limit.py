@@ -80,7 +80,7 @@ def test_a_bucket_never_gives_more_than_its_tokens_in_its_window(engine: Engine)
             budget.settle(budget.acquire(SMALL), 404)
             budget.flush()
             granted += 1
-    assert granted <= SMALL.max_tokens // SMALL.most
+    assert granted <= SMALL.max_tokens // SMALL.max_cost
     assert "group small" in str(error.value)
     wait = (error.value.until - datetime.now(UTC)).total_seconds()
     assert 0 < wait <= 5
@@ -95,7 +95,7 @@ def test_tokens_that_an_answer_did_not_cost_are_given_back(engine: Engine) -> No
         for _ in range(100):
             budget.settle(budget.acquire(SMALL), 200)
             granted += 1
-    assert granted > SMALL.max_tokens // SMALL.most
+    assert granted > SMALL.max_tokens // SMALL.max_cost
     assert granted <= SMALL.max_tokens // 2
 
 

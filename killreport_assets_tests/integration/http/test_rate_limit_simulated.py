@@ -156,7 +156,7 @@ def test_no_window_has_more_tokens_than_allowed(
     _fresh(engine)
     bucket = TokenBucket("small", 80, timedelta(minutes=1))
     simulation = Simulation(engine, seed)
-    world = World(simulation, engine, 5, bucket, lambda: simulation.dice.choice(statuses), latency)
+    world = World(simulation, engine, 5, bucket, lambda: simulation.rng.choice(statuses), latency)
     for _ in range(processes):
         world.process(3, lives=lives)
     simulation.run(100.0)
@@ -207,7 +207,7 @@ def test_what_a_killed_process_had_reserved_is_freed(engine: Engine) -> None:
 def test_the_error_limit_keeps_its_headroom(engine: Engine, seed: int, processes: int, statuses: list[int]) -> None:
     _fresh(engine)
     simulation = Simulation(engine, seed)
-    world = World(simulation, engine, 50, ERROR_LIMIT, lambda: simulation.dice.choice(statuses), latency=0.3)
+    world = World(simulation, engine, 50, ERROR_LIMIT, lambda: simulation.rng.choice(statuses), latency=0.3)
     for _ in range(processes):
         world.process(10)
     simulation.run(70.0)

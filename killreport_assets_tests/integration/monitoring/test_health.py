@@ -20,7 +20,7 @@ from killreport_assets.base.redaction import without_secrets
 from killreport_assets.monitoring.health import check_health
 from killreport_assets.monitoring.metrics import build_app
 from killreport_assets.orchestration.event_log import purge_event_log
-from killreport_assets.queues.broker import DrainBudget
+from killreport_assets.queues.broker import WorkerLimits
 from killreport_assets.queues.catalogue import ALLIANCES, CHARACTERS, CORPORATIONS, KILLMAILS
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.queues.rabbitmq import RabbitBroker
@@ -126,9 +126,9 @@ def test_rabbitmq_tells_nothing_of_what_is_in_flight_unless_its_management_api_i
     samples = _scrape(settings)[1]
     assert ("queue_in_flight", CORPORATIONS.name) not in samples  # unknown is not 0
     assert health.as_json()["queues"][CORPORATIONS.name]["in_flight"] is None
-    with broker.drain(CORPORATIONS.name, DrainBudget(idle_seconds=0.3)) as drain:
-        while not drain.finished:
-            drain.acknowledge(drain.take(0.1))
+    with broker.consume(CORPORATIONS.name, WorkerLimits(idle_seconds=0.3)) as consumer:
+        while not consumer.finished:
+            consumer.acknowledge(consumer.receive(0.1))
     broker.close()
 
 
@@ -139,16 +139,16 @@ def test_rabbitmqs_management_api_tells_what_is_in_flight() -> None:
         settings = load_settings(amqp_url=node.url, amqp_management_url=node.management_url)
         broker = connect_broker(settings, None)  # type: ignore[arg-type]
         publish_ids(broker, ALLIANCES, range(1, 21))
-        with broker.drain(ALLIANCES.name, DrainBudget(idle_seconds=30, batch_size=5)) as drain:
-            held = drain.take(2.0)
+        with broker.consume(ALLIANCES.name, WorkerLimits(idle_seconds=30, batch_size=5)) as consumer:
+            held = consumer.receive(2.0)
             deadline = time.monotonic() + 20  # the API's numbers are some seconds old
             while broker.depth(ALLIANCES.name).in_flight in {None, 0} and time.monotonic() < deadline:
                 time.sleep(0.5)
             depth = broker.depth(ALLIANCES.name)
             assert depth.in_flight == 10
             assert depth.ready == 10
-            drain.acknowledge(held)
-            drain.stop()
+            consumer.acknowledge(held)
+            consumer.stop()
         broker.close()
         silent = RabbitBroker(node.url)
         assert silent.depth(ALLIANCES.name).in_flight is None

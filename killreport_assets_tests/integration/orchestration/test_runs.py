@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.orchestration.build import build_defs
 from killreport_assets.orchestration.sensors.backlog import MESSAGES_PER_RUN, build_backlog_sensors, runs_to_start
 from killreport_assets.orchestration.sensors.feed import build_feed_sensor
-from killreport_assets.queues.catalogue import CHARACTERS, MOST_RUNS
+from killreport_assets.queues.catalogue import CHARACTERS, MAX_WORKER_RUNS
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.sandbox.world import BODIES_CHARACTER, FIRST_SEQUENCE, World
 from killreport_assets.settings import Settings
@@ -177,8 +177,8 @@ def test_checks_find_what_is_wrong(settings: Settings, engine: Engine, instance:
         (1, 1, 0),
         (MESSAGES_PER_RUN + 1, 0, 2),
         (MESSAGES_PER_RUN + 1, 1, 1),
-        (10**6, 0, MOST_RUNS),
-        (10**6, MOST_RUNS, 0),
+        (10**6, 0, MAX_WORKER_RUNS),
+        (10**6, MAX_WORKER_RUNS, 0),
         (0, 2, 0),
     ],
 )

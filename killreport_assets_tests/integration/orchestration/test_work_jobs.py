@@ -243,5 +243,5 @@ def test_an_outage_parks_and_is_not_red(settings: Settings, instance: dg.Dagster
     result = _run(settings, instance, "drain_esi_character_info_queue", op, config)
     [event] = result.get_asset_materialization_events()
     metadata = event.step_materialization_data.materialization.metadata
-    assert metadata["parked"].value == 1
+    assert metadata["deferred"].value == 1
     assert "UTC" in str(metadata["throttled until"].value)

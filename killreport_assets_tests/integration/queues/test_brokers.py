@@ -12,16 +12,16 @@ import pytest
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import BrokerUnavailable
-from killreport_assets.queues.broker import Delivery, DrainBudget, WorkBroker, dead_letter_queue
+from killreport_assets.queues.broker import Delivery, WorkBroker, WorkerLimits, dead_letter_queue
 from killreport_assets.queues.catalogue import CHARACTERS, KILLMAILS, TYPES
 from killreport_assets.queues.envelope import Message, decode
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.rabbitmq import RabbitBroker
-from killreport_assets.queues.retry import DelayTiers
+from killreport_assets.queues.retry import RetryDelays
 from killreport_assets_testing.rabbitmq import RabbitNode, free_port
 
-QUICK = DrainBudget(idle_seconds=0.4, batch_size=10)
-TIERS = DelayTiers((1.0, 3.0))
+QUICK = WorkerLimits(idle_seconds=0.4, batch_size=10)
+TIERS = RetryDelays((1.0, 3.0))
 Connect = Callable[[], WorkBroker]
 
 
@@ -33,7 +33,7 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
         engine: Engine = request.getfixturevalue("engine")
 
         def open_one() -> WorkBroker:
-            opened.append(PgmqBroker(engine, TIERS, visibility=timedelta(seconds=1)))
+            opened.append(PgmqBroker(engine, TIERS, lease=timedelta(seconds=1)))
             return opened[-1]
     else:
         node: RabbitNode = request.getfixturevalue("rabbit_node")
@@ -54,7 +54,7 @@ def _delete_all(url: str) -> None:
     for queue in (KILLMAILS.name, CHARACTERS.name, TYPES.name):
         for name in (queue, f"{queue}.urgent", f"{queue}.dead"):
             channel.queue_delete(name)
-    for delay in (*TIERS.delays, *DelayTiers().delays):
+    for delay in (*TIERS.delays, *RetryDelays().delays):
         channel.queue_delete(f"killreport.delay.{delay.total_seconds():g}s")
     connection.close()
 
@@ -67,12 +67,12 @@ def _ids(deliveries: list[Delivery]) -> list[int]:
     return [decode(delivery.body, "character").id for delivery in deliveries]
 
 
-def _drain_all(broker: WorkBroker, queue: str, budget: DrainBudget = QUICK) -> list[Delivery]:
+def _drain_all(broker: WorkBroker, queue: str, budget: WorkerLimits = QUICK) -> list[Delivery]:
     taken: list[Delivery] = []
-    with broker.drain(queue, budget) as drain:
-        while not drain.finished:
-            batch = drain.take(0.2)
-            drain.acknowledge(batch)
+    with broker.consume(queue, budget) as consumer:
+        while not consumer.finished:
+            batch = consumer.receive(0.2)
+            consumer.acknowledge(batch)
             taken += batch
     return taken
 
@@ -94,11 +94,11 @@ def test_batches_have_the_size_that_was_asked_for(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(25))
     time.sleep(0.3)
-    with broker.drain(CHARACTERS.name, QUICK) as drain:
+    with broker.consume(CHARACTERS.name, QUICK) as consumer:
         sizes = []
-        while not drain.finished:
-            batch = drain.take(0.5)
-            drain.acknowledge(batch)
+        while not consumer.finished:
+            batch = consumer.receive(0.5)
+            consumer.acknowledge(batch)
             sizes.append(len(batch))
     assert max(sizes) == 10
     assert sum(sizes) == 25
@@ -109,12 +109,12 @@ def test_the_urgent_lane_goes_first(connect: Connect) -> None:
     broker.publish(CHARACTERS.name, _messages(30))
     broker.publish(CHARACTERS.name, _messages(5, first=1_000), urgent=True)
     assert broker.depth(CHARACTERS.name).ready == 35
-    with broker.drain(CHARACTERS.name, QUICK) as drain:
+    with broker.consume(CHARACTERS.name, QUICK) as consumer:
         time.sleep(0.3)  # both lanes have arrived
-        first = drain.take(1.0)
+        first = consumer.receive(1.0)
         assert sorted(_ids(first))[-5:] == list(range(1_000, 1_005))
         assert [delivery.urgent for delivery in first][:5] == [True] * 5
-        drain.acknowledge(first)
+        consumer.acknowledge(first)
 
 
 def test_a_bounded_drain_gives_nothing_back_and_loses_nothing(connect: Connect) -> None:
@@ -122,7 +122,7 @@ def test_a_bounded_drain_gives_nothing_back_and_loses_nothing(connect: Connect) 
     broker.publish(CHARACTERS.name, _messages(200))
     seen: list[int] = []
     for _ in range(40):
-        taken = _drain_all(broker, CHARACTERS.name, DrainBudget(messages=10, idle_seconds=0.3, batch_size=5))
+        taken = _drain_all(broker, CHARACTERS.name, WorkerLimits(messages=10, idle_seconds=0.3, batch_size=5))
         assert {delivery.deliveries for delivery in taken} <= {0}, "a healthy message was given back"
         seen += _ids(taken)
         if not taken:
@@ -133,13 +133,13 @@ def test_a_bounded_drain_gives_nothing_back_and_loses_nothing(connect: Connect) 
 @pytest.mark.parametrize(
     "budget",
     [
-        DrainBudget(messages=20, idle_seconds=9, seconds=60, batch_size=10),
-        DrainBudget(idle_seconds=0.3, seconds=60, batch_size=10),
-        DrainBudget(idle_seconds=9, seconds=0.5, batch_size=10),
+        WorkerLimits(messages=20, idle_seconds=9, seconds=60, batch_size=10),
+        WorkerLimits(idle_seconds=0.3, seconds=60, batch_size=10),
+        WorkerLimits(idle_seconds=9, seconds=0.5, batch_size=10),
     ],
     ids=["messages", "idle", "seconds"],
 )
-def test_each_part_of_the_budget_ends_the_drain(connect: Connect, budget: DrainBudget) -> None:
+def test_each_part_of_the_budget_ends_the_drain(connect: Connect, budget: WorkerLimits) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(40))
     started = time.monotonic()
@@ -154,12 +154,12 @@ def test_a_stopped_drain_hands_out_what_it_holds_and_takes_no_more(connect: Conn
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(100))
     taken = []
-    with broker.drain(CHARACTERS.name, QUICK) as drain:
-        taken += drain.take(1.0)
-        drain.stop()
-        while not drain.finished:
-            taken += drain.take(0.2)
-        drain.acknowledge(taken)
+    with broker.consume(CHARACTERS.name, QUICK) as consumer:
+        taken += consumer.receive(1.0)
+        consumer.stop()
+        while not consumer.finished:
+            taken += consumer.receive(0.2)
+        consumer.acknowledge(taken)
     assert len(taken) <= 30
     rest = _drain_all(broker, CHARACTERS.name)
     assert sorted(_ids(taken) + _ids(rest)) == list(range(1, 101))
@@ -169,13 +169,13 @@ def test_a_stopped_drain_hands_out_what_it_holds_and_takes_no_more(connect: Conn
 def test_a_failed_try_comes_back_after_its_delay_with_the_count(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(1))
-    with broker.drain(CHARACTERS.name, QUICK) as drain:
-        batch = drain.take(2.0)
-        drain.retry_later(batch, timedelta(seconds=1))
+    with broker.consume(CHARACTERS.name, QUICK) as consumer:
+        batch = consumer.receive(2.0)
+        consumer.retry_later(batch, timedelta(seconds=1))
     started = time.monotonic()
     assert broker.depth(CHARACTERS.name).ready == 0
     assert broker.delayed() == {1.0: 1, 3.0: 0}
-    again = _drain_all(broker, CHARACTERS.name, DrainBudget(idle_seconds=3, batch_size=10))
+    again = _drain_all(broker, CHARACTERS.name, WorkerLimits(idle_seconds=3, batch_size=10))
     assert time.monotonic() - started > 0.8
     assert [(d.attempts, d.message_id) for d in again] == [(1, "character:1")]
     assert again[0].first_failed_at is not None
@@ -185,28 +185,28 @@ def test_a_failed_try_comes_back_after_its_delay_with_the_count(connect: Connect
 def test_a_parked_message_has_not_failed(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(1), urgent=True)
-    with broker.drain(CHARACTERS.name, QUICK) as drain:
-        drain.retry_later(drain.take(2.0), timedelta(seconds=1), failed=False)
-    again = _drain_all(broker, CHARACTERS.name, DrainBudget(idle_seconds=3, batch_size=10))
+    with broker.consume(CHARACTERS.name, QUICK) as consumer:
+        consumer.retry_later(consumer.receive(2.0), timedelta(seconds=1), count_attempt=False)
+    again = _drain_all(broker, CHARACTERS.name, WorkerLimits(idle_seconds=3, batch_size=10))
     assert [(d.attempts, d.urgent) for d in again] == [(0, True)]
 
 
 def test_a_short_delay_does_not_wait_behind_a_long_one(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(2))
-    with broker.drain(CHARACTERS.name, QUICK) as drain:
-        batch = sorted(drain.take(2.0), key=lambda delivery: delivery.message_id or "")
-        drain.retry_later(batch[:1], timedelta(seconds=3))
-        drain.retry_later(batch[1:], timedelta(seconds=1))
-    again = _drain_all(broker, CHARACTERS.name, DrainBudget(idle_seconds=4, batch_size=1))
+    with broker.consume(CHARACTERS.name, QUICK) as consumer:
+        batch = sorted(consumer.receive(2.0), key=lambda delivery: delivery.message_id or "")
+        consumer.retry_later(batch[:1], timedelta(seconds=3))
+        consumer.retry_later(batch[1:], timedelta(seconds=1))
+    again = _drain_all(broker, CHARACTERS.name, WorkerLimits(idle_seconds=4, batch_size=1))
     assert _ids(again) == [2, 1]
 
 
 def test_what_was_not_settled_comes_again_and_counts(connect: Connect) -> None:
     first = connect()
     first.publish(CHARACTERS.name, _messages(3))
-    with first.drain(CHARACTERS.name, QUICK) as drain:
-        assert len(drain.take(2.0)) == 3  # and dies with them in its hands
+    with first.consume(CHARACTERS.name, QUICK) as consumer:
+        assert len(consumer.receive(2.0)) == 3  # and dies with them in its hands
     time.sleep(1.2)
     again = _drain_all(connect(), CHARACTERS.name)
     assert sorted(_ids(again)) == [1, 2, 3]
@@ -216,12 +216,12 @@ def test_what_was_not_settled_comes_again_and_counts(connect: Connect) -> None:
 def test_a_slow_drain_keeps_what_it_holds(connect: Connect) -> None:
     broker, other = connect(), connect()
     broker.publish(CHARACTERS.name, _messages(5))
-    with broker.drain(CHARACTERS.name, DrainBudget(idle_seconds=9, batch_size=5)) as drain:
-        held = drain.take(2.0)
-        for _ in range(10):  # more than the visibility timeout in all
-            assert drain.take(0.2) == []
+    with broker.consume(CHARACTERS.name, WorkerLimits(idle_seconds=9, batch_size=5)) as consumer:
+        held = consumer.receive(2.0)
+        for _ in range(10):  # more than the lease timeout in all
+            assert consumer.receive(0.2) == []
         assert _drain_all(other, CHARACTERS.name) == []
-        drain.acknowledge(held)
+        consumer.acknowledge(held)
     time.sleep(1.2)
     assert _drain_all(other, CHARACTERS.name) == []
 
@@ -229,10 +229,10 @@ def test_a_slow_drain_keeps_what_it_holds(connect: Connect) -> None:
 def test_dead_letters_wait_in_their_queue(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(3))
-    with broker.drain(CHARACTERS.name, QUICK) as drain:
-        batch = drain.take(2.0)
-        drain.dead_letter(batch[:1])
-        drain.acknowledge(batch[1:])
+    with broker.consume(CHARACTERS.name, QUICK) as consumer:
+        batch = consumer.receive(2.0)
+        consumer.dead_letter(batch[:1])
+        consumer.acknowledge(batch[1:])
     _wait_for(lambda: broker.depth(CHARACTERS.name).dead == 1)
     dead = _drain_all(broker, dead_letter_queue(CHARACTERS.name))
     assert _ids(dead) == _ids(batch[:1])
@@ -265,7 +265,7 @@ def test_queues_do_not_mix(connect: Connect) -> None:
 def test_many_messages_are_confirmed_and_drained(connect: Connect) -> None:
     broker = connect()
     broker.publish(TYPES.name, _messages(5_000))
-    taken = _drain_all(broker, TYPES.name, DrainBudget(messages=10_000, idle_seconds=1, batch_size=500))
+    taken = _drain_all(broker, TYPES.name, WorkerLimits(messages=10_000, idle_seconds=1, batch_size=500))
     assert sorted(_ids(taken)) == list(range(1, 5_001))
 
 
@@ -273,10 +273,10 @@ def test_rabbitmq_keeps_heartbeats_while_the_drain_is_busy(rabbit_node: RabbitNo
     _delete_all(rabbit_node.url)
     broker = RabbitBroker(f"{rabbit_node.url}?heartbeat=1", TIERS)
     broker.publish(CHARACTERS.name, _messages(1))
-    with broker.drain(CHARACTERS.name, QUICK) as drain:
-        batch = drain.take(2.0)
+    with broker.consume(CHARACTERS.name, QUICK) as consumer:
+        batch = consumer.receive(2.0)
         time.sleep(4)  # several heartbeats without a call
-        drain.acknowledge(batch)
+        consumer.acknowledge(batch)
     assert broker.depth(CHARACTERS.name).ready == 0
     broker.close()
 
@@ -293,13 +293,13 @@ def test_a_lost_rabbitmq_is_said_and_nothing_is_lost() -> None:
     try:
         broker = RabbitBroker(node.start().url, TIERS)
         broker.publish(CHARACTERS.name, _messages(20))
-        with broker.drain(CHARACTERS.name, QUICK) as drain:
-            batch = drain.take(2.0)
-            drain.acknowledge(batch[:5])
+        with broker.consume(CHARACTERS.name, QUICK) as consumer:
+            batch = consumer.receive(2.0)
+            consumer.acknowledge(batch[:5])
             broker.depth(CHARACTERS.name)  # a round trip: the acknowledgements have arrived
             node.stop()
             with pytest.raises(BrokerUnavailable):
-                _take_for_ever(drain)
+                _receive_for_ever(consumer)
         with pytest.raises(BrokerUnavailable):
             broker.publish(CHARACTERS.name, _messages(1, first=99))
         node.start()
@@ -328,10 +328,10 @@ def _without_connections(databases: Any, engine: Engine) -> Iterator[None]:
     databases._run(f"alter database {name} allow_connections true")
 
 
-def _take_for_ever(drain: Any) -> None:
+def _receive_for_ever(consumer: Any) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        drain.take(0.2)
+        consumer.receive(0.2)
 
 
 def _wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:

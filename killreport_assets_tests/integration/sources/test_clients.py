@@ -18,7 +18,8 @@ from killreport_assets.esi.client import EsiClient
 from killreport_assets.http.errors import Gone, InvalidHash, Refused, Throttled, Unavailable
 from killreport_assets.http.session import HttpSession, user_agent
 from killreport_assets.ingest import static_data
-from killreport_assets.ingest.archives import changed_days, write_archive
+from killreport_assets.ingest.archives import SOURCE, write_archive
+from killreport_assets.ingest.daily_files import days_to_read
 from killreport_assets.ingest.feed import follow
 from killreport_assets.ingest.static_gaps import fill_static_gaps
 from killreport_assets.models.killmail import KillmailBody, check
@@ -167,7 +168,7 @@ def test_an_error_stops_the_feed_where_it_is(settings: Settings, engine: Engine,
 
 
 def test_entries_that_have_expired_are_noted_as_a_gap(settings: Settings, engine: Engine) -> None:
-    report = follow(R2z2Feed(settings, engine), engine, start=FIRST_SEQUENCE - 1_000, most=10)
+    report = follow(R2z2Feed(settings, engine), engine, start=FIRST_SEQUENCE - 1_000, max_entries=10)
     assert report.gaps == [(FIRST_SEQUENCE - 1_000, FIRST_SEQUENCE - 1)]
     assert len(report.written.stored) == 10
     assert _scalar(engine, "select last_sequence from ops.feed_gaps") == FIRST_SEQUENCE - 1
@@ -198,12 +199,12 @@ def test_the_days_of_the_archive_are_read_once(settings: Settings, engine: Engin
     totals = everef.totals()
     assert sum(totals.values()) == len(WORLD.part("everef"))
     days = sorted(totals)[:5]
-    for day in changed_days(engine, everef, days):
+    for day in days_to_read(engine, everef, days, SOURCE):
         assert len(write_archive(engine, everef, day).stored) == totals[day]
-    assert list(changed_days(engine, everef, days)) == []
+    assert list(days_to_read(engine, everef, days, SOURCE)) == []
     with engine.begin() as connection:  # the archive was rewritten
         connection.execute(sa.text(f"update ops.source_versions set version = 'old' where part = '{days[0]}'"))
-    assert list(changed_days(engine, everef, days)) == [days[0]]
+    assert list(days_to_read(engine, everef, days, SOURCE)) == [days[0]]
 
 
 def test_an_archive_that_breaks_off_is_read_again(settings: Settings, engine: Engine, sandbox: Sandbox) -> None:
@@ -214,7 +215,7 @@ def test_an_archive_that_breaks_off_is_read_again(settings: Settings, engine: En
         write_archive(engine, everef, day)
     before = _scalar(engine, "select count(*) from raw.killmails")
     assert before + len(write_archive(engine, everef, day).stored) == everef.totals()[day]
-    assert list(changed_days(engine, everef, [day])) == []
+    assert list(days_to_read(engine, everef, [day], SOURCE)) == []
 
 
 def test_a_day_without_an_archive_is_gone(settings: Settings) -> None:
@@ -224,10 +225,10 @@ def test_a_day_without_an_archive_is_gone(settings: Settings) -> None:
 
 def test_the_static_data_is_loaded_once(settings: Settings, engine: Engine) -> None:
     static = sde.StaticData(settings)
-    counts = static_data.load(static, engine)
+    counts = static_data.load_export(static, engine)
     assert counts["types"] == len(WORLD.static["types"]) - 50
     assert counts["systems"] == len(WORLD.static["systems"])
-    assert static_data.load(static, engine) == {}
+    assert static_data.load_export(static, engine) == {}
     known = WORLD.by_id("types")
     with engine.connect() as connection:
         for row in connection.execute(sa.text("select type_id, name, rig_size, meta_level from raw.types")):
@@ -242,7 +243,7 @@ def test_the_static_data_is_loaded_once(settings: Settings, engine: Engine) -> N
 def test_a_broken_export_changes_nothing(settings: Settings, engine: Engine, sandbox: Sandbox) -> None:
     sandbox.faults({"path": "/sde/tranquility/eve", "kinds": ["truncated"]})
     with pytest.raises(Unavailable, match="export"):
-        static_data.load(sde.StaticData(settings), engine)
+        static_data.load_export(sde.StaticData(settings), engine)
     assert _scalar(engine, "select count(*) from raw.types") == 0
 
 

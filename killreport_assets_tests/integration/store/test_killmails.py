@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import Engine
 
 from killreport_assets.models.killmail import KillmailBody
-from killreport_assets.sandbox.generated import MadeKillmails
+from killreport_assets.sandbox.generated import GeneratedKillmails
 from killreport_assets.sandbox.world import World
 from killreport_assets.sources.zkb_block import zkillboard_values
 from killreport_assets.store.killmails import write_killmails, write_killmails_in
@@ -217,7 +217,7 @@ def test_partitions_are_made_for_the_months_that_come(engine: Engine) -> None:
     times = [datetime(2024, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)]
     assert len(ensure_months(engine, times)) == 6
     assert ensure_months(engine, times) == []
-    made = MadeKillmails(World())
+    made = GeneratedKillmails(World())
     bodies = [KillmailBody(*made.killmail(index, time)) for index, time in enumerate(times)]
     write_killmails(engine, bodies, "everef")
     assert _scalar(engine, "select count(*) from raw.killmails_2024_12") == 1
@@ -262,7 +262,7 @@ def test_known_entities_are_not_pending(engine: Engine) -> None:
 
 
 def test_made_killmails_of_both_profiles_are_stored(engine: Engine) -> None:
-    made = MadeKillmails(World(), profile="history")
+    made = GeneratedKillmails(World(), profile="history")
     first = datetime(2025, 1, 1, tzinfo=UTC)
     bodies = [KillmailBody(*killmail) for killmail in made.spread(200, first, first + timedelta(days=40))]
     assert len(write_killmails(engine, bodies, "everef").stored) == 200

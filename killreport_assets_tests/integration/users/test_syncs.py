@@ -18,8 +18,8 @@ from killreport_assets.store.lineage import request
 from killreport_assets.store.syncs import CONTINUED
 from killreport_assets.users.store import NPC_CORPORATION, set_interval
 from killreport_assets.users.syncs import queue_now
-from killreport_assets.workers.handler import Task
-from killreport_assets.workers.handlers.killmails import KillmailWork
+from killreport_assets.workers.handler import ReceivedMessage
+from killreport_assets.workers.handlers.killmails import KillmailHandler
 from killreport_assets.workers.publisher import publish_pending
 from killreport_assets_testing import genuine
 from killreport_assets_testing.platform import PATIENT, QUICK, TIERS, Platform
@@ -44,7 +44,7 @@ def pilot(platform: Platform, sandbox: Sandbox) -> int:
 def _sync(platform: Platform) -> tuple[int, int]:
     """Queue what is due, drain both queues; messages settled of each."""
     platform.queue_due()
-    return platform.user_killmails().taken, platform.corporation_killmails().taken
+    return platform.user_killmails().received, platform.corporation_killmails().received
 
 
 def _let_time_pass(platform: Platform) -> None:
@@ -85,10 +85,10 @@ def test_it_works_the_same_over_rabbitmq_and_no_message_has_more_than_it_needs(
     platform = Platform(settings, engine, broker)
     platform.signed_in(sandbox.grant(BODIES_CHARACTER))
     platform.queue_due()
-    with broker.drain(USER_KILLMAILS.name, QUICK) as drain:
-        [delivery] = drain.take(5.0)
+    with broker.consume(USER_KILLMAILS.name, QUICK) as consumer:
+        [delivery] = consumer.receive(5.0)
         assert set(json.loads(delivery.body)) == {"schema", "kind", "id", "cause", "requested_at"}
-        drain.retry_later([delivery], timedelta(), failed=False)
+        consumer.retry_later([delivery], timedelta(), count_attempt=False)
     assert platform.user_killmails(PATIENT).outcomes["stored"] == 1
     assert platform.corporation_killmails(PATIENT).outcomes["stored"] == 1
     platform.killmails(PATIENT)
@@ -105,7 +105,7 @@ def test_what_is_stored_is_skipped(platform: Platform, pilot: int) -> None:
 
 
 def test_an_unchanged_list_costs_one_token(platform: Platform, sandbox: Sandbox, pilot: int) -> None:
-    sandbox.own_killmails(cache_seconds=0)
+    sandbox.authorized_killmails(cache_seconds=0)
     _sync(platform)
     _let_time_pass(platform)
     _sync(platform)
@@ -119,13 +119,13 @@ def test_an_unchanged_list_costs_one_token(platform: Platform, sandbox: Sandbox,
 def test_pages_are_read_as_far_as_the_bucket_goes_and_on_at_the_next_sync(
     platform: Platform, sandbox: Sandbox, pilot: int
 ) -> None:
-    sandbox.own_killmails(page_size=7, cache_seconds=0)
+    sandbox.authorized_killmails(page_size=7, cache_seconds=0)
     readable = 13  # a page costs 2 of 30 tokens, and may cost 5
     assert readable < -(-len(OWN) // 7) <= 2 * readable
     _sync(platform)
     assert _syncs(platform)[0][:3] == ("user_killmails", CONTINUED, 7 * readable)
     _forget_what_was_spent(platform, sandbox)
-    sandbox.own_killmails(page_size=7, cache_seconds=0)
+    sandbox.authorized_killmails(page_size=7, cache_seconds=0)
     _let_time_pass(platform)
     _sync(platform)
     assert _syncs(platform)[2][:3] == ("user_killmails", "complete", len(OWN) - 7 * readable)
@@ -149,7 +149,7 @@ def test_a_manual_sync_goes_first_and_asks_nothing_that_esi_has_cached(
     platform.user_killmails()
     assert len(platform.message_ids(KILLMAILS, "__urgent")) == len(OWN)
     queue_now(platform.engine, platform.broker, [pilot])
-    assert platform.user_killmails().outcomes == {"fresh": 1}
+    assert platform.user_killmails().outcomes == {"unchanged": 1}
     with pytest.raises(UserError, match="nobody has signed in with character 1"):
         queue_now(platform.engine, platform.broker, [1])
 
@@ -184,7 +184,7 @@ def test_directors_take_turns(platform: Platform, sandbox: Sandbox) -> None:
     assert len(directors) == 3
     for director in directors:
         platform.signed_in(sandbox.grant(director))
-    sandbox.own_killmails(cache_seconds=0)
+    sandbox.authorized_killmails(cache_seconds=0)
     for _ in directors:
         _let_time_pass(platform)
         _sync(platform)
@@ -199,7 +199,7 @@ def test_without_the_role_the_corporation_is_switched_off_and_the_next_director_
     first, second = [id_ for id_, (corporation, _) in WORLD.affiliations.items() if corporation == CORPORATION][:2]
     for director in (first, second):
         platform.signed_in(sandbox.grant(director))
-    sandbox.own_killmails(refused={min(first, second): "role"})
+    sandbox.authorized_killmails(refused={min(first, second): "role"})
     _sync(platform)
     assert platform.user(min(first, second)).corporation_state == "off"
     assert "Directors only" in str(platform.user(min(first, second)).corporation_reason)
@@ -211,7 +211,7 @@ def test_without_the_role_the_corporation_is_switched_off_and_the_next_director_
 def test_who_is_not_in_the_corporation_is_asked_again_tomorrow(
     platform: Platform, sandbox: Sandbox, pilot: int
 ) -> None:
-    sandbox.own_killmails(refused={pilot: "member"})
+    sandbox.authorized_killmails(refused={pilot: "member"})
     _sync(platform)
     user = platform.user(pilot)
     assert user.corporation_state == "on"
@@ -221,14 +221,14 @@ def test_who_is_not_in_the_corporation_is_asked_again_tomorrow(
     _let_time_pass(platform)
     assert platform.queue_due().due_corporations == 0
     platform.execute("update ops.sign_ins set corporation_retry_at = now() - interval '1 second'")
-    sandbox.own_killmails(refused={pilot: None}, cache_seconds=0)
+    sandbox.authorized_killmails(refused={pilot: None}, cache_seconds=0)
     _let_time_pass(platform)
     _sync(platform)
     assert (platform.user(pilot).corporation_outcome, platform.user(pilot).corporation_reason) == ("complete", None)
 
 
 def test_hiccups_of_the_sso_switch_nothing_off(platform: Platform, sandbox: Sandbox, pilot: int) -> None:
-    sandbox.own_killmails(refused={pilot: "sso"}, cache_seconds=0)
+    sandbox.authorized_killmails(refused={pilot: "sso"}, cache_seconds=0)
     platform.queue_due()
     report = platform.corporation_killmails(PATIENT)
     assert (report.outcomes["retried"], report.outcomes["skipped"], report.outcomes["dead"]) == (3, 1, 0)
@@ -265,11 +265,11 @@ def test_who_did_not_grant_the_corporation_is_not_asked_for_it(platform: Platfor
 def test_a_killmail_that_cannot_be_stored_is_not_asked_for_with_every_sync(
     platform: Platform, sandbox: Sandbox, pilot: int
 ) -> None:
-    class Malformed(KillmailWork):
-        def fetch(self, task: Task, known: object) -> dict[str, int]:
-            return {"killmail_id": task.message.id}
+    class Malformed(KillmailHandler):
+        def fetch(self, message: ReceivedMessage, plan: None) -> dict[str, int]:
+            return {"killmail_id": message.id}
 
-    sandbox.own_killmails(cache_seconds=0)
+    sandbox.authorized_killmails(cache_seconds=0)
     _sync(platform)
     assert platform.drain(Malformed(platform.esi)).outcomes["rejected"] == len(OWN | CORPORATIONS_OWN)
     platform.execute("update ops.killmail_lists set etag = null")

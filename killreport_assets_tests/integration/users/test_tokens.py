@@ -15,7 +15,7 @@ from killreport_assets.base.errors import UserError
 from killreport_assets.http.errors import ServiceError, Unavailable
 from killreport_assets.sandbox.world import BODIES_CHARACTER, World
 from killreport_assets.settings import load_settings
-from killreport_assets.users.store import encrypt_anew, list_users
+from killreport_assets.users.store import list_users, reencrypt_all
 from killreport_assets.users.tokens import ENDED, NO_REFRESH_TOKEN, OTHER_OWNER, SignedOut, token_keeper
 from killreport_assets.users.vault import KEY_FILE, Vault, new_key
 from killreport_assets_testing.platform import PATIENT, QUICK, Platform
@@ -48,7 +48,7 @@ def test_the_database_holds_ciphertext_only(platform: Platform, sandbox: Sandbox
 def test_a_good_token_is_handed_out_as_it_is(platform: Platform, sandbox: Sandbox, pilot: int) -> None:
     access = platform.keeper.access(pilot)
     assert access.token.get_secret_value() in sandbox.issued()
-    assert access.holder == f"killreport-sandbox:{pilot}"
+    assert access.token_owner == f"killreport-sandbox:{pilot}"
     assert sandbox.token_requests() == 0
     assert str(access.token) not in sandbox.issued()
 
@@ -289,7 +289,7 @@ def test_changing_the_key_leaves_everybody_signed_in(platform: Platform, sandbox
     old = vault.key_id
     vault.add_key()
     with platform.engine.begin() as connection:
-        done = encrypt_anew(connection, vault)
+        done = reencrypt_all(connection, vault)
     assert (done.users, done.damaged, done.key_missing) == (PILOTS[:2], [PILOTS[2]], [])
     assert vault.key_id != old
     assert dict(platform.rows("select key_id, count(*) from ops.tokens group by 1")) == {vault.key_id: 2}
@@ -372,7 +372,7 @@ def test_budgets_are_each_users_own_and_never_exceeded(platform: Platform, sandb
     greedy, other = PILOTS[:2]
     for pilot in (greedy, other):
         platform.signed_in(sandbox.grant(pilot))
-    sandbox.own_killmails(cache_seconds=0)
+    sandbox.authorized_killmails(cache_seconds=0)
     for _ in range(18):
         platform.execute(
             "update ops.killmail_lists set next_at = now(), fresh_until = null, etag = null "

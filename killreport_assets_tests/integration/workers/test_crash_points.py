@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.http.errors import Refused, Unavailable
-from killreport_assets.queues.broker import DELIVERY_LIMIT, Delivery, Drain, DrainBudget
+from killreport_assets.queues.broker import DELIVERY_LIMIT, Consumer, Delivery, WorkerLimits
 from killreport_assets.queues.catalogue import CHARACTERS, WorkQueue
 from killreport_assets.queues.pgmq import PgmqBroker
-from killreport_assets.workers.handler import FRESH, DrainReport, Task
+from killreport_assets.workers.handler import BatchReport, Handler, Outcome, ReceivedMessage
 from killreport_assets.workers.publisher import publish_ids
-from killreport_assets.workers.worker import run_drain
+from killreport_assets.workers.worker import run_worker
 from killreport_assets_testing.platform import TIERS
 
 POINTS = ("fetched", "stored", "committed", "acknowledge", "acknowledged", "retry", "retried")
 MESSAGES = range(1, 26)
-BUDGET = DrainBudget(idle_seconds=0.02, batch_size=5)
+BUDGET = WorkerLimits(idle_seconds=0.02, batch_size=5)
 
 
 class Crash(BaseException):
@@ -43,7 +43,7 @@ class CrashPoints:
                 raise Crash
 
 
-class CountingWork:
+class CountingHandler(Handler[None, int]):
     """Notes in a table what is done, each message once in effect; some messages always fail, some are refused."""
 
     def __init__(self, crash: CrashPoints, failing: set[int], refused: set[int]) -> None:
@@ -53,29 +53,26 @@ class CountingWork:
     def queue(self) -> WorkQueue:
         return CHARACTERS
 
-    def plan(self, connection: Connection, tasks: Sequence[Task]) -> dict[str, Any]:
+    def plan(self, connection: Connection, messages: Sequence[ReceivedMessage]) -> dict[str, Outcome]:
         done = set(connection.execute(sa.text("select id from done")).scalars())
-        return {task.message.message_id: FRESH for task in tasks if task.message.id in done}
+        return {received.message.message_id: Outcome.UNCHANGED for received in messages if received.id in done}
 
-    def fetch(self, task: Task, known: Any) -> Any:
-        if task.message.id in self._failing:
+    def fetch(self, message: ReceivedMessage, plan: None) -> int:
+        if message.id in self._failing:
             raise Unavailable("always")
-        if task.message.id in self._refused:
+        if message.id in self._refused:
             raise Refused("never")
-        return task.message.id
+        return message.id
 
     def store(
-        self, connection: Connection, results: Sequence[tuple[Task, Any]], report: DrainReport, run_id: str | None
-    ) -> None:
+        self, connection: Connection, fetched: Sequence[tuple[ReceivedMessage, int]], run_id: str | None
+    ) -> BatchReport:
         self._crash.passed("fetched")
-        for task, _ in results:
+        for received, _ in fetched:
             insert = "insert into done (id, times) values (:id, 1) on conflict do nothing"
-            connection.execute(sa.text(insert), {"id": task.message.id})
-        report.outcomes["stored"] += len(results)
+            connection.execute(sa.text(insert), {"id": received.id})
         self._crash.passed("stored")
-
-    def bury(self, connection: Connection, dead: Sequence[Task], run_id: str | None) -> None:
-        """Nothing to note."""
+        return BatchReport([Outcome.STORED] * len(fetched))
 
 
 class CrashingBroker(PgmqBroker):
@@ -84,9 +81,9 @@ class CrashingBroker(PgmqBroker):
     crash = CrashPoints("", 0)
 
     @contextmanager
-    def drain(self, queue: str, budget: DrainBudget) -> Iterator[Drain]:
-        with super().drain(queue, budget) as drain:
-            acknowledge, retry_later = drain.acknowledge, drain.retry_later
+    def consume(self, queue: str, limits: WorkerLimits) -> Iterator[Consumer]:
+        with super().consume(queue, limits) as consumer:
+            acknowledge, retry_later = consumer.acknowledge, consumer.retry_later
 
             def crashing_acknowledge(deliveries: Sequence[Delivery]) -> None:
                 self.crash.passed("committed")
@@ -99,8 +96,8 @@ class CrashingBroker(PgmqBroker):
                 retry_later(*arguments, **options)
                 self.crash.passed("retried")
 
-            drain.acknowledge, drain.retry_later = crashing_acknowledge, crashing_retry  # type: ignore[method-assign]
-            yield drain
+            consumer.acknowledge, consumer.retry_later = crashing_acknowledge, crashing_retry  # type: ignore[method-assign]
+            yield consumer
 
 
 def _state(engine: Engine) -> dict[str, list[int]]:
@@ -150,13 +147,13 @@ def test_every_message_is_done_queued_or_dead(
     for point, times in crashes:
         broker.crash = CrashPoints(point, times)
         with suppress(Crash):
-            run_drain(CountingWork(broker.crash, failing, refused), broker, engine, BUDGET)
+            run_worker(CountingHandler(broker.crash, failing, refused), broker, engine, BUDGET)
         state = _state(engine)
         assert set(state["done"]) | set(state["queued"]) | set(state["dead"]) == set(MESSAGES)
         _let_time_pass(engine)
     broker.crash = CrashPoints("", 0)
     while _state(engine)["queued"]:
-        run_drain(CountingWork(broker.crash, failing, refused), broker, engine, BUDGET)
+        run_worker(CountingHandler(broker.crash, failing, refused), broker, engine, BUDGET)
         _let_time_pass(engine)
     state = _state(engine)
     assert set(state["dead"]) == failing | refused

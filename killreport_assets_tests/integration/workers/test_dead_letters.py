@@ -73,5 +73,5 @@ def test_letters_are_listed_by_queue_the_latest_first(platform: Platform) -> Non
 def test_a_message_that_is_replayed_twice_is_fetched_once(platform: Platform, sandbox: Sandbox) -> None:
     publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER, BODIES_CHARACTER, IDS_CHARACTER])
     report = platform.entities("character")
-    assert report.taken == 3
+    assert report.received == 3
     assert set(sandbox.statistics()["bodies"].values()) == {1}

@@ -22,7 +22,7 @@ from killreport_assets.database.engine import make_engine
 from killreport_assets.database.migrate import migrate
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.models.killmail import KillmailBody
-from killreport_assets.queues.broker import DrainBudget, WorkBroker
+from killreport_assets.queues.broker import WorkBroker, WorkerLimits
 from killreport_assets.queues.catalogue import (
     ALLIANCES,
     CHARACTERS,
@@ -39,11 +39,12 @@ from killreport_assets.sandbox.world import IDS_CHARACTER, World
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.sources.zkillboard import Zkillboard
 from killreport_assets.store.killmails import write_killmails
-from killreport_assets.workers.handler import DrainReport
-from killreport_assets.workers.handlers.entities import EntityWork
-from killreport_assets.workers.handlers.zkillboard_lists import ZkillboardCharacterWork
+from killreport_assets.workers.handler import BatchReport
+from killreport_assets.workers.handlers.entities import EntityHandler
+from killreport_assets.workers.handlers.zkillboard_lists import ZkillboardCharacterHandler
 from killreport_assets.workers.publisher import killmail_messages, publish_ids, publish_pending
-from killreport_assets.workers.worker import run_drain
+from killreport_assets.workers.report import WorkerReport
+from killreport_assets.workers.worker import run_worker
 from killreport_assets_testing import genuine
 from killreport_assets_testing.crash import STEPS
 from killreport_assets_testing.platform import PATIENT, TIERS, Platform
@@ -74,11 +75,11 @@ def either(
 def _queued(broker: WorkBroker, queue: str, kind: str) -> list[int]:
     """The ids in a queue, taken out."""
     ids = []
-    with broker.drain(queue, DrainBudget(messages=100_000, idle_seconds=0.4)) as drain:
-        while not drain.finished:
-            batch = drain.take(0.2)
+    with broker.consume(queue, WorkerLimits(messages=100_000, idle_seconds=0.4)) as consumer:
+        while not consumer.finished:
+            batch = consumer.receive(0.2)
             ids += [decode(delivery.body, kind).id for delivery in batch]
-            drain.acknowledge(batch)
+            consumer.acknowledge(batch)
     return ids
 
 
@@ -116,7 +117,7 @@ def test_four_drains_fetch_no_id_twice(either: Platform, sandbox: Sandbox, setti
     sandbox.faults(latency=0.02)
     publish_ids(either.broker, CHARACTERS, PILOTS)
 
-    def drain(_: int) -> DrainReport:
+    def drain(_: int) -> WorkerReport:
         broker = (
             PgmqBroker(either.engine, TIERS)
             if isinstance(either.broker, PgmqBroker)
@@ -132,17 +133,17 @@ def test_four_drains_fetch_no_id_twice(either: Platform, sandbox: Sandbox, setti
         reports = list(pool.map(drain, range(4)))
     assert sum(report.outcomes["stored"] for report in reports) == len(PILOTS)
     assert set(sandbox.statistics()["bodies"].values()) == {1}
-    assert len([report for report in reports if report.taken]) > 1
+    assert len([report for report in reports if report.received]) > 1
 
 
-def _drain_while(platform: Platform, disturb: Callable[[], None], wanted: int) -> list[DrainReport]:
+def _drain_while(platform: Platform, disturb: Callable[[], None], wanted: int) -> list[WorkerReport]:
     """Drain characters in a thread of its own, disturb it in the middle, and go on until all are known."""
-    reports: list[DrainReport] = []
+    reports: list[WorkerReport] = []
     errors: list[BaseException] = []
 
     def drain() -> None:
         try:
-            reports.append(platform.entities("character", DrainBudget(idle_seconds=3), reconnect_seconds=60))
+            reports.append(platform.entities("character", WorkerLimits(idle_seconds=3), reconnect_seconds=60))
         except BaseException as error:
             errors.append(error)
 
@@ -257,8 +258,8 @@ def test_a_bad_service_delays_everything_and_loses_nothing(platform: Platform, s
 def test_an_outage_costs_no_message_an_attempt(platform: Platform, sandbox: Sandbox) -> None:
     sandbox.faults({"path": "/esi", "kinds": ["503"]})
     publish_ids(platform.broker, CHARACTERS, PILOTS[:30])
-    report = platform.entities("character", DrainBudget(seconds=60, idle_seconds=10))
-    assert report.outcomes == {"parked": 30}
+    report = platform.entities("character", WorkerLimits(seconds=60, idle_seconds=10))
+    assert report.outcomes == {"deferred": 30}
     assert not report.failed
     assert report.throttled_until is not None
     assert sandbox.statistics()["requests"]["esi"] <= 25  # the fetches under way, and the questions whether it is there
@@ -276,8 +277,8 @@ def test_the_daily_downtime_costs_no_message_an_attempt(
     platform = Platform(load_settings(), engine)
     sandbox.faults({"path": "/esi/characters", "kinds": ["502"]})
     publish_ids(platform.broker, CHARACTERS, PILOTS[:5])
-    report = platform.entities("character", DrainBudget(seconds=60, idle_seconds=10))
-    assert report.outcomes == {"parked": 5}
+    report = platform.entities("character", WorkerLimits(seconds=60, idle_seconds=10))
+    assert report.outcomes == {"deferred": 5}
     assert "daily downtime" in platform.scalar("select pause_reason from ops.request_pace where service = 'esi'")
     platform.close()
 
@@ -292,14 +293,14 @@ def test_a_hundred_thousand_messages(name: str, engine: Engine, request: pytest.
     publish_ids(broker, TYPES, range(1, 100_001))
     taken: set[int] = set()
     count = 0
-    with broker.drain(
-        TYPES.name, DrainBudget(messages=200_000, seconds=120, idle_seconds=2, batch_size=1_000)
-    ) as drain:
-        while not drain.finished and count < 100_000:
-            batch = drain.take(1.0)
+    with broker.consume(
+        TYPES.name, WorkerLimits(messages=200_000, seconds=120, idle_seconds=2, batch_size=1_000)
+    ) as consumer:
+        while not consumer.finished and count < 100_000:
+            batch = consumer.receive(1.0)
             taken |= {int(str(delivery.message_id).split(":")[1]) for delivery in batch}
             count += len(batch)
-            drain.acknowledge(batch)
+            consumer.acknowledge(batch)
     assert (count, len(taken)) == (100_000, 100_000)
     assert broker.depth(TYPES.name).ready == 0
     broker.close()
@@ -325,11 +326,11 @@ def test_a_listing_whose_follow_ups_may_be_lost_is_done_again(platform: Platform
         def publish(self, queue: str, messages: object, *, urgent: bool = False) -> None:
             raise Killed
 
-    work = ZkillboardCharacterWork(Zkillboard(platform.settings, platform.engine), platform.engine)
+    work = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
     publish_ids(platform.broker, ZKILLBOARD_CHARACTERS, [IDS_CHARACTER])
     dying = Dying(platform.engine, TIERS, timedelta(seconds=1))
     with pytest.raises(Killed):
-        run_drain(work, dying, platform.engine, DrainBudget(idle_seconds=0.3, batch_size=1))
+        run_worker(work, dying, platform.engine, WorkerLimits(idle_seconds=0.3, batch_size=1))
     assert platform.scalar("select count(*) from ops.syncs") == 1
     time.sleep(1.1)
     platform.drain(work, PATIENT)
@@ -339,7 +340,7 @@ def test_a_listing_whose_follow_ups_may_be_lost_is_done_again(platform: Platform
 def test_a_wrong_setting_gives_no_message_back(platform: Platform, settings: Settings) -> None:
     real = settings.with_values(esi_url="https://esi.evetech.net")
     publish_ids(platform.broker, CHARACTERS, PILOTS[:30])
-    work = EntityWork("character", EsiClient(real, platform.engine), 7)
+    work = EntityHandler("character", EsiClient(real, platform.engine), 7)
     for _ in range(12):  # more often than a message may be handed out
         with pytest.raises(UserError, match="KILLREPORT_CONTACT"):
             platform.drain(work)
@@ -349,18 +350,18 @@ def test_a_wrong_setting_gives_no_message_back(platform: Platform, settings: Set
 
 
 def test_a_database_that_refuses_to_write_is_not_asked_in_a_hurry(platform: Platform) -> None:
-    class Full(EntityWork):
+    class Full(EntityHandler):
         tries: ClassVar[list[float]] = []
 
-        def store(self, *_: Any) -> None:
+        def store(self, *_: Any) -> BatchReport:
             self.tries.append(time.monotonic())
             raise sa.exc.OperationalError("insert", {}, Exception("disk full"))
 
     publish_ids(platform.broker, CHARACTERS, PILOTS[:3])
     broker = PgmqBroker(platform.engine, TIERS, timedelta(seconds=1))
-    budget = DrainBudget(idle_seconds=5)
+    budget = WorkerLimits(idle_seconds=5)
     with pytest.raises(sa.exc.OperationalError, match="disk full"):
-        run_drain(Full("character", platform.esi, 7), broker, platform.engine, budget, reconnect_seconds=0.5)
+        run_worker(Full("character", platform.esi, 7), broker, platform.engine, budget, reconnect_seconds=0.5)
     waits = [later - earlier for earlier, later in pairwise(Full.tries)]
     assert len(Full.tries) <= 6
     assert all(wait > 0.4 for wait in waits)

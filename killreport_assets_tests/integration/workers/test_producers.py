@@ -15,7 +15,7 @@ from killreport_assets.queues.catalogue import (
     TYPES,
     ZKILLBOARD_CHARACTERS,
 )
-from killreport_assets.sandbox.generated import MadeKillmails
+from killreport_assets.sandbox.generated import GeneratedKillmails
 from killreport_assets.sandbox.world import BODIES_CHARACTER, IDS_CHARACTER, World
 from killreport_assets.sources.zkillboard import Zkillboard
 from killreport_assets.store import followed, lineage
@@ -23,10 +23,10 @@ from killreport_assets.store.killmails import write_killmails, write_killmails_i
 from killreport_assets.store.mentions import neither_known_nor_pending, without_lineage
 from killreport_assets.store.places import PLAYER_KINDS
 from killreport_assets.workers.affiliations import refresh_affiliations
-from killreport_assets.workers.handlers.zkillboard_lists import ZkillboardCharacterWork
+from killreport_assets.workers.handlers.zkillboard_lists import ZkillboardCharacterHandler
 from killreport_assets.workers.names import resolve_names
-from killreport_assets.workers.producers import producer
 from killreport_assets.workers.publisher import publish_ids, publish_pending
+from killreport_assets.workers.registry import producer
 from killreport_assets_testing import genuine
 from killreport_assets_testing.platform import PATIENT, Platform
 from killreport_assets_testing.sandbox import Sandbox
@@ -80,7 +80,7 @@ def test_alliances_lists_lead_to_unknown_corporations_and_closed_alliances(platf
     assert {row[1] for row in platform.rows("select * from raw.alliance_corporations")} == listed
     assert platform.rows("select alliance_id from raw.alliances where closed_at is not null") == [(closed,)]
     assert platform.produce("alliance_corporations").found == 1
-    assert platform.alliance_corporations().outcomes == {"fresh": 1}  # ESI caches the list for an hour
+    assert platform.alliance_corporations().outcomes == {"unchanged": 1}  # ESI caches the list for an hour
 
 
 def test_corporations_are_npc_ones_and_those_of_alliances_characters_and_killmails(platform: Platform) -> None:
@@ -137,7 +137,7 @@ def test_followed_characters_and_members_are_listed_hourly(platform: Platform) -
     )
     assert platform.produce("character_killmails").published == 3
     assert platform.produce("character_killmails").published == 0
-    work = ZkillboardCharacterWork(Zkillboard(platform.settings, platform.engine), platform.engine)
+    work = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
     assert platform.drain(work, PATIENT).outcomes["stored"] == 3
     assert platform.produce("character_killmails").found == 0  # zKillboard's lists are cached for an hour
     platform.execute("update ops.syncs set started_at = now() - interval '61 minutes'")
@@ -151,11 +151,11 @@ def test_followed_characters_and_members_are_listed_hourly(platform: Platform) -
 
 
 def test_a_list_that_was_just_read_is_not_read_again(platform: Platform, sandbox: Sandbox) -> None:
-    work = ZkillboardCharacterWork(Zkillboard(platform.settings, platform.engine), platform.engine)
+    work = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
     for _ in range(2):
         publish_ids(platform.broker, ZKILLBOARD_CHARACTERS, [BODIES_CHARACTER])
         report = platform.drain(work)
-    assert report.outcomes == {"fresh": 1}
+    assert report.outcomes == {"unchanged": 1}
     assert sandbox.statistics()["requests"]["zkillboard"] == 2  # a page and the empty one after it
 
 
@@ -170,7 +170,7 @@ def test_urgent_work_goes_to_the_urgent_lane_even_if_it_is_queued(platform: Plat
 
 
 def test_what_young_killmails_mention_goes_first(platform: Platform) -> None:
-    made, now = MadeKillmails(WORLD), datetime.now(UTC)
+    made, now = GeneratedKillmails(WORLD), datetime.now(UTC)
     old, young = made.killmail(0, now - timedelta(hours=2)), made.killmail(1, now)
     write_killmails(platform.engine, [KillmailBody(*old), KillmailBody(*young)], "r2z2")
     publish_pending(platform.engine, platform.broker)
@@ -380,7 +380,7 @@ def test_an_old_body_changes_no_newer_affiliation(platform: Platform, sandbox: S
 
 
 def test_a_listing_that_fails_is_a_row_too_and_is_tried_again(platform: Platform, sandbox: Sandbox) -> None:
-    work = ZkillboardCharacterWork(Zkillboard(platform.settings, platform.engine), platform.engine)
+    work = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
     sandbox.faults({"path": "/zkillboard", "kinds": ["503"], "times": 1})
     publish_ids(platform.broker, ZKILLBOARD_CHARACTERS, [BODIES_CHARACTER])
     assert platform.drain(work, PATIENT).outcomes == {"retried": 1, "stored": 1}

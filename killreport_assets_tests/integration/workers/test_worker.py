@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from killreport_assets.base.errors import BrokerUnavailable, UserError
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.models.killmail import KillmailBody
-from killreport_assets.queues.broker import DELIVERY_LIMIT, DrainBudget
+from killreport_assets.queues.broker import DELIVERY_LIMIT, WorkerLimits
 from killreport_assets.queues.catalogue import ALLIANCES, CHARACTERS, KILLMAILS, TYPES, ZKILLBOARD_CHARACTERS
 from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.pgmq import PgmqBroker
@@ -18,13 +18,13 @@ from killreport_assets.settings import Settings
 from killreport_assets.sources.zkillboard import Zkillboard
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.killmails import write_killmails, write_killmails_in
-from killreport_assets.store.lineage import Settled, settle
+from killreport_assets.store.lineage import SettledEntity, settle
 from killreport_assets.store.schema import tables
-from killreport_assets.workers.handler import DrainReport
-from killreport_assets.workers.handlers.entities import EntityWork
-from killreport_assets.workers.handlers.zkillboard_lists import ZkillboardCharacterWork
+from killreport_assets.workers.handlers.entities import EntityHandler
+from killreport_assets.workers.handlers.zkillboard_lists import ZkillboardCharacterHandler
 from killreport_assets.workers.publisher import killmail_messages, publish_ids, publish_pending
-from killreport_assets.workers.worker import run_drain
+from killreport_assets.workers.report import WorkerReport
+from killreport_assets.workers.worker import run_worker
 from killreport_assets_testing import genuine
 from killreport_assets_testing.platform import PATIENT, QUICK, Platform
 from killreport_assets_testing.sandbox import Sandbox
@@ -82,7 +82,7 @@ def test_what_is_known_and_fresh_is_not_fetched(platform: Platform, sandbox: San
     for _ in range(2):
         publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
         report = platform.entities("character")
-    assert report.outcomes == {"fresh": 1}
+    assert report.outcomes == {"unchanged": 1}
     assert sandbox.statistics()["requests"]["esi"] == 1
 
 
@@ -113,8 +113,8 @@ def test_killmails_come_by_id_and_hash_and_only_once(platform: Platform, sandbox
         platform.broker.publish(KILLMAILS.name, killmail_messages(hashes, "run"))
     report = platform.killmails()
     assert report.outcomes["stored"] == 30
-    assert report.taken == 60
-    assert platform.killmails().taken == 0
+    assert report.received == 60
+    assert platform.killmails().received == 0
     assert platform.scalar("select count(*) from raw.killmails where source = 'esi'") == 30
     assert report.published > 0
 
@@ -174,7 +174,7 @@ def test_a_failing_message_is_tried_again_then_dead_and_costs_no_more_requests(
 def test_a_run_in_which_everything_failed_says_so(platform: Platform, sandbox: Sandbox) -> None:
     sandbox.faults({"path": "/esi/characters", "kinds": ["503"]})
     publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER, IDS_CHARACTER])
-    report = platform.entities("character", DrainBudget(idle_seconds=0.1))
+    report = platform.entities("character", WorkerLimits(idle_seconds=0.1))
     assert report.failed
     assert "503" in report.errors[0]
 
@@ -190,9 +190,9 @@ def test_one_message_that_keeps_failing_makes_no_run_red(platform: Platform, san
 def test_throttled_messages_are_parked_uncounted_and_the_drain_ends(platform: Platform, sandbox: Sandbox) -> None:
     sandbox.faults({"path": "/esi", "kinds": ["420"], "times": 1})
     publish_ids(platform.broker, CHARACTERS, sorted(WORLD.affiliations)[10:110])
-    report = platform.entities("character", DrainBudget(seconds=60, idle_seconds=30))
+    report = platform.entities("character", WorkerLimits(seconds=60, idle_seconds=30))
     assert report.throttled_until is not None
-    assert report.outcomes["parked"] > 0
+    assert report.outcomes["deferred"] > 0
     assert report.outcomes["retried"] == report.outcomes["dead"] == 0
     assert not report.failed
     time.sleep(2.2)
@@ -226,8 +226,8 @@ def test_a_message_that_kills_its_drains_is_given_up_on(platform: Platform) -> N
 
 def test_zkillboard_lists_fill_killmails_and_queue_what_has_only_a_hash(platform: Platform) -> None:
     publish_ids(platform.broker, ZKILLBOARD_CHARACTERS, [BODIES_CHARACTER, IDS_CHARACTER])
-    work = ZkillboardCharacterWork(Zkillboard(platform.settings, platform.engine), platform.engine)
-    report = run_drain(work, platform.broker, platform.engine, QUICK, run_id="lists")
+    work = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
+    report = run_worker(work, platform.broker, platform.engine, QUICK, run_id="lists")
     whole, hashes = len(WORLD.part("zkillboard")), len(WORLD.part("zkillboard_ids"))
     assert report.rows["killmails"] == whole
     assert platform.broker.depth(KILLMAILS.name).ready == hashes
@@ -250,11 +250,11 @@ def test_types_from_esi_have_their_dogma(platform: Platform) -> None:
 
 
 def test_slow_work_is_not_handed_to_another_drain(platform: Platform, sandbox: Sandbox) -> None:
-    # Nine fetches of 1.2 s, three at a time, and a visibility of 2 s: without renewal another drain would get them.
+    # Nine fetches of 1.2 s, three at a time, and a lease of 2 s: without renewal another drain would get them.
     sandbox.faults(latency=1.2)
     publish_ids(platform.broker, ALLIANCES, sorted(WORLD.alliances)[:9])
-    reports: list[DrainReport] = []
-    budget = DrainBudget(idle_seconds=3)
+    reports: list[WorkerReport] = []
+    budget = WorkerLimits(idle_seconds=3)
     threads = [threading.Thread(target=lambda: reports.append(platform.entities("alliance", budget))) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -268,9 +268,9 @@ def test_slow_work_is_not_handed_to_another_drain(platform: Platform, sandbox: S
 def test_a_setting_that_is_wrong_costs_no_message_an_attempt(platform: Platform, settings: Settings) -> None:
     real = settings.with_values(esi_url="https://esi.evetech.net")
     publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
-    work = EntityWork("character", EsiClient(real, platform.engine), 7)
+    work = EntityHandler("character", EsiClient(real, platform.engine), 7)
     with pytest.raises(UserError, match="KILLREPORT_CONTACT"):
-        run_drain(work, platform.broker, platform.engine, QUICK)
+        run_worker(work, platform.broker, platform.engine, QUICK)
     time.sleep(2.1)
     assert platform.entities("character").outcomes == {"stored": 1}
     assert platform.scalar("select count(*) from ops.dead_letters") == 0
@@ -281,7 +281,7 @@ def test_a_cause_that_is_written_while_its_entity_is_settled_is_settled_too(plat
     lines = [x for x in genuine.records() if any(a.get("character_id") == pilot for a in x["esi"]["attackers"])][:2]
     bodies = [KillmailBody(line["esi"], line["killmail_hash"]) for line in lines]
     write_killmails(platform.engine, bodies[:1], "everef")
-    settled = Settled(pilot, "stored", f"character:{pilot}", 1, "publish")
+    settled = SettledEntity(pilot, "stored", f"character:{pilot}", 1, "publish")
 
     def settle_pilot() -> None:
         with platform.engine.begin() as connection:
@@ -314,7 +314,7 @@ def test_writers_and_drains_at_once_leave_nothing_pending(platform: Platform) ->
     writer = threading.Thread(target=write)
     writer.start()
     while not done.is_set():
-        platform.entities("character", DrainBudget(idle_seconds=0.2))
+        platform.entities("character", WorkerLimits(idle_seconds=0.2))
     writer.join()
     platform.entities("character", PATIENT)
     assert platform.scalar("select count(*) from raw.killmails") == 120

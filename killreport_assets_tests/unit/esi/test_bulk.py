@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from killreport_assets.esi.bulk import MOST_REFUSALS, ask_in_bulk
+from killreport_assets.esi.bulk import MAX_REFUSALS, ask_in_bulk
 from killreport_assets.esi.outage import FAILURES_IN_A_ROW, Outage
 from killreport_assets.http.errors import Gone, Throttled, Unavailable
 from killreport_assets.settings import DailyWindow
@@ -29,7 +29,7 @@ def test_every_id_is_answered_refused_or_left(ids: list[int], data: st.DataObjec
     answer = ask_in_bulk(ask, ids)
     assert sorted(answer.elements + answer.refused + answer.left) == sorted(ids)
     assert set(answer.refused) <= bad
-    assert not answer.left or calls >= MOST_REFUSALS
+    assert not answer.left or calls >= MAX_REFUSALS
     assert not bad & set(answer.elements)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from killreport_assets.queues.catalogue import BY_KIND, WORK_QUEUES
 from killreport_assets.queues.envelope import Cause, Message, UnreadableMessage, decode
-from killreport_assets.queues.retry import DelayTiers
+from killreport_assets.queues.retry import RetryDelays
 
 
 @given(
@@ -67,7 +67,7 @@ def test_the_catalogue_is_that_of_the_design() -> None:
 
 
 def test_delays_grow_exponentially_with_jitter() -> None:
-    tiers = DelayTiers()
+    tiers = RetryDelays()
     drawn = [{tiers.after(attempts).total_seconds() for _ in range(100)} for attempts in range(1, 6)]
     assert drawn[:4] == [{5, 6.25, 7.5}, {30, 37.5, 45}, {120, 150, 180}, {600, 750, 900}]
     assert drawn[4] == drawn[3]
@@ -76,14 +76,14 @@ def test_delays_grow_exponentially_with_jitter() -> None:
 
 @given(st.timedeltas(timedelta(0), timedelta(hours=2)))
 def test_a_delay_waits_in_the_shortest_tier_that_is_long_enough(delay: timedelta) -> None:
-    delays = DelayTiers().delays
-    chosen = DelayTiers().fitting(delay)
+    delays = RetryDelays().delays
+    chosen = RetryDelays().fitting(delay)
     assert chosen >= delay or chosen == delays[-1]
     assert all(shorter < delay for shorter in delays if shorter < chosen)
 
 
 @given(st.lists(st.floats(0.1, 900), min_size=1, max_size=5, unique=True))
 def test_every_delay_belongs_to_its_tier(seconds: list[float]) -> None:
-    tiers = DelayTiers(tuple(sorted(seconds)))
+    tiers = RetryDelays(tuple(sorted(seconds)))
     assert {tiers.tier_of(delay) for delay in tiers.delays} <= set(tiers.seconds)
     assert tiers.tier_of(timedelta(0)) == tiers.seconds[0]

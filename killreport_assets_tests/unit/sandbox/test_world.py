@@ -13,16 +13,16 @@ from starlette.requests import Request
 from killreport_assets.esi import models
 from killreport_assets.esi.models import EsiBody, MarketPrice
 from killreport_assets.models.killmail import Killmail, KillmailBody, check
-from killreport_assets.sandbox.authorized_killmails import OwnKillmails
+from killreport_assets.sandbox.authorized_killmails import AuthorizedKillmails
 from killreport_assets.sandbox.esi import SandboxEsi
 from killreport_assets.sandbox.faults import Faults
 from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.generated import (
     CHARACTERS,
     FIRST_CHARACTER,
-    FIRST_MADE_ID,
+    FIRST_GENERATED_ID,
     MEANS,
-    MadeKillmails,
+    GeneratedKillmails,
     Profile,
 )
 from killreport_assets.sandbox.limits import Statistics
@@ -50,8 +50,8 @@ ROUTES: dict[str, tuple[str, type[EsiBody]]] = {
 
 def _esi() -> SandboxEsi:
     serving = Serving(Faults(), Statistics())
-    own = OwnKillmails(WORLD, serving, SandboxSso(WORLD, serving))
-    return SandboxEsi(WORLD, LiveFeed(WORLD, MadeKillmails(WORLD)), serving, own, SandboxMarket(WORLD, serving))
+    own = AuthorizedKillmails(WORLD, serving, SandboxSso(WORLD, serving))
+    return SandboxEsi(WORLD, LiveFeed(WORLD, GeneratedKillmails(WORLD)), serving, own, SandboxMarket(WORLD, serving))
 
 
 def _ids(kind: str) -> list[int]:
@@ -81,7 +81,7 @@ def test_genuine_and_made_killmails_validate_against_the_specification() -> None
     for line in genuine.records():
         validator.validate(line["esi"])
     for index in range(50):
-        validator.validate(MadeKillmails(WORLD).body(index, TIME))
+        validator.validate(GeneratedKillmails(WORLD).body(index, TIME))
 
 
 def _assert_model_fits(model: Any, schema: dict[str, Any], where: str) -> None:
@@ -134,15 +134,15 @@ def test_every_part_has_its_share() -> None:
 @pytest.mark.parametrize("profile", MEANS)
 def test_made_killmails_have_their_profiles_sizes(profile: Profile) -> None:
     attackers, items = MEANS[profile]
-    made = [MadeKillmails(WORLD, 3, profile).body(index, TIME) for index in range(1_500)]
+    made = [GeneratedKillmails(WORLD, 3, profile).body(index, TIME) for index in range(1_500)]
     assert mean(len(body["attackers"]) for body in made) == pytest.approx(attackers, rel=0.1)
     assert mean(len(body["victim"]["items"]) for body in made) == pytest.approx(items, rel=0.1)
 
 
 def test_a_made_killmail_is_whole_marked_and_the_same_every_time() -> None:
-    first, again = (MadeKillmails(WORLD, 5).killmail(17, TIME) for _ in range(2))
+    first, again = (GeneratedKillmails(WORLD, 5).killmail(17, TIME) for _ in range(2))
     assert first == again
-    assert check(KillmailBody(*first)).killmail_id == FIRST_MADE_ID + 17
-    assert MadeKillmails(WORLD, 6).killmail(17, TIME) != first
+    assert check(KillmailBody(*first)).killmail_id == FIRST_GENERATED_ID + 17
+    assert GeneratedKillmails(WORLD, 6).killmail(17, TIME) != first
     pilots = {attacker["character_id"] for attacker in first[0]["attackers"]}
     assert all(FIRST_CHARACTER <= pilot < FIRST_CHARACTER + CHARACTERS for pilot in pilots)

@@ -56,15 +56,15 @@ def test_due_times_are_about_an_interval_away_and_never_before_the_cache_ends(
 
 
 def test_lists_that_were_due_together_are_spread_over_the_interval_and_stay_so() -> None:
-    dice = random.Random(1)
-    due = {n: next_due(NOW, QUARTER, f"user_killmails:{n}", None, dice) for n in range(3_000)}
+    rng = random.Random(1)
+    due = {n: next_due(NOW, QUARTER, f"user_killmails:{n}", None, rng) for n in range(3_000)}
     for _ in range(20):
         minutes = Counter(int((moment - NOW).total_seconds() // 60) for moment in due.values())
         assert len(minutes) >= 15
         assert max(minutes.values()) < 3 * 3_000 / 15 / 1.5
         # Each is read a little late, as the schedule and the queue have it.
         due = {
-            n: next_due(moment + timedelta(seconds=dice.uniform(0, 300)), QUARTER, f"user_killmails:{n}", None, dice)
+            n: next_due(moment + timedelta(seconds=rng.uniform(0, 300)), QUARTER, f"user_killmails:{n}", None, rng)
             - QUARTER
             for n, moment in due.items()
         }

@@ -1,0 +1,77 @@
+"""Loading prices: EVE Ref's daily market history, and ESI's prices of the day."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from sqlalchemy.engine import Engine
+
+from killreport_assets.esi.client import EsiClient
+from killreport_assets.ingest.daily_files import days_to_read, newest_days, read_days
+from killreport_assets.ingest.loader import LoadReport
+from killreport_assets.sources.market_history import MarketHistory
+from killreport_assets.store.market import THE_FORGE, write_market_day, write_market_prices
+from killreport_assets.store.versions import read_versions, write_version
+
+HISTORY_SOURCE = "everef_market_history"
+PRICES_SOURCE = "esi_market_prices"
+DayFacts = dict[str, int | str]
+
+
+@dataclass(frozen=True)
+class MarketHistoryLoader:
+    """Loads the market history of these days, or of the newest, that changed since they were read."""
+
+    files: MarketHistory
+    regions: Sequence[int]
+    """Regions to keep besides The Forge."""
+    days: Sequence[date] | None = None
+    newest_days: int = 7
+    """Without days: so many of the newest that there are; 0: every day there is."""
+    on_day: Callable[[date, DayFacts], None] = lambda _day, _facts: None
+    """Called after each day with its counts."""
+
+    def load(self, engine: Engine) -> LoadReport:
+        """Load the days one after another; one that fails costs no other."""
+        regions = {THE_FORGE, *self.regions}
+        # What was read for fewer regions is read again.
+        source = f"{HISTORY_SOURCE}:{','.join(map(str, sorted(regions)))}"
+        wanted = self.days if self.days is not None else newest_days(self.files.totals(), self.newest_days)
+        totals = {"rows": 0, "changed": 0, "rejected": 0}
+
+        def read_day(day: date) -> None:
+            read = self.files.read(day, regions)
+            changed = write_market_day(engine, day, list(read.rows.values()))
+            with engine.begin() as connection:
+                write_version(connection, source, f"{day}", read.etag)
+            counts = {"rows": len(read.rows), "changed": changed, "rejected": read.rejected}
+            for name, count in counts.items():
+                totals[name] += count
+            self.on_day(day, {**counts})
+
+        count, problems = read_days(days_to_read(engine, self.files, wanted, source), read_day)
+        return LoadReport({"days asked for": len(wanted), "days read": count, **totals}, problems)
+
+
+@dataclass(frozen=True)
+class MarketPricesLoader:
+    """Notes ESI's prices as observed today, unless it has nothing newer; what was observed on other days stays."""
+
+    esi: EsiClient
+
+    def load(self, engine: Engine) -> LoadReport:
+        """Note the prices.
+
+        Raises:
+            ServiceError: ESI cannot tell them; nothing has changed then.
+        """
+        now = datetime.now(UTC)
+        with engine.connect() as connection:
+            fresh_until = read_versions(connection, PRICES_SOURCE).get("fresh until")
+        if fresh_until is not None and datetime.fromisoformat(fresh_until) > now:
+            return LoadReport({"prices": 0, "changed": 0})
+        prices, fresh_for = self.esi.market_prices()
+        changed = write_market_prices(engine, now.date(), [price.model_dump() for price in prices])
+        with engine.begin() as connection:
+            write_version(connection, PRICES_SOURCE, "fresh until", (now + fresh_for).isoformat())
+        return LoadReport({"prices": len(prices), "changed": changed})

@@ -1,0 +1,137 @@
+"""Settling messages in the database: pending work, lineage and dead letters. For every queue, and nowhere else.
+
+The worker calls this in the transaction of a batch, after the handler has stored; acknowledging follows the commit.
+"""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import Connection, Engine
+
+from killreport_assets.base.text import storable
+from killreport_assets.queues.broker import DELIVERY_LIMIT, Delivery, WorkBroker, WorkerLimits, dead_letter_queue
+from killreport_assets.queues.catalogue import WorkQueue
+from killreport_assets.queues.envelope import Message, UnreadableMessage, decode
+from killreport_assets.store import lineage
+from killreport_assets.store.lineage import EnrichmentOutcome, SettledEntity
+from killreport_assets.store.schema import tables
+from killreport_assets.workers.handler import Handler, Outcome, ReceivedMessage
+
+log = logging.getLogger(__name__)
+DEAD_LETTER_LIMITS = WorkerLimits(messages=1_000, seconds=30, idle_seconds=0.2, batch_size=100)
+WAIT_SECONDS = 1.0
+MAX_ERROR_LENGTH = 2_000
+
+
+@dataclass(frozen=True)
+class DeadMessage:
+    """A message with which nothing more is tried; `message` is None when it could not be read."""
+
+    delivery: Delivery
+    message: Message | None
+    reason: str
+    error: str
+    is_attempt: bool = True
+    """Whether its last attempt failed; false for one that was never tried."""
+
+
+def settle_done(
+    connection: Connection, queue: WorkQueue, done: Sequence[tuple[ReceivedMessage, Outcome]], run_id: str | None
+) -> None:
+    """End the pending work of these messages, and complete their entities' lineage."""
+    if queue.kind not in tables.DIMENSIONS:
+        lineage.end_pending(connection, queue.kind, [received.id for received, _ in done])
+        return
+    settled = [_settled(received, "gone" if outcome is Outcome.GONE else "stored") for received, outcome in done]
+    lineage.settle(connection, queue.kind, queue.name, settled, run_id)
+
+
+def settle_dead(
+    connection: Connection, handler: Handler[Any, Any], dead: Sequence[DeadMessage], run_id: str | None
+) -> None:
+    """Keep messages as dead letters, and note that nothing more is tried, or that they will be requested again."""
+    if not dead:
+        return
+    _write_dead_letters(connection, dead, run_id)
+    readable = [ReceivedMessage(letter.delivery, letter.message) for letter in dead if letter.message]
+    if not readable:
+        return
+    queue, ids = handler.queue, [received.id for received in readable]
+    if queue.kind in tables.DIMENSIONS:
+        settled = [_settled(received, "dead") for received in readable]
+        lineage.settle(connection, queue.kind, queue.name, settled, run_id)
+    elif queue.is_requested_again:
+        lineage.end_pending(connection, queue.kind, ids)
+    else:
+        lineage.mark_dead(connection, queue.kind, ids)
+    handler.on_dead_letter(connection, readable, run_id)
+
+
+def collect_dead_letters(handler: Handler[Any, Any], broker: WorkBroker, engine: Engine, run_id: str | None) -> int:
+    """Move what the broker's dead-letter queue holds into `ops.dead_letters`; returns how many messages that were."""
+    queue = handler.queue
+    name = dead_letter_queue(queue.name)
+    if broker.depth(queue.name).dead == 0:
+        return 0
+    moved = 0
+    with broker.consume(name, DEAD_LETTER_LIMITS) as consumer:
+        while deliveries := consumer.receive(WAIT_SECONDS):
+            error = f"delivered {DELIVERY_LIMIT} times without being settled: its workers died"
+            dead = [
+                DeadMessage(delivery, _readable(delivery, queue), "delivery limit", error, is_attempt=False)
+                for delivery in deliveries
+            ]
+            with engine.begin() as connection:
+                settle_dead(connection, handler, dead, run_id)
+            consumer.acknowledge(deliveries)
+            moved += len(deliveries)
+    return moved
+
+
+def _readable(delivery: Delivery, queue: WorkQueue) -> Message | None:
+    try:
+        return decode(delivery.body, queue.kind)
+    except UnreadableMessage:
+        log.warning("%s: an unreadable message exceeded the delivery limit", queue.name)
+        return None
+
+
+def _settled(received: ReceivedMessage, outcome: EnrichmentOutcome) -> SettledEntity:
+    message = received.message
+    attempts = received.delivery.attempts + 1
+    return SettledEntity(message.id, outcome, message.message_id, attempts, message.cause.run_id)
+
+
+def _write_dead_letters(connection: Connection, dead: Sequence[DeadMessage], run_id: str | None) -> None:
+    now = datetime.now(UTC)
+    statement = insert(tables.dead_letters)
+    updated = {name: statement.excluded[name] for name in ("reason", "error", "first_failed_at", "died_at", "run_id")}
+    # The same death written twice is one; a death after a replay undoes the replay.
+    statement = statement.on_conflict_do_update(
+        index_elements=["fingerprint"], set_=updated | {"replayed_at": sa.null()}
+    )
+    letters = {str(row["fingerprint"]): row for row in (_row(letter, now, run_id) for letter in dead)}
+    connection.execute(statement, [letters[fingerprint] for fingerprint in sorted(letters)])
+
+
+def _row(letter: DeadMessage, now: datetime, run_id: str | None) -> dict[str, object]:
+    delivery = letter.delivery
+    identity = f"{delivery.queue}\n{delivery.attempts}\n".encode() + delivery.body
+    return {
+        "fingerprint": hashlib.sha256(identity).hexdigest(),
+        "queue": delivery.queue,
+        "message_id": delivery.message_id,
+        "body": storable(delivery.body.decode(errors="backslashreplace")),
+        "reason": letter.reason,
+        "error": storable(letter.error)[:MAX_ERROR_LENGTH],
+        "attempts": delivery.attempts + letter.is_attempt,
+        "first_failed_at": delivery.first_failed_at or now,
+        "died_at": now,
+        "run_id": run_id,
+    }
