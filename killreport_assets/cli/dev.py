@@ -4,37 +4,36 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from rich.console import Console
+import psutil
 
 from killreport_assets.base.errors import UserError
-from killreport_assets.cli.run import use_sandbox
+from killreport_assets.cli.common import current_settings, use_sandbox
+from killreport_assets.cli.output import out
 from killreport_assets.orchestration.instance import WORKSPACE, enter_dagster_environment
 from killreport_assets.provision.database import open_database
-from killreport_assets.settings import load_settings
 
 GRPC_SECONDS = "120"
 STOP_SECONDS = 20
 
 
-def serve(out: Console, *, live: bool, release_every: float) -> None:
+def serve(*, live: bool, release_every: float) -> None:
     """Serve until interrupted.
 
     Raises:
         UserError: a setting is wrong, a server does not start, or the database is of the other origin.
     """
-    settings = load_settings()
+    settings = current_settings()
     with ExitStack() as stack:
         if not live and settings.services.origin != "sandbox":
             from killreport_assets.sandbox.app import SandboxProcess
 
             feed = settings.home / "sandbox-feed"
             settings.home.mkdir(parents=True, exist_ok=True)
-            use_sandbox(stack.enter_context(SandboxProcess(settings.process.sandbox_port, feed, release_every)).urls)
-            settings = load_settings()
+            sandbox = SandboxProcess(settings.process.sandbox_port, feed, release_every)
+            settings = use_sandbox(stack.enter_context(sandbox).urls)
         if live and not settings.services.contact:
             raise UserError("live services are asked: set KILLREPORT_CONTACT to your e-mail first")
         open_database(settings).dispose()
@@ -56,7 +55,7 @@ def serve(out: Console, *, live: bool, release_every: float) -> None:
         command += ["--log-level", "warning"]
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have us ignore it, in the background
-        server = subprocess.Popen(command, start_new_session=True, preexec_fn=_heed_interrupts)
+        server = subprocess.Popen(command, start_new_session=True, preexec_fn=_accept_interrupts)
         try:
             code = server.wait()
         except KeyboardInterrupt:
@@ -72,23 +71,29 @@ def serve(out: Console, *, live: bool, release_every: float) -> None:
 
 
 def _end_group(group: int) -> None:
-    """Let nothing of Dagster's outlive it: a code server that waits for a run that was lost waits for ever."""
-    for ending, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 1.0)):
-        deadline = time.monotonic() + seconds
-        try:
-            os.killpg(group, ending)
-            while time.monotonic() < deadline:
-                os.killpg(group, 0)
-                time.sleep(0.1)
-        except ProcessLookupError:
-            return
+    """End what is left of Dagster's processes: a code server that waits for a run that was lost waits for ever."""
+    members = [process for process in psutil.process_iter() if _group_of(process) == group]
+    for process in members:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(members, timeout=5.0)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _group_of(process: psutil.Process) -> int | None:
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return None
 
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _heed_interrupts() -> None:
+def _accept_interrupts() -> None:
     """In the child: a shell that started us in the background had us ignore interrupts."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

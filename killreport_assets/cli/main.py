@@ -18,7 +18,8 @@ from killreport_assets.base.logs import configure_logging
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.cli import users as user_cli
 from killreport_assets.cli import work as work_cli
-from killreport_assets.settings import load_settings
+from killreport_assets.cli.common import current_settings
+from killreport_assets.cli.output import chosen_format, out, print_line
 
 app = typer.Typer(
     name="killreport",
@@ -32,7 +33,6 @@ app.add_typer(work_cli.app)
 app.add_typer(user_cli.auth, name="auth")
 app.add_typer(user_cli.users, name="users")
 app.add_typer(user_cli.tokens, name="tokens")
-out = Console(soft_wrap=True)
 err = Console(stderr=True, soft_wrap=True)
 
 
@@ -71,7 +71,7 @@ def _options(
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,  # noqa: ARG001
 ) -> None:
     with suppress(UserError):  # whichever command needs the settings says what is wrong with them
-        settings = load_settings()
+        settings = current_settings()
         # A command's output is for its user: runs log what they do, commands only what is wrong, unless told otherwise.
         process = settings.process
         level = process.log_level if "log_level" in process.model_fields_set else "WARNING"
@@ -95,10 +95,10 @@ def run(
 
     Bounded, resumable, and safe to repeat. Exits with 0 only when nothing was left behind.
     """
-    from killreport_assets.cli import run as main_command
+    from killreport_assets.cli import run as run_command
 
-    options = main_command.LiveOptions(from_sequence, days, character or [])
-    complete = main_command.run_main_job(out, live=options if source is Source.live else None)
+    options = run_command.LiveOptions(from_sequence, days, character or [])
+    complete = run_command.run_main_job(live=options if source is Source.live else None)
     raise typer.Exit(0 if complete else 1)
 
 
@@ -112,7 +112,7 @@ def dev(
     """Open the Dagster UI over the same data; on the sandbox, with a feed that lives. Ctrl-C ends it."""
     from killreport_assets.cli.dev import serve
 
-    serve(out, live=live, release_every=release_every)
+    serve(live=live, release_every=release_every)
 
 
 @app.command()
@@ -122,7 +122,7 @@ def up(
     """Start the embedded PostgreSQL (any command that needs it does); it stays until `killreport down`."""
     from killreport_assets.database.embedded import EmbeddedPostgres
 
-    settings = load_settings()
+    settings = current_settings()
     if settings.database.database_url is not None:
         raise UserError("KILLREPORT_DATABASE_URL is set: that PostgreSQL is used, there is none to start")
     server = EmbeddedPostgres(settings.home)
@@ -137,7 +137,7 @@ def down() -> None:
     """Stop the embedded PostgreSQL."""
     from killreport_assets.database.embedded import EmbeddedPostgres
 
-    stopped = EmbeddedPostgres(load_settings().home).stop()
+    stopped = EmbeddedPostgres(current_settings().home).stop()
     out.print("PostgreSQL is down" if stopped else "PostgreSQL was not running")
 
 
@@ -146,7 +146,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="print an object
     """Say how the platform is: contents, coverage, queues, feeds, request budget, jobs. Exits with 1 if not healthy."""
     from killreport_assets.cli.status import show_status
 
-    if not show_status(out, load_settings(), as_json=as_json):
+    if not show_status(current_settings(), as_json=as_json):
         raise typer.Exit(1)
 
 
@@ -158,7 +158,7 @@ def metrics(
     """Serve /metrics for Prometheus and /health, on loopback unless told otherwise. Ctrl-C ends it."""
     from killreport_assets.monitoring.metrics import serve
 
-    settings = load_settings()
+    settings = current_settings()
     chosen = port or settings.process.metrics_port
     out.print(f"http://{host}:{chosen}/metrics and http://{host}:{chosen}/health")
     serve(settings, host, chosen)
@@ -168,14 +168,14 @@ def metrics(
 def migrate() -> None:
     """Create the databases where they are missing and bring their schema to this version; safe to repeat."""
     from killreport_assets.database.engine import create_missing_databases, database_urls, make_engine
-    from killreport_assets.database.migrate import HEAD
+    from killreport_assets.database.migrate import head
     from killreport_assets.provision.database import bring_up_to_date
 
-    settings = load_settings()
+    settings = current_settings()
     urls = database_urls(settings)
     create_missing_databases(urls)
     changed = bring_up_to_date(settings, make_engine(urls.killreport))
-    out.print(f"migrated to version {HEAD}" if changed else f"already at version {HEAD}")
+    out.print(f"migrated to version {head()}" if changed else f"already at version {head()}")
 
 
 @app.command("database-url")
@@ -184,11 +184,11 @@ def database_url() -> None:
     from killreport_assets.database.embedded import EmbeddedPostgres
     from killreport_assets.database.engine import DATABASE, database_urls, libpq_url
 
-    settings = load_settings()
+    settings = current_settings()
     url = libpq_url(database_urls(settings).killreport)
     if settings.database.database_url is None:
         url = EmbeddedPostgres(settings.home).tcp_url(DATABASE) or url
-    print(url)  # noqa: T201 - for other programs: no colours, no wrapping
+    print_line(url)
 
 
 @app.command()
@@ -198,12 +198,9 @@ def sql(
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV with a header")] = False,
 ) -> None:
     """Run one read-only statement and print its rows as a table."""
-    from killreport_assets.cli.sql import OutputFormat, run_statement
+    from killreport_assets.cli.sql import run_statement
 
-    if as_json and as_csv:
-        raise UserError("choose one of --json and --csv")
-    chosen = OutputFormat.json if as_json else OutputFormat.csv if as_csv else OutputFormat.table
-    run_statement(out, load_settings(), statement, chosen)
+    run_statement(current_settings(), statement, chosen_format(as_json=as_json, as_csv=as_csv))
 
 
 @app.command()
@@ -216,7 +213,7 @@ def query(
     show: Annotated[bool, typer.Option("--show", help="print the SQL instead of running it")] = False,
 ) -> None:
     """Run one of the example queries over the marts."""
-    from killreport_assets.cli.sql import OutputFormat, about, named_queries, run_statement
+    from killreport_assets.cli.sql import about, named_queries, run_statement
 
     queries = named_queries()
     if name is None:
@@ -227,15 +224,11 @@ def query(
         return
     if name not in queries:
         raise UserError(f"there is no query {name!r}; there are {', '.join(queries)}")
-    if as_csv and as_parquet:
-        raise UserError("choose one of --csv and --parquet")
-    if as_parquet and sys.stdout.isatty():
-        raise UserError(f"Parquet is not for a terminal: killreport query {name} --parquet > {name}.parquet")
+    output = chosen_format(as_csv=as_csv, as_parquet=as_parquet)
     if show:
-        print(queries[name], end="")  # noqa: T201 - for other programs: no colours, no wrapping
+        print_line(queries[name].rstrip())
         return
-    chosen = OutputFormat.parquet if as_parquet else OutputFormat.csv if as_csv else OutputFormat.table
-    run_statement(out, load_settings(), queries[name], chosen)
+    run_statement(current_settings(), queries[name], output)
 
 
 @app.command()
@@ -250,7 +243,7 @@ def sandbox(
 
     if profile not in {"fights", "history"}:
         raise UserError(f"--profile is fights or history, not {profile!r}")
-    settings = load_settings()
+    settings = current_settings()
     chosen = port or settings.process.sandbox_port
     out.print(f"The sandbox serves on 127.0.0.1:{chosen}. To use it elsewhere:")
     for name, url in service_urls(chosen).items():
@@ -262,7 +255,7 @@ def sandbox(
 @app.command()
 def settings() -> None:
     """List every setting, what it is now, and what it is for."""
-    current = load_settings()
+    current = current_settings()
     table = Table("variable", "now", "what for", box=None, header_style="bold")
     for group in current.groups.values():
         for name, info in type(group).model_fields.items():
@@ -280,7 +273,7 @@ def dbt(context: typer.Context) -> None:
 
     if not DBT.exists():
         raise UserError("dbt is not installed: pip install 'killreport-assets[dbt]'")
-    settings = load_settings()
+    settings = current_settings()
     os.environ.update(dbt_environment(database_urls(settings).killreport, settings.home))
     folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)] if context.args else []
     os.execv(DBT, [str(DBT), *context.args, *folders])  # noqa: S606
@@ -291,6 +284,6 @@ def dagster(context: typer.Context) -> None:
     """Run the dagster command in KillReport's Dagster home: `killreport dagster job list -w workspace.yaml`."""
     from killreport_assets.orchestration.instance import enter_dagster_environment
 
-    enter_dagster_environment(load_settings())
+    enter_dagster_environment(current_settings())
     command = Path(sys.executable).with_name("dagster")
     os.execv(command, [str(command), *context.args])  # noqa: S606

@@ -1,7 +1,6 @@
 """`killreport run`: set the stage for the main job, show its progress, and say what came out."""
 
 import logging
-import os
 import time
 import warnings
 from contextlib import ExitStack
@@ -9,19 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.cli.common import current_settings, use_sandbox
+from killreport_assets.cli.output import out
 from killreport_assets.monitoring.summary import Spending, Summary, spending, summarize
-from killreport_assets.settings import Settings, load_settings
+from killreport_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from killreport_assets.orchestration.main_job import Outcome, Plan, Step
+    from killreport_assets.orchestration.main_job import MainJobReport, Plan, Step
 
-SANDBOX_MAX_RPS = 500
 MART_ROWS = 5
 LIVE_MARKET_DAYS = 40
 """Days of market history before the archives asked for: a price rests on the latest 34 averages."""
@@ -36,14 +35,7 @@ class LiveOptions:
     character_ids: list[int]
 
 
-def use_sandbox(urls: dict[str, str]) -> None:
-    """Point every service at a sandbox; it may be asked more than the real ESI."""
-    os.environ.update(urls)
-    os.environ.pop("KILLREPORT_SSO_CLIENT_SECRET", None)  # that of an application at the real EVE
-    os.environ.setdefault("KILLREPORT_ESI_MAX_RPS", str(SANDBOX_MAX_RPS))
-
-
-def run_main_job(out: Console, live: LiveOptions | None) -> bool:
+def run_main_job(live: LiveOptions | None) -> bool:
     """Run the main job on the sandbox, or with `live` on the configured services; True when nothing was left behind.
 
     Raises:
@@ -51,21 +43,20 @@ def run_main_job(out: Console, live: LiveOptions | None) -> bool:
     """
     clock = time.monotonic()
     with ExitStack() as stack:
-        settings = load_settings()
+        settings = current_settings()
         if live is None:
             from killreport_assets.sandbox.app import SandboxProcess
 
             feed = settings.home / "sandbox-feed"
-            use_sandbox(stack.enter_context(SandboxProcess(state=feed)).urls)
-            settings = load_settings()
+            settings = use_sandbox(stack.enter_context(SandboxProcess(state=feed)).urls)
         elif settings.services.origin == "live" and not settings.services.contact:
             raise UserError("a live run asks real services: set KILLREPORT_CONTACT to your e-mail first")
-        complete = _run(out, settings, live)
+        complete = _run(settings, live)
     out.print(f"[dim]{time.monotonic() - clock:.0f} s[/]")
     return complete
 
 
-def _run(out: Console, settings: Settings, live: LiveOptions | None) -> bool:
+def _run(settings: Settings, live: LiveOptions | None) -> bool:
     from killreport_assets.provision.database import open_database
 
     out.print("[bold]KillReport[/] " + ("on the sandbox" if live is None else f"on {settings.services.esi_url}"))
@@ -73,17 +64,17 @@ def _run(out: Console, settings: Settings, live: LiveOptions | None) -> bool:
     with warnings.catch_warnings(), out.status("starting Dagster"):
         warnings.simplefilter("ignore")  # Dagster's notes on beta features are for its developers
         before = spending(engine)
-        outcome = _main_job(out, settings, engine, live)
+        report = _main_job(settings, engine, live)
     summary = summarize(engine)
-    _print_summary(out, summary, spending(engine).since(before))
-    _print_mart(out, engine)
-    for left in outcome.left_behind:
+    _print_summary(summary, spending(engine).since(before))
+    _print_mart(engine)
+    for left in report.left_behind:
         out.print(f"[bold red]left behind:[/] {escape(left)}")
-    _print_next(out, live is None)
-    return not outcome.left_behind
+    _print_next(live is None)
+    return not report.left_behind
 
 
-def _main_job(out: Console, settings: Settings, engine: Engine, live: LiveOptions | None) -> "Outcome":
+def _main_job(settings: Settings, engine: Engine, live: LiveOptions | None) -> "MainJobReport":
     from killreport_assets.orchestration.instance import enter_dagster_environment
 
     enter_dagster_environment(settings)
@@ -95,7 +86,7 @@ def _main_job(out: Console, settings: Settings, engine: Engine, live: LiveOption
     from killreport_assets.orchestration.main_job import MainJob
     from killreport_assets.queues.connect import connect_broker
 
-    def tell(step: "Step") -> None:
+    def show(step: "Step") -> None:
         mark = "[red]✗[/]" if step.error else "[green]✓[/]"
         out.print(f" {mark} {step.name:<28} {step.seconds:5.1f} s  [dim]{escape(_facts(step))}[/]")
 
@@ -108,7 +99,7 @@ def _main_job(out: Console, settings: Settings, engine: Engine, live: LiveOption
     try:
         with dg.DagsterInstance.get() as instance:
             plan = _sandbox_plan() if live is None else _live_plan(live)
-            return MainJob(engine, broker, instance, build_defs(settings), transforms, tell).run(plan)
+            return MainJob(engine, broker, instance, build_defs(settings), transforms, show).run(plan)
     finally:
         broker.close()
 
@@ -134,7 +125,7 @@ def _facts(step: "Step") -> str:
     return ", ".join(f"{name} {step.metadata[name]}" for name in SUMMARY_FACTS if step.metadata.get(name))
 
 
-def _print_summary(out: Console, summary: Summary, spent: Spending) -> None:
+def _print_summary(summary: Summary, spent: Spending) -> None:
     table = Table(show_header=False, box=None, padding=(0, 2))
     sources = ", ".join(f"{source} {count:,}" for source, count in summary.killmails_by_source.items())
     table.add_row("killmails", f"{summary.killmails:,}", sources)
@@ -151,7 +142,7 @@ def _print_summary(out: Console, summary: Summary, spent: Spending) -> None:
     out.print(table)
 
 
-def _print_mart(out: Console, engine: Engine) -> None:
+def _print_mart(engine: Engine) -> None:
     query = sa.text(
         "select killmail_date, corporation_name, kills, losses, isk_destroyed, isk_lost "
         "from marts.mart_corporation_daily left join marts.dim_corporations using (corporation_id) "
@@ -169,7 +160,7 @@ def _print_mart(out: Console, engine: Engine) -> None:
     out.print(table)
 
 
-def _print_next(out: Console, is_sandbox: bool) -> None:
+def _print_next(is_sandbox: bool) -> None:
     out.print()
     if is_sandbox:
         out.print("Next: [bold]make dev[/] opens the Dagster UI over these runs, with a feed that lives.")

@@ -1,36 +1,18 @@
-"""`killreport sql` and `killreport query`: one read-only statement, its rows as a table, JSON, CSV or Parquet."""
+"""`killreport sql` and `killreport query`: one read-only statement, and the named queries over the marts."""
 
-import csv
-import json
-import sys
-from datetime import date, datetime
-from decimal import Decimal
-from enum import StrEnum
 from importlib import resources
 from itertools import takewhile
-from typing import Any
 
 import psycopg
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.cli.output import OutputFormat, print_rows
 from killreport_assets.database.engine import create_missing_databases, database_urls, libpq_url
 from killreport_assets.settings import Settings
 
 
-class OutputFormat(StrEnum):
-    """How rows are printed."""
-
-    table = "table"
-    json = "json"
-    csv = "csv"
-    parquet = "parquet"
-
-
 def named_queries() -> dict[str, str]:
-    """The example queries that come with KillReport, by name; each begins with a comment that says what it tells."""
+    """The example queries that come with KillReport, by name; each begins with a comment that says what it shows."""
     files = resources.files("killreport_assets.cli") / "queries"
     return {
         file.name.removesuffix(".sql"): file.read_text()
@@ -40,13 +22,13 @@ def named_queries() -> dict[str, str]:
 
 
 def about(query: str) -> str:
-    """What a named query tells: its first comment."""
+    """What a named query shows: its first comment."""
     lines = takewhile(lambda line: line.startswith("--"), query.splitlines())
     return " ".join(line.removeprefix("--").strip() for line in lines)
 
 
-def run_statement(out: Console, settings: Settings, statement: str, output: OutputFormat) -> None:
-    """Run the statement and print its rows.
+def run_statement(settings: Settings, statement: str, output: OutputFormat) -> None:
+    """Run one statement that only reads, and print its rows.
 
     Raises:
         UserError: PostgreSQL refuses it; says why.
@@ -65,45 +47,4 @@ def run_statement(out: Console, settings: Settings, statement: str, output: Outp
             rows = cursor.fetchall() if cursor.description else []
     except psycopg.Error as refused:
         raise UserError(f"PostgreSQL: {str(refused).strip()}") from None
-    if output is OutputFormat.json:
-        objects = [dict(zip(names, map(_plain, row), strict=True)) for row in rows]
-        sys.stdout.write(json.dumps(objects, indent=1) + "\n")
-    elif output is OutputFormat.parquet:
-        _write_parquet(names, rows)
-    elif output is OutputFormat.csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(names)
-        writer.writerows([["" if value is None else _plain(value) for value in row] for row in rows])
-    else:
-        table = Table(*names, header_style="bold")
-        for row in rows:
-            table.add_row(*("" if value is None else escape(str(_plain(value))) for value in row))
-        out.print(table)
-        out.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
-
-
-def _write_parquet(names: list[str], rows: list[tuple[Any, ...]]) -> None:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ModuleNotFoundError:
-        raise UserError("Parquet needs pyarrow: pip install 'killreport-assets[dbt]'") from None
-    columns = list(zip(*rows, strict=True)) or [() for _ in names]
-    table = pa.table({name: [_number(value) for value in column] for name, column in zip(names, columns, strict=True)})
-    pq.write_table(table, sys.stdout.buffer)
-
-
-def _number(value: Any) -> Any:
-    """A sum as a number that every reader of Parquet knows."""
-    return float(value) if isinstance(value, Decimal) else value
-
-
-def _plain(value: Any) -> Any:
-    """The value as JSON knows it."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, list):
-        return [_plain(element) for element in value]
-    return value if isinstance(value, str | int | float | bool | dict | None) else str(value)
+    print_rows(names, rows, output)

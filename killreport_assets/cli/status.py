@@ -1,28 +1,25 @@
 """`killreport status`: the platform's health for a person, or as JSON."""
 
-import json
-import sys
-from datetime import UTC, datetime
-
-from rich.console import Console
+from humanize import naturaltime
 from rich.markup import escape
 from rich.table import Table
 
+from killreport_assets.cli.output import out, print_json
 from killreport_assets.monitoring.health import BUCKETS, Health, check_health
 from killreport_assets.settings import Settings
 
 
-def show_status(out: Console, settings: Settings, *, as_json: bool) -> bool:
+def show_status(settings: Settings, *, as_json: bool) -> bool:
     """Print it; False when there is something that a person should look at. Starts nothing."""
     found = check_health(settings)
     if as_json:
-        sys.stdout.write(json.dumps(found.as_json(), indent=1) + "\n")
+        print_json(found.as_json())
     else:
-        _print(out, found)
+        _print(found)
     return found.is_healthy
 
 
-def _print(out: Console, found: Health) -> None:
+def _print(found: Health) -> None:
     out.print(f"home: {escape(found.home)}")
     out.print(f"PostgreSQL: {escape(found.database)}")
     out.print(f"work queues: {found.broker}")
@@ -92,7 +89,7 @@ def _queues(found: Health) -> Table:
 def _feeds(found: Health) -> Table:
     table = _table("feed", "next entry", "behind", "moved")
     for feed in found.feeds:
-        table.add_row(feed.feed, _number(feed.next_sequence), _number(feed.entries_behind), _ago(feed.moved_at))
+        table.add_row(feed.feed, _number(feed.next_sequence), _number(feed.entries_behind), naturaltime(feed.moved_at))
     return table
 
 
@@ -111,17 +108,9 @@ def _budget(found: Health) -> Table:
 def _jobs(found: Health) -> Table:
     table = _table("job", "last success")
     for job, ended_at in found.last_success.items():
-        table.add_row(job, _ago(ended_at))
+        table.add_row(job, naturaltime(ended_at))
     return table
 
 
 def _number(number: int | None) -> str:
     return "?" if number is None else f"{number:,}"
-
-
-def _ago(moment: datetime) -> str:
-    seconds = (datetime.now(UTC) - moment).total_seconds()
-    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return f"{max(0.0, seconds):.0f} s ago"

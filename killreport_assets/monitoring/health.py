@@ -11,7 +11,7 @@ from killreport_assets.base.errors import BrokerUnavailable, UserError
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.engine import DatabaseUrls, make_engine, reachable_urls
-from killreport_assets.database.migrate import HEAD, current_version
+from killreport_assets.database.migrate import current_version, head
 from killreport_assets.database.reconnect import describe_connection_error
 from killreport_assets.esi.routes import ERROR_LIMIT, KILLMAIL, STATUS
 from killreport_assets.http.pauses import Pace, paces
@@ -109,9 +109,9 @@ def _check_database(found: Health, settings: Settings, engine: Engine) -> bool:
             if found.schema_version is None:
                 found.problems.append("there is no schema yet; `killreport migrate` or `killreport run` makes it")
                 return False
-            if found.schema_version != HEAD:
+            if found.schema_version != head():
                 found.problems.append(
-                    f"the schema is {found.schema_version}, this package wants {HEAD}: killreport migrate"
+                    f"the schema is {found.schema_version}, this package wants {head()}: killreport migrate"
                 )
                 return False
             found.origin = connection.execute(sa.text("select origin from ops.origin")).scalar()

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 import uvicorn
+from cachetools import TTLCache
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -111,14 +112,14 @@ def _gauge(name: str, what: str, samples: Samples, *labels: str) -> GaugeMetricF
 
 def build_app(settings: Settings) -> Starlette:
     """The two routes; who asks within seconds of somebody else gets the same answer."""
-    latest: list[tuple[float, Health]] = []
+    latest: TTLCache[None, Health] = TTLCache(maxsize=1, ttl=LOOK_AGAIN_SECONDS)
     looking = threading.Lock()
 
     def look() -> Health:
         with looking:
-            if not latest or time.monotonic() - latest[0][0] > LOOK_AGAIN_SECONDS:
-                latest[:] = [(time.monotonic(), check_health(settings))]
-            return latest[0][1]
+            if (health := latest.get(None)) is None:
+                health = latest[None] = check_health(settings)
+            return health
 
     async def metrics(_request: Request) -> Response:
         registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""The main job: take killmails in through every source, drain the queues until they are empty, build the dbt tables.
+"""The main job: take killmails in through every source, run workers until the queues are empty, build the dbt tables.
 
 Every step is a recorded Dagster run, so that the UI shows it; a step that fails is reported and stops no other.
 """
@@ -21,10 +21,10 @@ from killreport_assets.orchestration.jobs import drain_job_name
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import WORK_QUEUES, ZKILLBOARD_CHARACTERS, WorkQueue
 
-PATIENCE = 200.0
-"""Seconds without progress after which messages that were put off, or are in other hands, are left behind."""
+PROGRESS_TIMEOUT = 200.0
+"""Seconds without progress after which messages that are delayed, or held by other workers, are left behind."""
 MAX_FAILURES = 3
-"""Drain runs of a queue in a row in which everything failed, before it is given up on."""
+"""Worker runs of a queue in a row in which everything failed, before its messages are left behind."""
 IDLE_SECONDS = 0.5
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The UI keeps every event; the console has a line a step."""
@@ -53,7 +53,7 @@ class Step:
 
 
 @dataclass
-class Outcome:
+class MainJobReport:
     """What the main job did, and what it had to leave behind."""
 
     steps: list[Step] = field(default_factory=list)
@@ -70,57 +70,57 @@ class MainJob:
         instance: dg.DagsterInstance,
         platform: dg.Definitions,
         transforms: Callable[[], dg.Definitions],
-        tell: Callable[[Step], None],
+        on_step: Callable[[Step], None],
     ) -> None:
         self._engine, self._broker, self._instance = engine, broker, instance
-        self._platform, self._transforms, self._tell = platform, transforms, tell
-        self._outcome = Outcome()
+        self._platform, self._transforms, self._on_step = platform, transforms, on_step
+        self._report = MainJobReport()
         self._dead_before = summarize(engine).dead_letters
 
-    def run(self, plan: Plan) -> Outcome:
-        """Do all steps; see `Outcome.left_behind` for what could not be done."""
+    def run(self, plan: Plan) -> MainJobReport:
+        """Do all steps; see `MainJobReport.left_behind` for what could not be done."""
         self._step("static data", self._platform, "load_static_data")
         # Before the killmails: later prices would have to look for the days that they change.
         market = {"ops": {"market_history": {"config": {"newest_days": plan.market_days}}}}
         self._step("market history", self._platform, "load_market_history", market)
         self._step("market prices", self._platform, "load_market_prices")
-        self._ingest("live feed (R2Z2)", {"r2z2": _given(from_sequence=plan.from_sequence)})
+        self._ingest("live feed (R2Z2)", {"r2z2": _without_none(from_sequence=plan.from_sequence)})
         if plan.archive_days is not None:
             self._ingest("archives (EVE Ref)", {"everef": {"newest_days": plan.archive_days}})
         if plan.character_ids:
-            self._drain(ZKILLBOARD_CHARACTERS, plan.character_ids)
+            self._work(ZKILLBOARD_CHARACTERS, plan.character_ids)
         self._step("pending entities", self._platform, "scan_killmail_entities")
-        self._drain_all()
+        self._work_off_queues()
         self._step("static data, what is missing", self._platform, "load_static_data")
         self._step("checks", self._platform, "check_raw_tables")
         self._build_transforms()
-        self._note_what_is_left()
-        return self._outcome
+        self._note_left_messages()
+        return self._report
 
     def _ingest(self, name: str, source: dict[str, Any]) -> None:
         config = {"ops": {"killmails": {"config": {"source": source}}}}
         self._step(name, self._platform, "ingest_killmails", config)
 
-    def _drain(self, queue: WorkQueue, ids: list[int] | None = None) -> Step:
+    def _work(self, queue: WorkQueue, ids: list[int] | None = None) -> Step:
         config: dict[str, Any] = {"idle_seconds": IDLE_SECONDS, "ids": ids or []}
         op = {"ops": {f"consume_{queue.name}": {"config": config}}}
         return self._step(queue.name, self._platform, drain_job_name(queue), op, is_final=False)
 
-    def _drain_all(self) -> None:
-        """Drain every queue until nothing is left or put off, or until it fails again and again."""
+    def _work_off_queues(self) -> None:
+        """Run workers of every queue until nothing is ready or delayed, or until they fail again and again."""
         failures: Counter[str] = Counter()
         progress = time.monotonic()
         while True:
             ready = {queue.name: self._broker.depth(queue.name) for queue in WORK_QUEUES}
             tried = [q for q in WORK_QUEUES if failures[q.name] < MAX_FAILURES and ready[q.name].ready]
             for queue in tried:
-                step = self._drain(queue)
+                step = self._work(queue)
                 failures[queue.name] = failures[queue.name] + 1 if step.error else 0
                 if step.error and failures[queue.name] == MAX_FAILURES:
-                    self._outcome.left_behind.append(f"{queue.name}: {step.error}")
+                    self._report.left_behind.append(f"{queue.name}: {step.error}")
                 progress = progress if step.error else time.monotonic()
             waiting = any(self._broker.delayed().values()) or any(depth.in_flight for depth in ready.values())
-            if not tried and (not waiting or time.monotonic() - progress > PATIENCE):
+            if not tried and (not waiting or time.monotonic() - progress > PROGRESS_TIMEOUT):
                 return
             if not tried:
                 time.sleep(1.0)
@@ -165,27 +165,27 @@ class MainJob:
         return step
 
     def _note(self, step: Step, *, is_final: bool = True) -> None:
-        """Tell of a step; an error of one that is not tried again means that something is left behind."""
-        self._outcome.steps.append(step)
-        self._tell(step)
+        """Report a step; an error of one that is not tried again means that something is left behind."""
+        self._report.steps.append(step)
+        self._on_step(step)
         if step.error and is_final:
-            self._outcome.left_behind.append(f"{step.name}: {step.error}")
+            self._report.left_behind.append(f"{step.name}: {step.error}")
 
-    def _note_what_is_left(self) -> None:
+    def _note_left_messages(self) -> None:
         for queue in WORK_QUEUES:
             depth = self._broker.depth(queue.name)
             if left := depth.ready + (depth.in_flight or 0):
-                self._outcome.left_behind.append(f"{queue.name}: {left} messages")
+                self._report.left_behind.append(f"{queue.name}: {left} messages")
         if delayed := sum(self._broker.delayed().values()):
-            self._outcome.left_behind.append(f"{delayed} messages were put off and will be tried again")
+            self._report.left_behind.append(f"{delayed} messages are delayed and will be tried again")
         summary = summarize(self._engine)
         if dead := summary.dead_letters - self._dead_before:
-            self._outcome.left_behind.append(f"{dead} new dead letters: select * from ops.dead_letters")
+            self._report.left_behind.append(f"{dead} new dead letters: select * from ops.dead_letters")
         if summary.pending:
-            self._outcome.left_behind.append(f"{summary.pending} entities are not filled in yet")
+            self._report.left_behind.append(f"{summary.pending} entities are not filled in yet")
 
 
-def _given(**options: Any) -> dict[str, Any]:
+def _without_none(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 

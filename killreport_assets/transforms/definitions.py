@@ -67,9 +67,13 @@ class TransformsConfig(dg.Config):
     name="transforms",
     dagster_dbt_translator=Translator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True)),
 )
-def transforms(context: dg.AssetExecutionContext, dbt: DbtCliResource, config: TransformsConfig) -> Iterator[Any]:
+def transforms(
+    context: dg.AssetExecutionContext,
+    config: TransformsConfig,
+    dbt: DbtCliResource,
+    settings: dg.ResourceParam[Settings],
+) -> Iterator[Any]:
     """Bring the dbt models up to date and test them: one `dbt build`, however many were chosen."""
-    settings = load_settings()
     os.environ.update(dbt_environment(database_urls(settings).killreport, settings.home))
     is_nightly = not HEAVY.isdisjoint(context.selected_asset_keys)
     known = {} if is_nightly else described(context.instance, context.selected_asset_keys)
@@ -165,7 +169,10 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
             _schedule(settings, build_transforms, settings.schedules.transforms_schedule, "frequent"),
             _schedule(settings, build_all_transforms, settings.schedules.nightly_transforms_schedule, NIGHTLY),
         ],
-        resources={"dbt": DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(DBT))},
+        resources={
+            "dbt": DbtCliResource(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=str(DBT)),
+            "settings": settings,
+        },
         executor=dg.in_process_executor,
     )
 

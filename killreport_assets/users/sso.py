@@ -8,7 +8,6 @@ import base64
 import hashlib
 import secrets
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 import jwt
 import requests
+from cachetools import TTLCache
 from oauthlib.common import add_params_to_uri
 from oauthlib.oauth2 import WebApplicationClient
 from oauthlib.oauth2.rfc6749 import errors as oauth_errors
@@ -81,8 +81,11 @@ class EveSso:
         self._session = HttpSession(settings, pool_size=4)
         self._budget = RequestBudget(engine, "sso", settings.services.sso_max_rps)
         self._lock = threading.Lock()
-        self._cached: dict[str, tuple[float, dict[str, Any]]] = {}
-        self._failed: dict[str, tuple[float, ServiceError]] = {}
+        self._documents: dict[str, dict[str, Any]] = {}
+        """What was read last: an old document is better than none."""
+        self._fresh: TTLCache[str, bool] = TTLCache(maxsize=8, ttl=CACHE_SECONDS)
+        self._just_read: TTLCache[str, bool] = TTLCache(maxsize=8, ttl=UNKNOWN_KEY_SECONDS)
+        self._failed: TTLCache[str, ServiceError] = TTLCache(maxsize=8, ttl=FAILED_SECONDS)
 
     def authorization_url(self, redirect_uri: str, scopes: Iterable[str], state: str, verifier: str) -> str:
         """Where to send the browser; `verifier` is of `new_verifier`, and stays here.
@@ -111,7 +114,7 @@ class EveSso:
             InvalidToken: what came back is no token for us.
             Unavailable, Throttled: try again.
         """
-        self._keys(CACHE_SECONDS)  # a code is good once: nothing else may fail after it
+        self._keys()  # a code is good once: nothing else may fail after it
         body = WebApplicationClient(self.client_id).prepare_request_body(
             code=code, code_verifier=verifier, include_client_id=bool(self._named)
         )
@@ -130,7 +133,7 @@ class EveSso:
             InvalidGrant: the user has to sign in again.
             Unavailable, Throttled: try again.
         """
-        self._keys(CACHE_SECONDS)
+        self._keys()
         body = WebApplicationClient(self.client_id).prepare_refresh_body(
             refresh_token=refresh_token.get_secret_value(), **self._named
         )
@@ -162,9 +165,9 @@ class EveSso:
         token = access_token.get_secret_value()
         try:
             try:
-                claims = self._claims(token, CACHE_SECONDS)
+                claims = self._claims(token)
             except (jwt.InvalidKeyError, jwt.InvalidSignatureError):
-                claims = self._claims(token, UNKNOWN_KEY_SECONDS)  # EVE may have changed its keys
+                claims = self._claims(token, is_unknown_key=True)  # EVE may have changed its keys
         except jwt.PyJWTError as wrong:
             raise InvalidToken(f"the access token is not valid: {_what_is_wrong(wrong)}") from None
         audience = claims["aud"]
@@ -216,26 +219,24 @@ class EveSso:
             raise Unavailable(f"{self._url}{METADATA}: its {name} is missing, or not of {urlsplit(self._url).netloc}")
         return url
 
-    def _document(self, url: str, max_age: float = CACHE_SECONDS) -> dict[str, Any]:
-        """A JSON document, cached; an old one is better than none."""
+    def _document(self, url: str, *, is_outdated: bool = False) -> dict[str, Any]:
+        """A JSON document, cached; one that `is_outdated` is read again, unless it was read a moment ago."""
         with self._lock:
-            read_at, document = self._cached.get(url, (-CACHE_SECONDS, {}))
-            if time.monotonic() - read_at < max_age and document:
-                return document
-            failed_at, error = self._failed.get(url, (-FAILED_SECONDS, None))
-            if error is not None and time.monotonic() - failed_at < FAILED_SECONDS:
-                if not document:
-                    raise error
-                return document  # not everybody has to wait for it in turn
-            try:
-                document = self._read(url)
-            except (Unavailable, Throttled) as unavailable:
-                self._failed[url] = time.monotonic(), unavailable
-                if not document:
-                    raise
-            else:
-                self._cached[url] = time.monotonic(), document
-            return document
+            known = self._documents.get(url)
+            if known and url in (self._just_read if is_outdated else self._fresh):
+                return known
+            error = self._failed.get(url)  # threads that wait for one document do not all ask for it in turn
+            if error is None:
+                try:
+                    self._documents[url] = self._read(url)
+                except (Unavailable, Throttled) as unavailable:
+                    self._failed[url] = error = unavailable
+                else:
+                    self._fresh[url] = self._just_read[url] = True
+                    return self._documents[url]
+            if not known:
+                raise error
+            return known
 
     def _read(self, url: str) -> dict[str, Any]:
         response = self._send("GET", url, headers={"Accept": "application/json"})
@@ -244,9 +245,9 @@ class EveSso:
             raise Unavailable(f"{url}: {response.status_code}, or no JSON object")
         return body
 
-    def _claims(self, token: str, max_age: float) -> dict[str, Any]:
+    def _claims(self, token: str, *, is_unknown_key: bool = False) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)
-        for jwk in self._keys(max_age):
+        for jwk in self._keys(is_outdated=is_unknown_key):
             if jwk.get("kid") == header.get("kid") and jwk.get("alg") == header.get("alg") == "RS256":
                 claims: dict[str, Any] = jwt.decode(
                     token,
@@ -260,8 +261,9 @@ class EveSso:
                 return claims
         raise jwt.InvalidKeyError
 
-    def _keys(self, max_age: float) -> list[dict[str, Any]]:
-        keys: list[dict[str, Any]] = self._document(self._endpoint("jwks_uri"), max_age).get("keys", [])
+    def _keys(self, *, is_outdated: bool = False) -> list[dict[str, Any]]:
+        document = self._document(self._endpoint("jwks_uri"), is_outdated=is_outdated)
+        keys: list[dict[str, Any]] = document.get("keys", [])
         return keys
 
     def _issuers(self) -> list[str]:

@@ -133,7 +133,7 @@ def write_tokens(
 
 
 @dataclass
-class RotationReport:
+class Reencrypted:
     """Whose tokens were encrypted with the newest key, and whose could not be read."""
 
     users: list[int] = field(default_factory=list)
@@ -143,9 +143,9 @@ class RotationReport:
     """They are left as they are: the key may be put back."""
 
 
-def reencrypt_all(connection: Connection, vault: Vault) -> RotationReport:
+def reencrypt_all(connection: Connection, vault: Vault) -> Reencrypted:
     """Encrypt all tokens with the newest key."""
-    done = RotationReport()
+    done = Reencrypted()
     rows = connection.execute(sa.select(tokens).order_by(tokens.c.character_id).with_for_update()).all()
     for row in rows:
         try:

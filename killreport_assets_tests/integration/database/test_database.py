@@ -18,7 +18,7 @@ from sqlalchemy.engine import Engine, make_url
 from killreport_assets.base.errors import UserError
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.engine import create_missing_databases, database_urls, make_engine
-from killreport_assets.database.migrate import HEAD, migrate
+from killreport_assets.database.migrate import head, migrate
 from killreport_assets.provision.database import open_database
 from killreport_assets.settings import load_settings
 from killreport_assets.store.origin import origin_of, stamp_origin
@@ -98,7 +98,7 @@ def test_two_processes_may_migrate_at_once(databases: Databases) -> None:
 def test_a_database_of_a_newer_package_is_left_alone(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(sa.text("update ops.alembic_version set version_num = '9999'"))
-    with pytest.raises(UserError, match=f"at version 9999, this package knows {HEAD}"):
+    with pytest.raises(UserError, match=f"at version 9999, this package knows {head()}"):
         migrate(engine)
 
 

@@ -45,8 +45,8 @@ def test_processes_keep_the_pace_together(engine: Engine) -> None:
     code = """
 import sys, time
 from sqlalchemy.engine import make_url
-from killreport_assets.esi.budget import RequestBudget
-from killreport_assets.store.database import make_engine
+from killreport_assets.http.rate_limit import RequestBudget
+from killreport_assets.database.engine import make_engine
 budget = RequestBudget(make_engine(make_url(sys.argv[1])), "esi", 50)
 end = time.time() + 3
 while time.time() < end:

@@ -155,8 +155,8 @@ def test_processes_that_start_at_once_on_a_fresh_clone_read_a_whole_manifest(tmp
     clone = tmp_path / "clone"
     shutil.copytree(PROJECT, clone / "dbt_transforms", ignore=shutil.ignore_patterns("target", "logs"))
     shutil.copytree(PROJECT.parent / "killreport_assets", clone / "killreport_assets")
-    read = "import json; from killreport_assets.transforms.project import *; "
-    read += "json.loads(ensure_manifest('killreport', Path('home')).read_text())"
+    read = "import json; from pathlib import Path; from killreport_assets.transforms.project import *; "
+    read += "json.loads(ensure_manifest('killreport', Path('home').resolve()).read_text())"
     environment = os.environ | {"PYTHONPATH": str(clone)}
     processes = [subprocess.Popen([sys.executable, "-c", read], cwd=clone, env=environment) for _ in range(3)]
     assert [process.wait(120) for process in processes] == [0, 0, 0]

@@ -19,9 +19,9 @@ from sqlalchemy.engine import Engine, make_url
 from killreport_assets.base.errors import BrokerUnavailable, UserError
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.engine import make_engine
-from killreport_assets.database.migrate import migrate
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.models.killmail import KillmailBody
+from killreport_assets.provision.database import bring_up_to_date
 from killreport_assets.queues.broker import WorkBroker, WorkerLimits
 from killreport_assets.queues.catalogue import (
     ALLIANCES,
@@ -169,7 +169,7 @@ def test_postgresql_restarted_in_the_middle_loses_nothing(settings: Settings, sa
     with admin.connect() as connection:
         connection.execute(sa.text("create database own"))
     engine = make_engine(make_url(server.url("own", "psycopg")))
-    migrate(engine)
+    bring_up_to_date(settings, engine)
     platform = Platform(settings.with_values(esi_max_rps=50), engine)
     try:
         publish_ids(platform.broker, CHARACTERS, PILOTS[:150])

@@ -1,0 +1,59 @@
+"""What commands share: the settings of the process, the database, the work queues."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from sqlalchemy.engine import Engine
+
+from killreport_assets.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from killreport_assets.queues.broker import WorkBroker
+
+SANDBOX_MAX_RPS = 500
+
+
+@cache
+def current_settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises:
+        UserError: a setting is wrong.
+    """
+    return load_settings()
+
+
+def use_sandbox(urls: Mapping[str, str]) -> Settings:
+    """Point every service at a sandbox, in this process and its children; it may be asked more than the real ESI."""
+    os.environ.update(urls)
+    os.environ.pop("KILLREPORT_SSO_CLIENT_SECRET", None)  # that of an application at the real EVE
+    os.environ.setdefault("KILLREPORT_ESI_MAX_RPS", str(SANDBOX_MAX_RPS))
+    current_settings.cache_clear()
+    return current_settings()
+
+
+@contextmanager
+def database_of(settings: Settings, *, asks_services: bool = False) -> Iterator[Engine]:
+    """The database; of the services' origin where they are to be asked, else of either."""
+    from killreport_assets.provision.database import migrated_database, open_database
+
+    engine = open_database(settings) if asks_services else migrated_database(settings)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def broker_of(settings: Settings, engine: Engine) -> "Iterator[WorkBroker]":
+    """The work queues."""
+    from killreport_assets.queues.connect import connect_broker
+
+    broker = connect_broker(settings, engine)
+    try:
+        yield broker
+    finally:
+        broker.close()
