@@ -16,7 +16,7 @@ from killreport_assets.esi import models, routes
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.sandbox.made import FIRST_CHARACTER
 from killreport_assets.settings import load_settings
-from killreport_assets.store.database import make_engine
+from killreport_assets.database.engine import make_engine
 
 settings = load_settings()
 client = EsiClient(settings, make_engine(make_url(settings.database.database_url.get_secret_value())))
