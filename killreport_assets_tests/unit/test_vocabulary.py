@@ -17,7 +17,7 @@ INSTEAD = {
     r"whoever|somebody|nobody|everybody": "a process, a user, no one in particular: say which",
     r"anew": "again",
     r"in vain": "without an answer",
-    r"most_[a-z]\w*|MOST_\w+": "max_…, MAX_…",
+    r"MOST_[A-Z]\w*": "max_…, MAX_…",
     r"dice": "rng",
     r"urgent lane": "priority lane",
     r"delay tiers?": "retry delay",
