@@ -3,9 +3,10 @@
 .POSIX:
 .DEFAULT_GOAL := help
 VENV = .venv/bin
+SQL = dbt_transforms/models dbt_transforms/tests killreport_assets/cli/queries
 LOCK = uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
-.PHONY: help install run dev test lint format docs bench clean lock
+.PHONY: help install run dev test lint format docs migration bench clean lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 16
@@ -23,21 +24,26 @@ test: install ## provision what the tests need and run every test
 	@scripts/provision.sh
 	@$(VENV)/pytest $(PYTEST_ARGS)
 
-lint: install ## ruff, mypy and sqlfluff
+lint: install ## ruff, mypy, import-linter, codespell and sqlfluff
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy
-	@$(VENV)/sqlfluff lint dbt_transforms/models dbt_transforms/tests killreport_assets/queries
+	@$(VENV)/lint-imports --no-cache > .mypy_cache/imports.txt || { cat .mypy_cache/imports.txt; exit 1; }
+	@$(VENV)/codespell
+	@$(VENV)/sqlfluff lint $(SQL)
 
 format: install ## let ruff and sqlfluff put the code into shape
 	@$(VENV)/ruff check --fix .
 	@$(VENV)/ruff format .
-	@$(VENV)/sqlfluff fix --force dbt_transforms/models killreport_assets/queries
+	@$(VENV)/sqlfluff fix --force $(SQL)
 
-docs: install ## write docs/metrics.md and dbt's documentation of every table, a page that opens in any browser
-	@$(VENV)/python -m killreport_assets.transforms.metrics_page
+docs: install ## write what is generated from the dictionary, and dbt's documentation as a page that opens in any browser
+	@$(VENV)/python -m killreport_assets.transforms.dictionary
 	@$(VENV)/killreport dbt docs generate --static --quiet
-	@echo "docs/metrics.md and dbt_transforms/target/static_index.html"
+	@echo "docs/metrics.md and $${KILLREPORT_HOME:-.killreport}/dbt/target/static_index.html"
+
+migration: install ## write a migration for what changed in store/schema: make migration m="what it does"
+	@$(VENV)/python scripts/new_migration.py $(m)
 
 bench: install ## measure, and print ratios against a reference of the same run
 	@scripts/provision.sh
@@ -45,7 +51,7 @@ bench: install ## measure, and print ratios against a reference of the same run
 
 clean: ## stop the embedded server and remove what was built; data in .killreport stays
 	@if [ -x $(VENV)/killreport ]; then $(VENV)/killreport down; fi
-	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis dbt_transforms/target dbt_transforms/logs
+	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@if [ -d .killreport ]; then echo "data is kept in .killreport: remove that directory to start anew"; fi
 
 lock: install ## resolve both lock files anew for all Pythons: everything, and what runs without the test tools (needs uv)

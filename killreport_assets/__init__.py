@@ -3,4 +3,4 @@
 Only the version lives here: importing the package imports nothing else.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -6,8 +6,8 @@ from typing import Any
 import requests
 
 from killreport_assets.esi.routes import CHARACTER_SCOPE, CORPORATION_SCOPE
-from killreport_assets.sandbox.app import SandboxProcess
-from killreport_assets.sandbox.sso import NATIVE_CLIENT
+from killreport_assets.sandbox.process import SandboxProcess
+from killreport_assets.sandbox.services.sso import NATIVE_CLIENT
 
 BOTH_SCOPES = (CHARACTER_SCOPE, CORPORATION_SCOPE)
 

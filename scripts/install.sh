@@ -26,7 +26,7 @@ case "$("$chosen" -c 'import platform, sys; print(sys.platform, platform.libc_ve
 esac
 
 version=$("$chosen" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
-stamp="$version $(cat requirements.lock setup.cfg pyproject.toml | cksum) $(pwd)"
+stamp="$version $(cat requirements.lock setup.cfg setup.py pyproject.toml | cksum) $(pwd)"
 if [ -f .venv/installed ] && [ "$(cat .venv/installed)" = "$stamp" ]; then exit 0; fi
 
 echo "installing into .venv (Python $version); this takes about a minute …"

@@ -1,4 +1,4 @@
-"""Made killmails: any number of further ones from a seed, for load tests and for a feed that lives.
+"""Generated killmails: any number of them from a seed, for load tests and for a feed that lives.
 
 They are marked as made: their ids start at `FIRST_GENERATED_ID`, far above CCP's, and their zKillboard block says so.
 """
@@ -24,27 +24,27 @@ FLAGS = (5, *range(11, 35), 87, 92, 93, 94, *range(125, 130))
 
 
 def is_generated_character(id_: int) -> bool:
-    """Whether the id is one of the made characters'."""
+    """Whether the id is one of the generated characters'."""
     return FIRST_CHARACTER <= id_ < FIRST_CHARACTER + CHARACTERS
 
 
 def is_generated_corporation(id_: int) -> bool:
-    """Whether the id is one of the made corporations'."""
+    """Whether the id is one of the generated corporations'."""
     return FIRST_CORPORATION <= id_ < FIRST_CORPORATION + CORPORATIONS
 
 
 def is_generated_alliance(id_: int) -> bool:
-    """Whether the id is one of the made alliances'."""
+    """Whether the id is one of the generated alliances'."""
     return FIRST_ALLIANCE <= id_ < FIRST_ALLIANCE + ALLIANCES
 
 
 def corporation_of(character_id: int) -> int:
-    """A made character's corporation."""
+    """A generated character's corporation."""
     return FIRST_CORPORATION + (character_id - FIRST_CHARACTER) * 7919 % CORPORATIONS
 
 
 def alliance_of(corporation_id: int) -> int | None:
-    """A made corporation's alliance; a third have none."""
+    """A generated corporation's alliance; a third have none."""
     number = corporation_id - FIRST_CORPORATION
     return FIRST_ALLIANCE + number % ALLIANCES if number % 3 else None
 
@@ -58,7 +58,7 @@ class GeneratedKillmails:
     profile: Profile = "fights"
 
     def body(self, index: int, time: datetime) -> Record:
-        """ESI's body of made killmail number `index` (from 0)."""
+        """ESI's body of generated killmail number `index` (from 0)."""
         rng = random.Random(f"{self.seed}:{self.profile}:{index}")
         attackers_mean, items_mean = MEANS[self.profile]
         attackers = [self._attacker(rng) for _ in range(1 + _geometric(rng, attackers_mean - 1))]

@@ -92,7 +92,7 @@ class Statistics:
     bodies: Counter[str] = field(default_factory=Counter)
     """ESI's 200s by path: how often each record was read; and requests for tokens."""
     most_in_a_second: Counter[str] = field(default_factory=Counter)
-    """Requests that surely came within one second: a window shorter by what this process was late itself."""
+    """Requests that certainly came within one second: the window is shorter by this process's own lateness."""
     violations: Counter[str] = field(default_factory=Counter)
     _recent: dict[str, deque[float]] = field(default_factory=dict)
     _stalls: deque[tuple[float, float]] = field(default_factory=deque)
@@ -110,7 +110,7 @@ class Statistics:
         while recent[0] <= now - 1.0:
             recent.popleft()
         self.requests[service] += 1
-        # What waited for a stalled process seems to have come all at once.
+        # Requests that waited for a stalled process seem to arrive all at once.
         surely_since = now - 1.0 + self._late(now)
         doubtful = sum(1 for _ in takewhile(lambda arrived: arrived <= surely_since, recent))
         self.most_in_a_second[service] = max(self.most_in_a_second[service], len(recent) - doubtful)

@@ -12,7 +12,7 @@ from killreport_assets.sandbox.faults import Faults
 from killreport_assets.sandbox.limits import Statistics
 
 LATE = {"timeout", "hang"}
-"""Faults whose answer nobody waits for."""
+"""Faults after which the caller has stopped waiting."""
 Handler = Callable[[Request], Response]
 
 
@@ -50,3 +50,8 @@ class Serving:
 def json_response(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer."""
     return Response(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS), status, headers, "application/json")
+
+
+def refuse_blank_agent(request: Request) -> Response | None:
+    """ZKillboard refuses requests without a User-Agent."""
+    return None if request.headers.get("user-agent") else Response("a User-Agent is wanted", 403)

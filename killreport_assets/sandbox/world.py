@@ -17,7 +17,7 @@ IDS_CHARACTER = 780702065
 FIRST_SEQUENCE = 900_001
 """The feed's first entry."""
 NEWEST_TYPES = 50
-"""So many of the newest types that killmails mention are not in the sandbox's export yet, as after a patch."""
+"""How many of the newest types that killmails mention the sandbox's export lacks, as after a patch."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class GenuineKillmail:
 
     @property
     def character_ids(self) -> set[int]:
-        """Everybody on it."""
+        """The characters on it."""
         return {p["character_id"] for p in participants(self.body) if "character_id" in p}
 
 

@@ -1,14 +1,24 @@
-"""Alembic's entry: runs on the connection that the caller hands over; the tables too, when it compares them."""
+"""Alembic's entry: runs on the connection that the caller passes, and compares with its tables when it passes them."""
 
 from alembic import context
+from sqlalchemy.engine import Connection, Engine
 
-attributes = context.config.attributes
-context.configure(
-    connection=attributes["connection"],
-    target_metadata=attributes.get("metadata"),
-    version_table_schema="ops",
-    include_schemas=True,
-    include_name=attributes.get("include_name"),
-)
-with context.begin_transaction():
-    context.run_migrations()
+
+def _run(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=context.config.attributes.get("metadata"),
+        version_table_schema="ops",
+        include_schemas=True,
+        include_name=context.config.attributes.get("include_name"),
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+bind = context.config.attributes["connection"]
+if isinstance(bind, Engine):
+    with bind.begin() as opened:
+        _run(opened)
+else:
+    _run(bind)

@@ -23,7 +23,7 @@ def _fetched() -> tuple[sa.Column[Any], ...]:
         text("source", "esi or sde", required=True),
         text("etag", "ESI's, for If-None-Match"),
         time("fetched_at", "when this body was last known to be current", required=True, now=True),
-        time("gone_at", "when ESI said that there is no such record any more"),
+        time("gone_at", "when ESI answered that there is no such record"),
         time(
             "known_since",
             "when this row was first stored; killmails stored later need not ask for it",
@@ -45,7 +45,7 @@ alliances = _dimension(
     time("date_founded"),
     time("closed_at", "when it was first seen without any corporation"),
     *_fetched(),
-    comment="Alliances as ESI tells them today",
+    comment="Alliances as ESI gives them today",
 )
 corporations = _dimension(
     "corporations",
@@ -66,7 +66,7 @@ corporations = _dimension(
     flag("war_eligible"),
     text("url"),
     *_fetched(),
-    comment="Corporations, NPC corporations too, as ESI tells today",
+    comment="Corporations, NPC corporations too, as ESI gives them today",
 )
 characters = _dimension(
     "characters",
@@ -83,7 +83,7 @@ characters = _dimension(
     text("corporation_title"),
     bigint("achievement_score"),
     *_fetched(),
-    comment="Player characters as ESI tells today",
+    comment="Player characters as ESI gives them today",
 )
 types = _dimension(
     "types",

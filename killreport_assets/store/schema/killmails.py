@@ -43,7 +43,7 @@ killmails = _monthly(
     real("position_z"),
     text("source", "r2z2, zkillboard, everef or esi: who brought it first", required=True),
     time("stored_at", "when it was stored here", required=True, now=True),
-    comment="One row a killmail; immutable",
+    comment="One row for each killmail; immutable",
 )
 
 killmail_attackers = _monthly(
@@ -61,7 +61,7 @@ killmail_attackers = _monthly(
     bigint("damage_done", required=True),
     sa.Column("final_blow", sa.Boolean, nullable=False, comment="true for exactly one attacker of a killmail"),
     real("security_status", "-10 to 5"),
-    comment="One row an attacker of a killmail",
+    comment="One row for each attacker of a killmail",
 )
 
 killmail_items = _monthly(
@@ -76,7 +76,7 @@ killmail_items = _monthly(
     bigint("singleton", "2: blueprint copy", required=True),
     bigint("quantity_destroyed"),
     bigint("quantity_dropped"),
-    comment="One row an item row of a killmail, contents of containers too; repeats are genuine",
+    comment="One row for each item row of a killmail, contents of containers too; repeats are genuine",
 )
 
 zkillboard_values = sa.Table(

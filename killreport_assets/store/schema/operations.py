@@ -35,10 +35,12 @@ entity_pending = sa.Table(
     text("entity_kind", "the kind of a work queue's messages: character, alliance_corporations, ...", required=True),
     bigint("entity_id", required=True),
     time("first_seen", required=True, now=True),
-    time("claimed_at", "when somebody took it to publish it; expires in minutes"),
+    time("claimed_at", "when a process claimed it to publish it; expires in minutes"),
     time("published_at", "when its message was confirmed; expires in a day"),
-    time("dead_at", "when its message died; it is not published again until somebody replays it"),
-    sa.Column("urgent", sa.Boolean, nullable=False, server_default=sa.text("false"), comment="goes to the urgent lane"),
+    time("dead_at", "when its message became a dead letter; it is not published again until that is replayed"),
+    sa.Column(
+        "urgent", sa.Boolean, nullable=False, server_default=sa.text("false"), comment="goes into the priority lane"
+    ),
     sa.Column(
         "is_known",
         sa.Boolean,
@@ -87,16 +89,16 @@ dead_letters = sa.Table(
     text("queue", required=True),
     text("message_id"),
     text("body", "the message as received", required=True),
-    text("reason", "why nothing more is tried", required=True),
+    text("reason", "why it is a dead letter", required=True),
     text("error", required=True),
     sa.Column("attempts", sa.Integer, nullable=False),
     time("first_failed_at", required=True),
     time("died_at", "when it failed for the last time", required=True, now=True),
     text("run_id"),
-    time("replayed_at", "when it was published again; a death after that takes this back"),
+    time("replayed_at", "when it was published again; a later failure for good empties this"),
     sa.UniqueConstraint("fingerprint", name="dead_letters_once"),
     schema="ops",
-    comment="Messages that nothing more is tried with",
+    comment="Messages with which nothing more is tried",
 )
 
 feed_cursors = sa.Table(
@@ -151,7 +153,7 @@ syncs = sa.Table(
     text("run_id"),
     bigint("character_id", "whose sign-in was used"),
     schema="ops",
-    comment="One row a look at somebody's killmail list",
+    comment="One row for each reading of a killmail list",
 )
 
 followed = sa.Table(
@@ -170,10 +172,10 @@ request_pace = sa.Table(
     metadata,
     sa.Column("service", sa.Text, primary_key=True, comment="esi, zkillboard, r2z2; esi:group for a bucket"),
     time("next_at", "the earliest time of the next request that may be granted", required=True),
-    time("paused_until", "nobody asks before"),
+    time("paused_until", "no request is sent before"),
     text("pause_reason"),
     schema="ops",
-    comment="The pace of all processes together, by service",
+    comment="The requests of all processes together, by service",
 )
 
 request_tokens = sa.Table(

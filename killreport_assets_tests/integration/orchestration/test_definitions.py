@@ -1,23 +1,22 @@
 """What Dagster sees: it loads, keeps its names, starts fast, and is on only where that is safe."""
 
-import json
 import subprocess
 import sys
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._utils.schedules import cron_string_iterator
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
 
 from killreport_assets.orchestration.build import build_defs
 from killreport_assets.queues.catalogue import ENTITY_QUEUES, WORK_QUEUES
-from killreport_assets.sandbox.app import service_urls
+from killreport_assets.sandbox.process import service_urls
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.store.schema import tables
 
-SNAPSHOT = Path(__file__).with_name("assets.json")
 SANDBOX = {name.removeprefix("KILLREPORT_").lower(): url for name, url in service_urls(1).items()}
 
 
@@ -38,13 +37,10 @@ def _described(defs: dg.Definitions) -> dict[str, dict[str, object]]:
     }
 
 
-def test_the_assets_are_those_of_the_snapshot() -> None:
-    # To accept a change: remove the file, run this twice, and read the difference.
+def test_the_assets_are_those_of_the_snapshot(snapshot: SnapshotAssertion) -> None:
+    # To accept a change: pytest --snapshot-update, and read the difference.
     described = _described(build_defs(_sandbox_settings()))
-    if not SNAPSHOT.exists():
-        SNAPSHOT.write_text(json.dumps(described, indent=1) + "\n")
-        pytest.fail(f"{SNAPSHOT.name} was missing and has been written anew")
-    assert described == json.loads(SNAPSHOT.read_text())
+    assert described == snapshot(extension_class=JSONSnapshotExtension)
 
 
 def test_the_definitions_load() -> None:

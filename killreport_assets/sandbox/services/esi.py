@@ -13,11 +13,11 @@ from starlette.routing import Route
 from killreport_assets.esi.routes import KILLMAIL
 from killreport_assets.models.ids import is_npc_character, is_npc_corporation
 from killreport_assets.sandbox import generated as made
-from killreport_assets.sandbox.authorized_killmails import AuthorizedKillmails
-from killreport_assets.sandbox.bulk import Maker, affiliations, names
-from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.limits import Bucket, ErrorLimit
-from killreport_assets.sandbox.market import SandboxMarket
+from killreport_assets.sandbox.live_feed import LiveFeed
+from killreport_assets.sandbox.services.esi_authorized_killmails import AuthorizedKillmails
+from killreport_assets.sandbox.services.esi_bulk import Maker, affiliations, names
+from killreport_assets.sandbox.services.market import SandboxMarket
 from killreport_assets.sandbox.serving import Handler, Serving, json_response
 from killreport_assets.sandbox.world import Record, World
 
@@ -161,7 +161,7 @@ class SandboxEsi:
         }
 
     def move(self, character_id: int, corporation_id: int, alliance_id: int | None) -> None:
-        """Let a character change its corporation."""
+        """Move a character to another corporation."""
         self._moved[character_id] = (corporation_id, alliance_id)
         self.entity.cache_clear()
 

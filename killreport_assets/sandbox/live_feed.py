@@ -1,4 +1,4 @@
-"""The sandbox's live feed: the genuine entries, then made ones that are released one by one while it runs."""
+"""The sandbox's live feed: the genuine entries, then generated ones that are released one by one while it runs."""
 
 import time
 from datetime import UTC, datetime
@@ -16,9 +16,9 @@ class LiveFeed:
     where it was: cursors stay valid, and the same id stays the same killmail.
     """
 
-    def __init__(self, world: World, made: GeneratedKillmails, state: Path | None = None) -> None:
+    def __init__(self, world: World, generated: GeneratedKillmails, state: Path | None = None) -> None:
         self._genuine = world.part("r2z2")
-        self._made = made
+        self._generated = generated
         self._state = state
         self._released: list[int] = []
         if state is not None and state.exists():
@@ -30,7 +30,7 @@ class LiveFeed:
         return FIRST_SEQUENCE + len(self._genuine) + len(self._released) - 1
 
     def release(self, count: int = 1) -> int:
-        """Release further made killmails, with the present time; returns the head's sequence number."""
+        """Release further generated killmails, with the present time; returns the head's sequence number."""
         now = int(time.time())
         self._released += [now] * count
         if self._state is not None:
@@ -52,7 +52,7 @@ class LiveFeed:
         return _envelope(body, killmail_hash, block, sequence, released_at)
 
     def generated_by_id(self, killmail_id: int) -> tuple[Record, str] | None:
-        """A released made killmail's body and hash."""
+        """A released generated killmail's body and hash."""
         made = self._generated_at(killmail_id - FIRST_GENERATED_ID)
         return made and made[:2]
 
@@ -60,7 +60,7 @@ class LiveFeed:
         if not 0 <= index < len(self._released):
             return None
         released_at = datetime.fromtimestamp(self._released[index], UTC)
-        return *self._made.killmail(index, released_at), released_at
+        return *self._generated.killmail(index, released_at), released_at
 
 
 STARTED = datetime(2026, 8, 18, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The sandbox's authorised ESI routes: the killmail lists of whoever signed in, and of their corporations.
+"""The sandbox's authorised ESI routes: the killmail lists of signed-in characters, and of their corporations.
 
 All genuine killmails that the subject is on, however old they are: ESI's 90 days would leave nothing.
 """
@@ -13,10 +13,10 @@ from starlette.routing import Route
 
 from killreport_assets.esi.routes import CHARACTER_KILLMAILS, CHARACTER_SCOPE, CORPORATION_KILLMAILS, CORPORATION_SCOPE
 from killreport_assets.http.token_bucket import TokenBucket
-from killreport_assets.sandbox.bulk import Maker
 from killreport_assets.sandbox.limits import Bucket
+from killreport_assets.sandbox.services.esi_bulk import Maker
+from killreport_assets.sandbox.services.sso import SandboxSso, character_of
 from killreport_assets.sandbox.serving import Handler, Serving, json_response
-from killreport_assets.sandbox.sso import SandboxSso, character_of
 from killreport_assets.sandbox.world import Record, World, participants
 
 Answer = Callable[[Request, Record], Response]
@@ -74,7 +74,7 @@ class AuthorizedKillmails:
         return self._serving.route("esi", path, handle, around=around)
 
     def _note(self, request: Request, response: Response, token_owner: str) -> None:
-        """Somebody who asks before Expires is a violation."""
+        """Asking before Expires is a violation."""
         asked = token_owner, request.url.path, request.query_params.get("page", "1")
         if response.status_code in {200, 304}:
             if time.monotonic() < self._fresh_until[asked]:

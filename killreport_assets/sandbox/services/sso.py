@@ -48,7 +48,7 @@ class SsoSwitches(BaseModel):
     defect: str | None = None
     """Of access tokens: `alg none`, `wrong key`, `wrong audience`, `wrong issuer`, `expired`, `future`."""
     scp: str = "list"
-    """How access tokens tell scopes: list, string or absent."""
+    """How access tokens give scopes: list, string or absent."""
     issuer: str | None = None
     returns_refresh_token: bool = True
     """Whether a refresh is answered with a refresh token, as it always is at EVE so far."""
@@ -75,14 +75,14 @@ class SandboxSso:
         self.reset()
 
     def reset(self) -> None:
-        """No code, nothing ended, nobody sold, no defect."""
+        """No codes, no ended grants, no sold characters, no defects."""
         self.switches = SsoSwitches()
         self._codes: dict[str, _Code] = {}
         self._current: dict[tuple[str, int], str] = {}
         self._ended: set[int] = set()
         self._sold: Counter[int] = Counter()
         self.issued: list[str] = []
-        """Every secret that was handed out."""
+        """Every secret that was issued."""
 
     def routes(self) -> list[Route]:
         """Its routes."""
@@ -97,7 +97,7 @@ class SandboxSso:
         ]
 
     def end(self, character_id: int) -> None:
-        """EVE accepts no grant of this character any more, until somebody signs in anew."""
+        """EVE no longer accepts the grants of this character, until it signs in again."""
         self._ended.add(character_id)
 
     def sell(self, character_id: int) -> None:
@@ -266,7 +266,7 @@ class SandboxSso:
 
 
 def character_of(claims: Record) -> int:
-    """Whose access token it is."""
+    """The character of an access token."""
     return int(claims["sub"].rpartition(":")[2])
 
 

@@ -1,0 +1,137 @@
+"""Starting the sandbox: in this process, or in one of its own that ends with its parent."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from killreport_assets.base.errors import UserError
+from killreport_assets.sandbox.app import build_app
+from killreport_assets.sandbox.generated import Profile
+from killreport_assets.sandbox.services.sso import NATIVE_CLIENT
+
+START_SECONDS = 30.0
+
+
+def service_urls(port: int) -> dict[str, str]:
+    """The settings that point every service at a sandbox on this port, by environment variable."""
+    names = {"ESI": "esi", "SSO": "sso", "ZKILLBOARD": "zkillboard", "R2Z2": "r2z2", "EVEREF": "everef", "SDE": "sde"}
+    urls = {f"KILLREPORT_{name}_URL": f"http://127.0.0.1:{port}/{path}" for name, path in names.items()}
+    return urls | {"KILLREPORT_SSO_CLIENT_ID": NATIVE_CLIENT}
+
+
+def serve(
+    port: int, state: Path | None = None, release_every: float | None = None, seed: int = 0, profile: Profile = "fights"
+) -> None:
+    """Serve in this process until it is interrupted."""
+    import uvicorn
+
+    app = build_app(state, release_every, seed, profile)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+
+
+class SandboxProcess:
+    """A sandbox in a process of its own, which ends with `stop()` or with its parent."""
+
+    def __init__(self, port: int | None = None, state: Path | None = None, release_every: float | None = None) -> None:
+        self.port = port or _free_port()
+        if port is not None and _is_taken(port):
+            raise UserError(f"port {port} is taken: set KILLREPORT_SANDBOX_PORT to another")
+        command = [sys.executable, "-m", "killreport_assets.sandbox.process", str(self.port), str(os.getpid())]
+        command += ["--state", str(state)] if state else []
+        command += ["--release-every", str(release_every)] if release_every else []
+        self._process = subprocess.Popen(command, start_new_session=True)
+        self._wait_until_it_answers()
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """The settings that point every service at it."""
+        return service_urls(self.port)
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> "SandboxProcess":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(self.port):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise UserError(f"the sandbox did not start on port {self.port}")
+            time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_taken(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/sandbox/statistics", timeout=1):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+async def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        await asyncio.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _main() -> None:
+    import argparse
+
+    import uvicorn
+
+    parser = argparse.ArgumentParser(description="a sandbox that ends with its parent; by hand: killreport sandbox")
+    parser.add_argument("port", type=int)
+    parser.add_argument("parent", type=int)
+    parser.add_argument("--state", type=Path)
+    parser.add_argument("--release-every", type=float)
+    arguments = parser.parse_args()
+    app = build_app(arguments.state, arguments.release_every)
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=arguments.port, log_level="warning", access_log=False)
+    )
+
+    async def run() -> None:
+        watching = asyncio.create_task(_end_with_parent(arguments.parent))
+        await server.serve()
+        watching.cancel()
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    _main()

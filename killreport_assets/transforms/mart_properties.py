@@ -1,0 +1,131 @@
+"""The properties of the marts by entity (contracts, descriptions, tests), written from the dictionary. Imports no dagster.
+
+A metric is a row of the seed mart_metrics and an expression in macros/entities.sql; the 27 blocks of YAML that follow
+from it are generated. `python -m killreport_assets.transforms.dictionary` writes them; a test compares.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+HEAD = "# Generated from seeds/mart_metrics.csv by `make docs`: change the dictionary, not this file.\nmodels:\n"
+DATA_TYPES = {"ISK": "numeric(24, 2)", "ratio": "double precision", "0 to 100": "integer"}
+"""By unit; everything else is counted in whole numbers."""
+SUMS, RATIOS = "mart_*_daily", "mart_*_monthly, mart_*_all_time"
+"""Models of the dictionary: the metrics of every level, and those of the levels that are sums of days."""
+PLACE = "; a place has each of its killmails as a kill and as a loss"
+FIGHTERS_AGREE = (
+    "kills + losses > 0 and ship_kills + pod_kills <= kills and pvp_kills <= kills "
+    "and solo_kills_zkb <= kills and final_blows <= kills and pilots_on_kills <= attackers_on_kills"
+)
+RATIOS_ARE_IN_RANGE = (
+    "first_date <= last_date and efficiency between 0 and 1 and isk_efficiency between 0 and 1 "
+    "and danger_ratio_zkb between 0 and 100 and gang_ratio_zkb between 0 and 100 and solo_ratio between 0 and 1 "
+    "and average_gang_size >= average_gang_size_zkb"
+)
+Metric = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Entity:
+    """What statistics are kept for: its kind, how people call it, and whether it is a place."""
+
+    kind: str
+    name: str
+    is_place: bool = False
+    is_party: bool = False
+    """Whether killmails name it as it was at the time of the kill."""
+
+
+ENTITIES = (
+    Entity("character", "character", is_party=True),
+    Entity("corporation", "corporation", is_party=True),
+    Entity("alliance", "alliance", is_party=True),
+    Entity("faction", "faction", is_party=True),
+    Entity("ship_type", "ship type"),
+    Entity("ship_group", "ship group"),
+    Entity("system", "solar system", is_place=True),
+    Entity("constellation", "constellation", is_place=True),
+    Entity("region", "region", is_place=True),
+)
+
+
+def mart_properties(metrics: Sequence[Metric]) -> dict[str, str]:
+    """The properties files by their path below models/marts."""
+    sums = [metric for metric in metrics if metric["model"] == SUMS]
+    ratios = [metric for metric in metrics if metric["model"] == RATIOS]
+    return {
+        "daily/_entities.yml": HEAD + "".join(_daily(entity, sums) for entity in ENTITIES),
+        "monthly/_entities.yml": HEAD + "".join(_monthly(entity, [*sums, *ratios]) for entity in ENTITIES),
+        "all_time/_entities.yml": HEAD + "".join(_all_time(entity, [*sums, *ratios]) for entity in ENTITIES),
+    }
+
+
+def _daily(entity: Entity, metrics: Sequence[Metric]) -> str:
+    key = f"{entity.kind}_id"
+    names = ", ".join(metric["name"] for metric in metrics)
+    return _block(
+        f"mart_{entity.kind}_daily",
+        f"Kills and losses by {entity.name} and UTC day{PLACE if entity.is_place else ''}",
+        [
+            f"unique_combination_of_columns:\n          arguments: {{combination_of_columns: [killmail_date, {key}]}}",
+            f"not_null_columns:\n          arguments: {{columns: [killmail_date, {key}]}}",
+            f"accepted_range:\n          arguments: {{columns: [{names}], min_value: 0}}",
+            _is_true(FIGHTERS_AGREE),
+        ],
+        [_column("killmail_date", "date", "UTC day of the kill"), _key(entity), *_columns(metrics)],
+    )
+
+
+def _monthly(entity: Entity, metrics: Sequence[Metric]) -> str:
+    combination = f"{{combination_of_columns: [month, {entity.kind}_id]}}"
+    return _block(
+        f"mart_{entity.kind}_monthly",
+        f"The days of mart_{entity.kind}_daily summed by month, with ratios{PLACE if entity.is_place else ''}",
+        [
+            f"unique_combination_of_columns:\n          arguments: {combination}\n"
+            "          config: {tags: [nightly]}"
+        ],
+        [_column("month", "date", "First day of the month"), _key(entity), *_columns(metrics)],
+    )
+
+
+def _all_time(entity: Entity, metrics: Sequence[Metric]) -> str:
+    place = PLACE if entity.is_place else ""
+    key = _column(f"{entity.kind}_id", "bigint", entity.name.capitalize())
+    return _block(
+        f"mart_{entity.kind}_all_time",
+        f"The days of mart_{entity.kind}_daily summed over all of history, with ratios{place}",
+        [_is_true(RATIOS_ARE_IN_RANGE)],
+        [
+            f"{key}        data_tests: [unique, not_null]\n",
+            _column("first_date", "date", "UTC day of its first killmail here"),
+            _column("last_date", "date", "UTC day of its last killmail here"),
+            *_columns(metrics),
+        ],
+    )
+
+
+def _block(model: str, description: str, tests: Sequence[str], columns: Sequence[str]) -> str:
+    listed = "".join(f"      - {test}\n" for test in tests)
+    return (
+        f'  - name: {model}\n    description: "{description}"\n    data_tests:\n{listed}    columns:\n{"".join(columns)}'
+    )
+
+
+def _is_true(expression: str) -> str:
+    return f'expression_is_true:\n          arguments: {{expression: "{expression}"}}'
+
+
+def _key(entity: Entity) -> str:
+    suffix = ", at the time of the kill" if entity.is_party else ""
+    return _column(f"{entity.kind}_id", "bigint", f"{entity.name.capitalize()}{suffix}")
+
+
+def _columns(metrics: Sequence[Metric]) -> Iterator[str]:
+    for metric in metrics:
+        yield _column(metric["name"], DATA_TYPES.get(metric["unit"], "bigint"), metric["definition"])
+
+
+def _column(name: str, data_type: str, description: str) -> str:
+    quoted = description.replace('"', '\\"')
+    return f'      - name: {name}\n        data_type: {data_type}\n        description: "{quoted}"\n'
