@@ -19,8 +19,8 @@ from killreport_assets.provision.database import open_database
 from killreport_assets.queues.broker import WorkerLimits
 from killreport_assets.queues.catalogue import CHARACTERS
 from killreport_assets.queues.connect import connect_broker
-from killreport_assets.sandbox.app import SandboxProcess
 from killreport_assets.sandbox.generated import FIRST_CHARACTER
+from killreport_assets.sandbox.process import SandboxProcess
 from killreport_assets.settings import load_settings
 from killreport_assets.workers.handlers.entities import EntityHandler
 from killreport_assets.workers.publisher import publish_ids

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 from benchmarks.result import Result
 from killreport_assets.esi.client import EsiClient
-from killreport_assets.sandbox.app import SandboxProcess
 from killreport_assets.sandbox.generated import FIRST_CHARACTER
+from killreport_assets.sandbox.process import SandboxProcess
 from killreport_assets.settings import load_settings
 from killreport_assets.store.lineage import request
 from killreport_assets.workers.names import resolve_names

@@ -71,7 +71,7 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
     )
     yield from _reads(large)
     seconds = _build(large, is_nightly=True)
-    yield Result("the heavy models and every test, the night after", seconds, "s")
+    yield Result("the nightly models and every test, the night after", seconds, "s")
 
 
 def _load(engine: Engine, copies: int) -> None:

@@ -9,7 +9,7 @@ from pytest_socket import disable_socket, enable_socket
 from sqlalchemy.engine import Engine
 
 from killreport_assets.database.embedded import EmbeddedPostgres
-from killreport_assets.sandbox.app import SandboxProcess
+from killreport_assets.sandbox.process import SandboxProcess
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets_testing import rabbitmq
 from killreport_assets_testing.databases import Databases

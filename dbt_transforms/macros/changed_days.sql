@@ -5,7 +5,7 @@
     The ranges of days are written into the statements, so that the planner reads only the partitions that have them.
 -#}
 
-{#- frequent, or nightly for the heavy models: those are tagged. -#}
+{#- frequent, or nightly for the models by month: those are tagged. -#}
 {% macro cadence() -%}
     {{ 'nightly' if 'nightly' in model.config.tags else 'frequent' }}
 {%- endmacro %}

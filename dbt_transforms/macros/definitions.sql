@@ -1,13 +1,33 @@
-{#- Definitions that several models share, each by the name of who defines it (docs/metrics.md). -#}
+{#- Definitions that several models share, each by the name of its source (docs/metrics.md). -#}
+
+{#- Ids of EVE's static data that definitions rest on. Those of players and of the region of Jita are also in
+    killreport_assets/models/ids.py; a test compares. -#}
+{% macro eve_ids() -%}
+    {{ return({
+        'last_npc_character': 3999999,
+        'last_npc_corporation': 1999999,
+        'concord': 1000125,
+        'the_forge': 10000002,
+        'ship': 6,
+        'module': 7,
+        'entity': 11,
+        'structure': 65,
+        'capsule': 29,
+        'shuttle': 31,
+        'corvette': 237,
+        'mining_laser': 54,
+        'drone_damage_module': 645,
+    }) }}
+{%- endmacro %}
 
 {#- A player's character: zKillboard counts every id above the NPCs'. -#}
 {% macro is_player_character(character_id) -%}
-    (coalesce({{ character_id }}, 0) > 3999999)
+    (coalesce({{ character_id }}, 0) > {{ eve_ids().last_npc_character }})
 {%- endmacro %}
 
 {#- A players' corporation. -#}
 {% macro is_player_corporation(corporation_id) -%}
-    (coalesce({{ corporation_id }}, 0) > 1999999)
+    (coalesce({{ corporation_id }}, 0) > {{ eve_ids().last_npc_corporation }})
 {%- endmacro %}
 
 {#- Slots by inventory flag. -#}
@@ -50,7 +70,7 @@
 {% macro fixed_price(type_id, group_id, category_id, singleton, flag) -%}
     case
         when {{ singleton }} = 2 or {{ flag }} = 179 or {{ type_id }} = 33329 or {{ category_id }} = 91 then 0.01
-        when {{ group_id }} = 29 then 10000
+        when {{ group_id }} = {{ eve_ids().capsule }} then 10000
     end
 {%- endmacro %}
 

@@ -11,14 +11,41 @@
     {{ return(['character', 'corporation', 'alliance']) }}
 {%- endmacro %}
 
+{#- Every sum of a day and its SQL over the sides of killmails, in the order of the columns. -#}
+{% macro sum_expressions() -%}
+    {{ return({
+        'kills': 'count(*) filter (where is_kill)',
+        'losses': 'count(*) filter (where not is_kill)',
+        'ship_kills': 'count(*) filter (where is_kill and is_ship)',
+        'ship_losses': 'count(*) filter (where not is_kill and is_ship)',
+        'pod_kills': 'count(*) filter (where is_kill and is_pod)',
+        'pod_losses': 'count(*) filter (where not is_kill and is_pod)',
+        'pvp_kills': 'count(*) filter (where is_kill and is_pvp)',
+        'pvp_losses': 'count(*) filter (where not is_kill and is_pvp)',
+        'solo_kills_zkb': 'count(*) filter (where is_kill and is_solo_zkb)',
+        'solo_losses_zkb': 'count(*) filter (where not is_kill and is_solo_zkb)',
+        'solo_kills_evekill': 'count(*) filter (where is_kill and is_solo_evekill)',
+        'solo_losses_evekill': 'count(*) filter (where not is_kill and is_solo_evekill)',
+        'npc_losses_zkb': 'count(*) filter (where not is_kill and is_npc_zkb)',
+        'npc_losses_evekill': 'count(*) filter (where not is_kill and is_npc_evekill)',
+        'final_blows': _whole('final_blows'),
+        'points_destroyed': _whole('points', 'is_kill'),
+        'points_lost': _whole('points', 'not is_kill'),
+        'pvp_points_destroyed': _whole('points', 'is_kill and is_pvp'),
+        'pvp_points_lost': _whole('points', 'not is_kill and is_pvp'),
+        'isk_destroyed': isk(_sum('total_value', 'is_kill')),
+        'isk_lost': isk(_sum('total_value', 'not is_kill')),
+        'damage_done': _whole('damage_done', 'is_kill'),
+        'damage_taken': _whole('damage_done', 'not is_kill'),
+        'pilots_on_kills': _whole('pilots'),
+        'attackers_on_kills': _whole('attacker_count', 'is_kill'),
+        'gang_size_bounds': _whole('gang_size_bound', 'is_kill'),
+    }) }}
+{%- endmacro %}
+
+{#- The names of the sums. -#}
 {% macro sums() -%}
-    {{ return([
-        'kills', 'losses', 'ship_kills', 'ship_losses', 'pod_kills', 'pod_losses', 'pvp_kills', 'pvp_losses',
-        'solo_kills_zkb', 'solo_losses_zkb', 'solo_kills_evekill', 'solo_losses_evekill',
-        'npc_losses_zkb', 'npc_losses_evekill', 'final_blows',
-        'points_destroyed', 'points_lost', 'pvp_points_destroyed', 'pvp_points_lost', 'isk_destroyed', 'isk_lost',
-        'damage_done', 'damage_taken', 'pilots_on_kills', 'attackers_on_kills', 'gang_size_bounds',
-    ]) }}
+    {{ return(sum_expressions().keys() | list) }}
 {%- endmacro %}
 
 {% macro isk_sums() -%}
@@ -45,9 +72,15 @@
     coalesce(sum({{ expression }}){% if condition %} filter (where {{ condition }}){% endif %}, 0)
 {%- endmacro %}
 
+{#- The same as a whole number. -#}
+{% macro _whole(expression, condition=none) -%}
+    cast({{ _sum(expression, condition) }} as bigint)
+{%- endmacro %}
+
 {#- One row a day and entity of a kind: see mart_*_daily. A place has each of its killmails on both sides. -#}
 {% macro entity_daily(kind) -%}
 {%- set attacker_column, victim_column = places_of(kind) -%}
+{%- set ids = eve_ids() -%}
 with killmails as (
     select
         *,
@@ -98,8 +131,8 @@ sides as (
         killmails.gang_size_bound,
         killmails.points,
         killmails.total_value,
-        killmails.victim_ship_category_id = 6 and killmails.victim_ship_group_id <> 29 as is_ship,
-        killmails.victim_ship_group_id = 29 as is_pod,
+        killmails.victim_ship_category_id = {{ ids.ship }} and killmails.victim_ship_group_id <> {{ ids.capsule }} as is_ship,
+        killmails.victim_ship_group_id = {{ ids.capsule }} as is_pod,
         killmails.is_pvp,
         killmails.is_solo_zkb,
         killmails.is_solo_evekill,
@@ -121,8 +154,8 @@ sides as (
         gang_size_bound,
         points,
         total_value,
-        victim_ship_category_id = 6 and victim_ship_group_id <> 29 as is_ship,
-        victim_ship_group_id = 29 as is_pod,
+        victim_ship_category_id = {{ ids.ship }} and victim_ship_group_id <> {{ ids.capsule }} as is_ship,
+        victim_ship_group_id = {{ ids.capsule }} as is_pod,
         is_pvp,
         is_solo_zkb,
         is_solo_evekill,
@@ -135,32 +168,9 @@ sides as (
 select
     killmail_date,
     entity_id as {{ kind }}_id,
-    count(*) filter (where is_kill) as kills,
-    count(*) filter (where not is_kill) as losses,
-    count(*) filter (where is_kill and is_ship) as ship_kills,
-    count(*) filter (where not is_kill and is_ship) as ship_losses,
-    count(*) filter (where is_kill and is_pod) as pod_kills,
-    count(*) filter (where not is_kill and is_pod) as pod_losses,
-    count(*) filter (where is_kill and is_pvp) as pvp_kills,
-    count(*) filter (where not is_kill and is_pvp) as pvp_losses,
-    count(*) filter (where is_kill and is_solo_zkb) as solo_kills_zkb,
-    count(*) filter (where not is_kill and is_solo_zkb) as solo_losses_zkb,
-    count(*) filter (where is_kill and is_solo_evekill) as solo_kills_evekill,
-    count(*) filter (where not is_kill and is_solo_evekill) as solo_losses_evekill,
-    count(*) filter (where not is_kill and is_npc_zkb) as npc_losses_zkb,
-    count(*) filter (where not is_kill and is_npc_evekill) as npc_losses_evekill,
-    cast({{ _sum('final_blows') }} as bigint) as final_blows,
-    cast({{ _sum('points', 'is_kill') }} as bigint) as points_destroyed,
-    cast({{ _sum('points', 'not is_kill') }} as bigint) as points_lost,
-    cast({{ _sum('points', 'is_kill and is_pvp') }} as bigint) as pvp_points_destroyed,
-    cast({{ _sum('points', 'not is_kill and is_pvp') }} as bigint) as pvp_points_lost,
-    {{ isk(_sum('total_value', 'is_kill')) }} as isk_destroyed,
-    {{ isk(_sum('total_value', 'not is_kill')) }} as isk_lost,
-    cast({{ _sum('damage_done', 'is_kill') }} as bigint) as damage_done,
-    cast({{ _sum('damage_done', 'not is_kill') }} as bigint) as damage_taken,
-    cast({{ _sum('pilots') }} as bigint) as pilots_on_kills,
-    cast({{ _sum('attacker_count', 'is_kill') }} as bigint) as attackers_on_kills,
-    cast({{ _sum('gang_size_bound', 'is_kill') }} as bigint) as gang_size_bounds
+    {%- for name, expression in sum_expressions().items() %}
+    {{ expression }} as {{ name }}{{ ',' if not loop.last }}
+    {%- endfor %}
 from sides
 group by killmail_date, entity_id
 {%- endmacro %}
@@ -177,24 +187,46 @@ group by killmail_date, entity_id
     round(cast({{ numerator }} as numeric) / nullif({{ denominator }}, 0), {{ digits }})
 {%- endmacro %}
 
-{#- Ratios of sums; absent where there is nothing to divide by. Sources: docs/metrics.md. -#}
-{% macro ratios() -%}
-    cast({{ _ratio('kills', '(kills + losses)') }} as double precision) as efficiency,
-    cast({{ _ratio('isk_destroyed', '(isk_destroyed + isk_lost)') }} as double precision) as isk_efficiency,
-    cast({{ _ratio('points_destroyed', '(points_destroyed + points_lost)') }} as double precision) as points_efficiency,
-    cast(floor(100 * {{ _ratio(
+{#- Every ratio of sums and its SQL; absent where there is nothing to divide by. Sources: docs/metrics.md. -#}
+{% macro ratio_expressions() -%}
+    {{ return({
+        'efficiency': _ratio('kills', '(kills + losses)'),
+        'isk_efficiency': _ratio('isk_destroyed', '(isk_destroyed + isk_lost)'),
+        'points_efficiency': _ratio('points_destroyed', '(points_destroyed + points_lost)'),
+        'danger_ratio_zkb': _danger_ratio_zkb(),
+        'kill_loss_ratio': _ratio('kills', 'losses', 2),
+        'gang_ratio_zkb': _gang_ratio_zkb(),
+        'solo_ratio': _ratio('solo_kills_zkb', 'kills'),
+        'average_gang_size': _ratio('attackers_on_kills', 'kills', 2),
+        'average_gang_size_zkb': _ratio('gang_size_bounds', 'kills', 2),
+    }) }}
+{%- endmacro %}
+
+{% macro _danger_ratio_zkb() -%}
+    floor(100 * {{ _ratio(
         '(pvp_kills + pvp_points_destroyed)',
         '(pvp_kills + pvp_points_destroyed + pvp_losses + pvp_points_lost)', 12
-    ) }}) as integer) as danger_ratio_zkb,
-    cast({{ _ratio('kills', 'losses', 2) }} as double precision) as kill_loss_ratio,
-    cast(case
+    ) }})
+{%- endmacro %}
+
+{% macro _gang_ratio_zkb() -%}
+    case
         when kills = 0 then null
         when solo_kills_zkb > 0 then 100 - floor(100.0 * solo_kills_zkb / kills)
         else 100 - least(greatest(floor(cast(points_destroyed as numeric) / kills * 10 / 2), 0), 100)
-    end as integer) as gang_ratio_zkb,
-    cast({{ _ratio('solo_kills_zkb', 'kills') }} as double precision) as solo_ratio,
-    cast({{ _ratio('attackers_on_kills', 'kills', 2) }} as double precision) as average_gang_size,
-    cast({{ _ratio('gang_size_bounds', 'kills', 2) }} as double precision) as average_gang_size_zkb
+    end
+{%- endmacro %}
+
+{#- Ratios that are percentages, 0 to 100; all others are doubles. -#}
+{% macro percentages() -%}
+    {{ return(['danger_ratio_zkb', 'gang_ratio_zkb']) }}
+{%- endmacro %}
+
+{% macro ratios() -%}
+    {%- for name, expression in ratio_expressions().items() %}
+    cast({{ expression }} as {{ 'integer' if name in percentages() else 'double precision' }}) as {{ name }}
+    {{- ',' if not loop.last }}
+    {%- endfor %}
 {%- endmacro %}
 
 {#- One row a month and entity, on top of the days. -#}
@@ -216,8 +248,8 @@ select
 from monthly
 {%- endmacro %}
 
-{#- One row an entity over all of history, on top of the days: only who was on a killmail of a changed day is summed anew.
-    What a new map or a new static data export may empty (the few groups, constellations and regions) is summed whole. -#}
+{#- One row an entity over all of history, on top of the days: only what was on a killmail of a changed day is
+    summed again. What a new map or a new static data export may empty (the few groups, constellations and regions) is summed whole. -#}
 {% macro entity_all_time(kind) -%}
 {%- do ref('int_changed_days') -%}
 with summed as (

@@ -18,6 +18,11 @@
     ))
 {%- endmacro %}
 
+{#- A column of the row with this key in another model, looked up when it is read: names come after the killmail. -#}
+{% macro looked_up(column, model, key, id) -%}
+    (select named.{{ column }} from {{ ref(model) }} as named where named.{{ key }} = {{ id }})
+{%- endmacro %}
+
 {#- The name of an entity whose kind is a column's; looked up when it is read. -#}
 {% macro entity_name(kind, id) -%}
     case {{ kind }}
@@ -32,7 +37,7 @@
         ('constellation', 'stg_constellations', 'constellation_id', 'constellation_name'),
         ('region', 'stg_regions', 'region_id', 'region_name'),
     ] %}
-        when '{{ name }}' then (select named.{{ column }} from {{ ref(model) }} as named where named.{{ key }} = {{ id }})
+        when '{{ name }}' then {{ looked_up(column, model, key, id) }}
     {%- endfor %}
     end
 {%- endmacro %}

@@ -1,36 +1,36 @@
-{#- Tests of our own, and what a test looks at: after an increment only the days that changed. -#}
+{#- Generic tests by the names of dbt_utils, and what a test looks at: after an increment only the days that changed. -#}
 
 {#- Fails for every combination of the columns that occurs more than once. -#}
-{% test unique_combination(model, columns) %}
-    select {{ columns | join(', ') }}
+{% test unique_combination_of_columns(model, combination_of_columns) %}
+    select {{ combination_of_columns | join(', ') }}
     from {{ model }}
-    group by {{ columns | join(', ') }}
+    group by {{ combination_of_columns | join(', ') }}
     having count(*) > 1
 {% endtest %}
 
-{#- Fails for every row in which one of the columns is absent. -#}
-{% test none_absent(model, columns) %}
+{#- Fails for every row in which one of the columns is absent: not_null for several columns, read once. -#}
+{% test not_null_columns(model, columns) %}
     select *
     from {{ model }}
     where {{ columns | join(' is null or ') }} is null
 {% endtest %}
 
-{#- Fails for every row in which one of the columns is below zero. -#}
-{% test none_negative(model, columns) %}
+{#- Fails for every row in which one of the columns is below the minimum: accepted_range for several columns, read once. -#}
+{% test accepted_range(model, columns, min_value=0) %}
     select *
     from {{ model }}
-    where {{ columns | join(' < 0 or ') }} < 0
+    where {{ columns | join(' < ' ~ min_value ~ ' or ') }} < {{ min_value }}
 {% endtest %}
 
-{#- Fails for every row for which the condition does not hold. -#}
-{% test holds(model, condition) %}
+{#- Fails for every row for which the expression is not true. -#}
+{% test expression_is_true(model, expression) %}
     select *
     from {{ model }}
-    where not ({{ condition }})
+    where not ({{ expression }})
 {% endtest %}
 
 {#- What a test of a model with days reads: everything, or with `tests: changed` only the days of this build. Tests of what
-    cannot be told apart by day are tagged nightly. -#}
+    has no day are tagged nightly. -#}
 {% macro get_where_subquery(relation) -%}
     {%- set node = graph.nodes.get(model.attached_node) if execute and model.attached_node else none -%}
     {{ tested(relation, node) }}

@@ -1,4 +1,4 @@
-"""Errors that every room has to tell apart: what a person can mend, and a server of ours that is away.
+"""Errors that every room has to distinguish: what a person can mend, and a server of ours that is away.
 
 Errors of a service or of a record live with what raises them (http/errors.py, models/killmail.py).
 """

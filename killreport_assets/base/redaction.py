@@ -13,7 +13,7 @@ _JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 
 def without_secrets(text: str) -> str:
-    """The text with passwords of URLs, and whatever looks like a token, taken out."""
+    """The text with passwords of URLs, and everything that looks like a token, taken out."""
     text = _IN_QUERY.sub(r"\1=***", _IN_AUTHORITY.sub(r"\1:***@", text))
     text = _CODE.sub("code=***", text)
     return _JWT.sub("***", _BEARER.sub(r"\1 ***", text))

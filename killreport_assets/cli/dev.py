@@ -28,7 +28,7 @@ def serve(*, live: bool, release_every: float) -> None:
     settings = current_settings()
     with ExitStack() as stack:
         if not live and settings.services.origin != "sandbox":
-            from killreport_assets.sandbox.app import SandboxProcess
+            from killreport_assets.sandbox.process import SandboxProcess
 
             feed = settings.home / "sandbox-feed"
             settings.home.mkdir(parents=True, exist_ok=True)

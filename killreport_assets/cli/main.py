@@ -1,4 +1,4 @@
-"""The command `killreport`: what an operator types. Each command is thin; heavy libraries are imported where needed."""
+"""The command `killreport`: what an operator types. Commands are thin; heavy libraries are imported where needed."""
 
 import os
 import sys
@@ -72,7 +72,7 @@ def _options(
 ) -> None:
     with suppress(UserError):  # whichever command needs the settings says what is wrong with them
         settings = current_settings()
-        # A command's output is for its user: runs log what they do, commands only what is wrong, unless told otherwise.
+        # A command's output is for its user: runs log what they do, commands only what is wrong, unless a level is set.
         process = settings.process
         level = process.log_level if "log_level" in process.model_fields_set else "WARNING"
         configure_logging(process.log_format, level)
@@ -155,7 +155,7 @@ def metrics(
     port: Annotated[int | None, typer.Option(help="default: KILLREPORT_METRICS_PORT")] = None,
     host: Annotated[str, typer.Option(help="the address to listen on; anybody who reaches it may read")] = "127.0.0.1",
 ) -> None:
-    """Serve /metrics for Prometheus and /health, on loopback unless told otherwise. Ctrl-C ends it."""
+    """Serve /metrics for Prometheus and /health, on loopback unless --host is given. Ctrl-C ends it."""
     from killreport_assets.monitoring.metrics import serve
 
     settings = current_settings()
@@ -217,7 +217,7 @@ def query(
 
     queries = named_queries()
     if name is None:
-        table = Table("query", "what it tells", box=None, header_style="bold")
+        table = Table("query", "what it shows", box=None, header_style="bold")
         for known, text in queries.items():
             table.add_row(known, escape(about(text)))
         out.print(table)
@@ -239,7 +239,7 @@ def sandbox(
     profile: Annotated[str, typer.Option(help="of the made killmails: fights or history")] = "fights",
 ) -> None:
     """Serve a local ESI, R2Z2, zKillboard, EVE Ref and static data export over genuine killmails. Ctrl-C ends it."""
-    from killreport_assets.sandbox.app import serve, service_urls
+    from killreport_assets.sandbox.process import serve, service_urls
 
     if profile not in {"fights", "history"}:
         raise UserError(f"--profile is fights or history, not {profile!r}")

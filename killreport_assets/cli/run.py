@@ -45,7 +45,7 @@ def run_main_job(live: LiveOptions | None) -> bool:
     with ExitStack() as stack:
         settings = current_settings()
         if live is None:
-            from killreport_assets.sandbox.app import SandboxProcess
+            from killreport_assets.sandbox.process import SandboxProcess
 
             feed = settings.home / "sandbox-feed"
             settings = use_sandbox(stack.enter_context(SandboxProcess(state=feed)).urls)

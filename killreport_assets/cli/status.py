@@ -82,7 +82,7 @@ def _queues(found: Health) -> Table:
             age = f"{depth.oldest_seconds:.0f} s" if depth.oldest_seconds is not None else "?" if depth.ready else "-"
             table.add_row(name, _number(depth.ready), _number(depth.in_flight), age, _number(dead))
     for seconds, count in (found.delayed or {}).items():
-        table.add_row(f"put off by {seconds:g} s and more", _number(count))
+        table.add_row(f"delayed by {seconds:g} s and more", _number(count))
     return table
 
 

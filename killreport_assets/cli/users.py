@@ -27,12 +27,12 @@ def serve(
         bool, typer.Option("--sandbox", help="against the sandbox of a running `killreport dev`")
     ] = False,
 ) -> None:
-    """Serve the sign-in page, on loopback unless told otherwise. Ctrl-C ends it.
+    """Serve the sign-in page, on loopback unless --host is given. Ctrl-C ends it.
 
     Behind a proxy: KILLREPORT_AUTH_URL=https://your.host says how browsers reach it; the proxy terminates TLS and
     passes the Host header on.
     """
-    from killreport_assets.sandbox.app import service_urls
+    from killreport_assets.sandbox.process import service_urls
     from killreport_assets.users.pages import app
 
     settings = current_settings()
@@ -77,7 +77,7 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="print a list 
             f"{user.next_at:%F %T}" if user.next_at else "none",
             escape(user.reason or user.corporation_reason or user.outcome or ""),
         )
-    out.print(table if table.row_count else "nobody has signed in; `killreport auth serve` serves the page")
+    out.print(table if table.row_count else "no user has signed in; `killreport auth serve` serves the page")
 
 
 @users.command()
@@ -94,9 +94,9 @@ def show(character_id: CharacterId) -> None:
 @users.command()
 def sync(
     character_ids: Annotated[list[int] | None, typer.Argument(metavar="[CHARACTER_ID]...", help="of the list")] = None,
-    due: Annotated[bool, typer.Option("--due", help="everybody who is due, as the schedule does")] = False,
+    due: Annotated[bool, typer.Option("--due", help="all who are due, as the schedule does")] = False,
 ) -> None:
-    """Queue users' killmail lists: of these first of all, or of everybody who is due."""
+    """Queue users' killmail lists: of these before all others, or of all who are due."""
     from killreport_assets.esi.client import EsiClient
     from killreport_assets.users.syncs import queue_due, queue_now
 
@@ -155,13 +155,13 @@ def forget(
         keeper.close()
     out.print(f"{escape(user.character_name)} is forgotten")
     if problem is not None:
-        out.print(f"[red]EVE could not be told[/]: {escape(problem)}; the user can end the grant at EVE's site")
+        out.print(f"[red]EVE did not end the grant[/]: {escape(problem)}; the user can end the grant at EVE's site")
         raise typer.Exit(1)
 
 
 @tokens.command("rotate-key")
 def rotate_key() -> None:
-    """Encrypt every token anew with a new key; what is running goes on.
+    """Encrypt every token again with a new key, while everything runs.
 
     With KILLREPORT_TOKEN_KEY: put the new key in front of the old one, restart everything, and only then run this.
     """

@@ -1,4 +1,4 @@
-"""The commands about work: queue it, follow somebody, look at what died, trace one record. Part of `killreport`."""
+"""The commands about work: queue it, follow a character, look at dead letters, trace one record."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from killreport_assets.workers.dead_letters import DeadLetter
 
 app = typer.Typer()
-dead_letters = typer.Typer(no_args_is_help=True, help="Messages that nothing more is tried with.")
+dead_letters = typer.Typer(no_args_is_help=True, help="Messages with which nothing more is tried.")
 app.add_typer(dead_letters, name="dead-letters")
 SCAN = "scan_killmail_entities"
 
@@ -89,7 +89,7 @@ def follow(
     id_: Annotated[int | None, typer.Argument(metavar="ID", min=1, help="its id")] = None,
     show: Annotated[bool, typer.Option("--list", help="list what is followed")] = False,
 ) -> None:
-    """Have somebody's killmails listed on zKillboard regularly: a character's, or those of all known members."""
+    """List killmails on zKillboard regularly: a character's, or those of all known members."""
     from killreport_assets.store import followed
 
     with database_of(current_settings()) as engine, engine.begin() as connection:
@@ -103,21 +103,21 @@ def follow(
             for one in followed.list_followed(connection):
                 since = f"{one.followed_at:%F %T}"
                 table.add_row(one.kind, str(one.entity_id), escape(one.name or "?"), since, f"{one.characters:,}")
-            wide.print(table if table.row_count else "nobody is followed")
+            wide.print(table if table.row_count else "nothing is followed")
 
 
 @app.command()
 def unfollow(
-    kind: Annotated[Followable, typer.Argument(help="what to follow no more")],
+    kind: Annotated[Followable, typer.Argument(help="what to stop following")],
     id_: Annotated[int, typer.Argument(metavar="ID", min=1, help="its id")],
 ) -> None:
-    """Have somebody's killmails listed no more; what is stored stays."""
+    """Stop listing killmails on zKillboard; what is stored stays."""
     from killreport_assets.store import followed
 
     with database_of(current_settings()) as engine, engine.begin() as connection:
         if not followed.unfollow(connection, kind.value, id_):
             raise UserError(f"{kind.value} {id_} was not followed")
-    wide.print(f"{kind.value} {id_} is followed no more")
+    wide.print(f"{kind.value} {id_} is no longer followed")
 
 
 @dead_letters.command("list")
@@ -164,7 +164,7 @@ def replay_letters(
     everything: Annotated[bool, typer.Option("--all", help="all there are")] = False,
     urgent: Annotated[bool, typer.Option("--urgent", help="into the priority lane, which is consumed first")] = False,
 ) -> None:
-    """Publish dead letters anew, with all their tries."""
+    """Publish dead letters again, with all their attempts."""
     from killreport_assets.workers.dead_letters import count_dead_letters, replay
 
     settings = current_settings()

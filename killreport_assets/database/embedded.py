@@ -31,7 +31,7 @@ host all all ::1/128 scram-sha-256
 class EmbeddedPostgres:
     """The server whose data is in `HOME/postgres`.
 
-    It has no owner process: whoever needs it starts it, and it stays until `stop()`.
+    It has no owner process: any process that needs it starts it, and it runs until `stop()`.
     """
 
     def __init__(self, home: Path) -> None:
@@ -101,7 +101,7 @@ class EmbeddedPostgres:
             return
         self._home.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            if self.is_running():  # somebody else has started it meanwhile
+            if self.is_running():  # another process has started it meanwhile
                 if tcp_port is None or tcp_port == self.tcp_port:
                     return
                 self._pg_ctl("-m", "fast", "stop")
@@ -173,7 +173,7 @@ class EmbeddedPostgres:
 
             shutil.chown(directory, server.system_user)
         elif owner != os.geteuid():
-            raise UserError(f"{directory} belongs to somebody else; choose a shorter KILLREPORT_HOME")
+            raise UserError(f"{directory} belongs to another user; choose a shorter KILLREPORT_HOME")
         return directory
 
     def _set_password(self) -> None:

@@ -1,4 +1,4 @@
-"""Trying again to reach a server of ours, with backoff. What a service answers is not for here (ops/drain.py)."""
+"""Reconnecting to a server of ours, with backoff. Errors of services are for workers/worker.py."""
 
 import logging
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def describe_connection_error(error: BaseException) -> str:
 
 
 def retry_on_lost_connection(action: Callable[[], Result], seconds: float) -> Result:
-    """Do it; while a server cannot be reached, again and again for so long, saying so.
+    """Run an action; while a server cannot be reached, run it again for up to `timeout` seconds, and log that.
 
     Raises:
         BrokerUnavailable, ServerUnreachable, sqlalchemy.exc.DBAPIError: it cannot be reached after all.

@@ -1,6 +1,6 @@
 """The one ESI client: every request goes through the shared budget and comes back as a typed body or a typed error.
 
-It never retries: what to do after an error is for the drains to decide.
+It never retries: what to do after an error is for the workers to decide.
 """
 
 import logging
@@ -125,10 +125,10 @@ class EsiClient:
     def recent_killmails(
         self, route: Route, path: Path, page: int, access: Access, etag: str | None = None
     ) -> RecentKillmails:
-        """One page of somebody's recent killmails; with an ETag only if it has changed.
+        """One page of a list of recent killmails; with an ETag only if it has changed.
 
         Raises:
-            Forbidden: not with this token; `said` tells why.
+            Forbidden: not with this token; `said` is the reason.
             Gone: there is no such page.
             ServiceError: any other failure, by its kind.
         """
@@ -164,7 +164,7 @@ class EsiClient:
         """Corporation, alliance and faction of up to 1,000 characters: `POST /characters/affiliation`.
 
         Raises:
-            Refused: one of them is no character, and so ESI tells none.
+            Refused: one of them is no character, and so ESI returns none.
             ServiceError: any other failure, by its kind.
         """
         response = self._ask(routes.AFFILIATIONS, json=list(ids))

@@ -38,7 +38,7 @@ class Outage:
         """A request got a 5xx or nothing at all.
 
         Raises:
-            Throttled: the service is in its daily downtime, or down; nobody asks before then.
+            Throttled: the service is in its daily downtime, or down; no request is sent before then.
         """
         with self._lock:
             if self._until is not None and time.monotonic() < self._until[0]:

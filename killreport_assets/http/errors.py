@@ -1,4 +1,4 @@
-"""What can go wrong with a request, told apart by what to do next: the clients raise, the drains decide."""
+"""What can go wrong with a request, by what to do next: the clients raise, the workers decide."""
 
 from datetime import datetime
 
@@ -12,10 +12,10 @@ class Unavailable(ServiceError):
 
 
 class Throttled(ServiceError):
-    """We are to wait: a 420, a 429, an empty token bucket or a pause that another process was told. Nobody's fault."""
+    """The service asks to wait: a 420, a 429, an empty token bucket, or a pause that another process has noted."""
 
     def __init__(self, reason: str, until: datetime, token_owner: str = "") -> None:
-        """`token_owner`: whose bucket it is, when nobody else has to wait."""
+        """`token_owner` is whose bucket it is, when only its requests have to wait."""
         super().__init__(f"{reason}; until {until:%F %T} UTC")
         self.reason = reason
         self.until = until
@@ -31,7 +31,7 @@ class Refused(ServiceError):
 
 
 class Gone(Refused):
-    """404 for a record: it never was, or it is no more."""
+    """404 for a record: it never existed, or no longer does."""
 
 
 class InvalidHash(Refused):

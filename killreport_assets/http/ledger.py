@@ -17,7 +17,7 @@ from killreport_assets.http.pauses import longest_pause
 from killreport_assets.http.token_bucket import TokenBucket
 
 UNANSWERED_SECONDS = 120.0
-"""No request takes so long: whoever booked it and has not said what it cost is dead."""
+"""No request takes so long: a process that booked it and has not noted its cost is dead."""
 SHARES = 8
 """One process books at most this part of a bucket at once, so that others find some too."""
 CAUTION = 1.005
@@ -159,7 +159,7 @@ class Ledger:
         )
 
     def refund(self, connection: Connection, refunds: Mapping[Booking, Refund]) -> None:
-        """Take off one bucket's books what answers did not cost; not of bookings that were given up on meanwhile."""
+        """Refund one bucket what answers did not cost; not for bookings that were settled as unanswered meanwhile."""
         for booking, refund in sorted(refunds.items(), key=lambda item: item[0].spent_in):
             connection.execute(
                 sa.text("""
@@ -175,7 +175,7 @@ class Ledger:
             )
 
     def reconcile(self, connection: Connection, bucket: TokenBucket, observation: Observation) -> None:
-        """Book what the server has counted and we have not: somebody else on this address, or a lost booking."""
+        """Book what the server has counted and we have not: another program on this address, or a lost booking."""
         ours = connection.execute(
             sa.text("""
             select coalesce(sum(tokens), 0) from ops.request_tokens
@@ -188,7 +188,7 @@ class Ledger:
             self._book(connection, Booking(bucket, spent_in), observation.used - int(ours), 0)
 
     def pause(self, seconds: float, reason: str, bucket: TokenBucket | None) -> datetime:
-        """Let nobody ask for so long; a longer pause that is already known stays. Returns until when."""
+        """Pause requests for so many seconds; a longer pause that is noted already stays. Returns its end."""
         with self.transaction() as connection:
             until: datetime = connection.execute(
                 sa.text(f"""
@@ -248,7 +248,7 @@ class Ledger:
     def _affordable(self, connection: Connection, bucket: TokenBucket) -> int:
         """How many requests of the worst cost the bucket still has; 0 while others' answers may give tokens back."""
         name = self._name(bucket)
-        # What nobody will settle any more counts as a request without an answer.
+        # A booking that is never settled counts as a request without an answer.
         connection.execute(
             sa.text(f"""
             update ops.request_tokens set tokens = tokens - unsettled * :surplus, unsettled = 0

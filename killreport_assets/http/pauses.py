@@ -21,7 +21,7 @@ class Pace:
 
 @dataclass(frozen=True)
 class Pause:
-    """Nobody asks `service`, a service or a bucket of it, before `until`."""
+    """No request to `service`, a service or a bucket of it, is sent before `until`."""
 
     service: str
     reason: str

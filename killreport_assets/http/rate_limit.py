@@ -102,7 +102,7 @@ class RequestBudget:
         expected: frozenset[int] = frozenset(),
         clock: Clock | None = None,
     ) -> None:
-        """`expected` are statuses of 400 and above that are no errors; `patience` is in seconds."""
+        """`expected` are statuses of 400 and above that are no errors; `timeout` is in seconds."""
         self._clock = clock or Clock()
         self._ledger = Ledger(engine, service, self._clock.sql, self._clock.monotonic)
         self._service = service
@@ -125,7 +125,7 @@ class RequestBudget:
         """Wait until a request may be sent.
 
         Raises:
-            Throttled: that would be longer than this budget's patience; says until when.
+            Throttled: that would be longer than this budget's timeout; says until when.
         """
         clock = self._clock
         give_up = clock.monotonic() + self._timeout
@@ -183,7 +183,7 @@ class RequestBudget:
                 self._flush()
 
     def pause(self, seconds: float, reason: str, bucket: TokenBucket | None = None) -> datetime:
-        """Let nobody ask for so long: the whole service, or one bucket of it. Returns until when."""
+        """Pause the whole service, or one bucket of it, for so many seconds. Returns the pause's end."""
         with self._lock:
             self._pauses += 1
             for group in list(self._slots) if bucket is None else [bucket]:
@@ -216,7 +216,7 @@ class RequestBudget:
             try:
                 self._reserve(bucket)
             except TokensSpent as spent:
-                self._ledger.pause(spent.wait, spent.reason, bucket)  # so that nobody starts work that cannot be done
+                self._ledger.pause(spent.wait, spent.reason, bucket)  # so that no worker starts for nothing
                 raise
         return slots.popleft() if slots else None
 
@@ -238,7 +238,7 @@ class RequestBudget:
             self._ask_more_rarely(bucket, reserved.wait)
 
     def _ask_more_rarely(self, bucket: TokenBucket | None, wait: float) -> None:
-        """Who asks in vain waits longer each time: what holds the tokens may be a process that has died."""
+        """Wait longer after each empty reply: the process that holds the tokens may have died."""
         self._empty_replies[bucket] = min(self._empty_replies[bucket] + 1, 10)
         wait = max(wait, min(MAX_BACKOFF, INITIAL_BACKOFF * 2.0 ** self._empty_replies[bucket]))
         self._ask_again[bucket] = self._clock.monotonic() + wait

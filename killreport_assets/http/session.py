@@ -44,7 +44,7 @@ class HttpSession:
         self._session = requests.Session()
         self._session.headers["User-Agent"] = user_agent(settings)
         self._session.headers["Accept-Encoding"] = "gzip"
-        self._session.trust_env = False  # else requests reads the environment and .netrc anew for every request
+        self._session.trust_env = False  # else requests reads the environment and .netrc for every request
         self._session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         self._proxies: dict[str, dict[str, str]] = {}
         adapter = HTTPAdapter(pool_connections=4, pool_maxsize=pool_size)

@@ -34,7 +34,7 @@ class TokenBucket:
     def cost_of(self, status: int | None) -> int:
         """The tokens that an answer of this status costs (CCP's rate-limiting page); a 429 itself costs nothing.
 
-        Without an answer (None) nobody knows: what it most likely did.
+        Without an answer (None) it is unknown: the most likely cost.
         """
         if status is None:
             return max(self.success, self.server_error)

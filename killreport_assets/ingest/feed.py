@@ -32,7 +32,7 @@ class FeedReport:
     """The newest entry that the feed was seen to have."""
     caught_up: bool = False
     gaps: list[tuple[int, int]] = field(default_factory=list)
-    """First and last number of entries that the feed has no more."""
+    """First and last number of entries that the feed no longer has."""
     stopped_by: str | None = None
     written: WriteReport = field(default_factory=WriteReport)
 

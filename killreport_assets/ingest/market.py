@@ -63,7 +63,7 @@ class MarketPricesLoader:
         """Note the prices.
 
         Raises:
-            ServiceError: ESI cannot tell them; nothing has changed then.
+            ServiceError: ESI does not answer; nothing has changed then.
         """
         now = datetime.now(UTC)
         with engine.connect() as connection:

@@ -7,7 +7,7 @@ FIRST_NPC_CHARACTER = 3_000_000
 LAST_NPC_CHARACTER = 3_999_999
 FIRST_NPC_CORPORATION, LAST_NPC_CORPORATION = 1_000_000, 1_999_999
 PLACEHOLDERS_BELOW = 1_000_000
-"""Ids below are never a character: 0, 1 for "nobody", faction ids."""
+"""Ids below are never a character: 0, 1 as a placeholder, faction ids."""
 
 
 def is_npc_character(character_id: int) -> bool:

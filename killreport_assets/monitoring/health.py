@@ -32,7 +32,7 @@ BUCKETS = {f"esi:{bucket.group}": bucket for bucket in (ERROR_LIMIT, KILLMAIL, S
 
 @dataclass
 class Health:
-    """Everything that is known at one moment; None: it cannot be told."""
+    """Everything that is known at one moment; None: it is unknown."""
 
     checked_at: datetime
     home: str
@@ -166,10 +166,10 @@ def _check_depths(found: Health) -> None:
             continue
         if depth.dead:
             found.problems.append(
-                f"{name}: {depth.dead} messages were given up on; the next drain makes them dead letters"
+                f"{name}: {depth.dead} messages exceeded the delivery limit; the next run makes them dead letters"
             )
         if depth.oldest_seconds is not None and depth.oldest_seconds > STANDSTILL.total_seconds():
-            found.problems.append(f"{name} has not been drained for {depth.oldest_seconds / 3_600:.0f} hours")
+            found.problems.append(f"{name} has had no worker for {depth.oldest_seconds / 3_600:.0f} hours")
 
 
 def _check_dagster(found: Health, dagster: Engine) -> None:

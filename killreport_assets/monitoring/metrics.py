@@ -1,4 +1,4 @@
-"""`killreport metrics`: `/metrics` for Prometheus and `/health` for whoever asks whether all is well."""
+"""`killreport metrics`: `/metrics` for Prometheus and `/health` for load balancers and people."""
 
 import threading
 import time
@@ -57,13 +57,13 @@ class HealthCollector(Collector):
         ready = [((name,), depth.ready) for name, depth in depths.items()]
         yield _gauge("queue_ready", "Messages ready, both lanes", ready, "queue")
         in_flight = [((name,), depth.in_flight) for name, depth in depths.items()]
-        yield _gauge("queue_in_flight", "Messages in drains' hands", in_flight, "queue")
+        yield _gauge("queue_in_flight", "Messages delivered but not acknowledged", in_flight, "queue")
         oldest = [((name,), depth.oldest_seconds) for name, depth in depths.items()]
         yield _gauge("queue_oldest_seconds", "How long the oldest message has waited", oldest, "queue")
         dead = [((name,), self._health.dead_letters.get(name, 0) + depth.dead) for name, depth in depths.items()]
-        yield _gauge("queue_dead", "Messages that nothing more is tried with", dead, "queue")
+        yield _gauge("queue_dead", "Dead letters", dead, "queue")
         delayed = [((f"{seconds:g}",), count) for seconds, count in (self._health.delayed or {}).items()]
-        yield _gauge("queue_delayed", "Messages in each delay tier", delayed, "tier_seconds")
+        yield _gauge("queue_delayed", "Messages that wait for each retry delay", delayed, "tier_seconds")
 
     def _entities(self) -> Iterator[Metric]:
         states = ("known", "named_only", "gone", "pending", "dead")
@@ -86,7 +86,7 @@ class HealthCollector(Collector):
             ((pace.service,), max(0.0, pace.paused_until.timestamp() - time.time()) if pace.paused_until else 0.0)
             for pace in self._health.budget
         ]
-        yield _gauge("paused_seconds", "How long nobody asks any more", paused, "service")
+        yield _gauge("paused_seconds", "Seconds until requests resume", paused, "service")
 
     def _syncs(self) -> Iterator[Metric]:
         users = self._health.users
@@ -111,7 +111,7 @@ def _gauge(name: str, what: str, samples: Samples, *labels: str) -> GaugeMetricF
 
 
 def build_app(settings: Settings) -> Starlette:
-    """The two routes; who asks within seconds of somebody else gets the same answer."""
+    """The two routes; requests within a few seconds get the same answer."""
     latest: TTLCache[None, Health] = TTLCache(maxsize=1, ttl=LOOK_AGAIN_SECONDS)
     looking = threading.Lock()
 

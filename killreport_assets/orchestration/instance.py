@@ -10,7 +10,7 @@ from killreport_assets.settings import Settings
 DAGSTER_URL = "KILLREPORT_DAGSTER_DATABASE_URL"
 WORKSPACE = project_file("workspace.yaml")
 MAX_ALL_WORKER_RUNS = 6
-"""Drain runs of all queues together; a few runs more leave room for the feed and the schedules."""
+"""Worker runs of all queues together; a few runs more leave room for the feed and the schedules."""
 DAGSTER_YAML = """\
 # Written by KillReport at every start; the database's URL, with its password, is only in the environment.
 storage:
@@ -21,8 +21,8 @@ concurrency:
   runs:
     max_concurrent_runs: {all_runs}
     tag_concurrency_limits:
-      - {{key: killreport/queue, limit: {all_drains}}}
-      - {{key: killreport/queue, value: {{applyLimitPerUniqueValue: true}}, limit: {drains_of_a_queue}}}
+      - {{key: killreport/queue, limit: {of_all_queues}}}
+      - {{key: killreport/queue, value: {{applyLimitPerUniqueValue: true}}, limit: {of_a_queue}}}
       - {{key: dagster/backfill, limit: 2}}
       - {{key: killreport/transforms, limit: 1}}
 
@@ -54,9 +54,10 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     """
     home = settings.home / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    most = max([MAX_WORKER_RUNS, *settings.queues.drain_runs.values()])
-    drains = max(MAX_ALL_WORKER_RUNS, most)
-    yaml = DAGSTER_YAML.format(url=DAGSTER_URL, all_runs=drains + 4, all_drains=drains, drains_of_a_queue=most)
+    of_a_queue = max([MAX_WORKER_RUNS, *settings.queues.drain_runs.values()])
+    of_all_queues = max(MAX_ALL_WORKER_RUNS, of_a_queue)
+    limits = {"all_runs": of_all_queues + 4, "of_all_queues": of_all_queues, "of_a_queue": of_a_queue}
+    yaml = DAGSTER_YAML.format(url=DAGSTER_URL, **limits)
     (home / "dagster.yaml").write_text(yaml)
     urls = database_urls(settings)
     create_missing_databases(urls)

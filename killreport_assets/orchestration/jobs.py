@@ -43,10 +43,10 @@ def _worker_job(queue: WorkQueue) -> Any:  # an asset job's class is not public 
         return dg.define_asset_job(name, selection, tags=tags, description=description)
 
     @dg.job(name=name, tags=tags, description=description)
-    def drain() -> None:
+    def work() -> None:
         WORKER_OPS[queue]()
 
-    return drain
+    return work
 
 
 def _producing_job(producer: Producer) -> dg.JobDefinition:
@@ -61,7 +61,7 @@ def _producing_job(producer: Producer) -> dg.JobDefinition:
 
 @dg.job(tags=BOUNDED)
 def scan_killmail_entities() -> None:
-    """Publish the entities that killmails mention, that are unknown, and that nobody has published; name them."""
+    """Publish the entities that killmails mention, that are unknown, and that are not published yet; name them."""
     publish_pending_entities()
 
 
@@ -73,7 +73,7 @@ def refresh_affiliations() -> None:
 
 @dg.job(tags=BOUNDED)
 def replay_dead_letters() -> None:
-    """Publish dead letters anew: those of the configuration, or all."""
+    """Publish dead letters again: those of the configuration, or all."""
     publish_dead_letters()
 
 

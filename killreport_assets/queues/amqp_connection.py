@@ -1,7 +1,7 @@
 """One AMQP connection on a thread of its own (pika), for the RabbitMQ adapter.
 
 pika's objects belong to one thread. Here that is a thread which does nothing but I/O, so heartbeats are answered
-whatever the drain's owner is busy with, and a thousand messages are confirmed in one round trip.
+however busy the worker's thread is, and a thousand messages are confirmed in one round trip.
 """
 
 import threading
@@ -45,7 +45,7 @@ class AmqpConnection:
     def _run(self) -> None:
         try:
             self._connection.ioloop.start()
-        except Exception as error:  # whatever ends the loop must reach those who wait for it
+        except Exception as error:  # an error that ends the loop must reach the threads that wait for it
             self._break(error)
         finally:
             self._closed.set()
@@ -68,7 +68,7 @@ class AmqpConnection:
         self._waiting.add(future)
         future.add_done_callback(self._waiting.discard)
         if self._broken:
-            with suppress(InvalidStateError):  # whoever broke it may have told this future already
+            with suppress(InvalidStateError):  # the future may have its exception already
                 future.set_exception(self._broken)
         return future
 
@@ -86,7 +86,7 @@ class AmqpConnection:
             raise self._broken
 
     def call(self, start: Callable[[Future[Any]], object]) -> Any:
-        """Run `start` on the I/O thread and wait until somebody completes the future that it is given."""
+        """Run `start` on the I/O thread and wait until the future that it is given is completed."""
         future = self._future()
 
         def guarded() -> None:

@@ -11,7 +11,7 @@ from killreport_assets.settings import Settings
 def connect_broker(settings: Settings, engine: Engine, *, declares: bool = True) -> WorkBroker:
     """RabbitMQ where `AMQP_URL` is set, else PGMQ in the same database, where the migration has installed it.
 
-    RabbitMQ's queues are declared by whoever connects, unless `declares` is false.
+    RabbitMQ's queues are declared when connecting, unless `declares` is false.
 
     Raises:
         BrokerUnavailable: RabbitMQ cannot be reached.

@@ -1,4 +1,4 @@
-"""What only RabbitMQ's management API can tell: messages in flight, and how long the oldest has waited."""
+"""What only RabbitMQ's management API knows: messages in flight, and how long the oldest has waited."""
 
 import logging
 import time

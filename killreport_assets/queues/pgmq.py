@@ -23,7 +23,7 @@ from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.retry import RetryDelays
 
 LEASE = timedelta(seconds=120)
-"""How long a taken message is hidden from others; its drain renews this while it lives (`keep`)."""
+"""How long a received message is hidden from other consumers; extended while it is worked on."""
 POLL_SECONDS = 0.1
 MISSING = (errors.UndefinedTable, errors.UndefinedFunction, errors.InvalidSchemaName)
 

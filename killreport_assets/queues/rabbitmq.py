@@ -1,4 +1,4 @@
-"""The RabbitMQ adapter: quorum queues, publisher confirms, and a drain that gives no message back (pika).
+"""The RabbitMQ adapter: quorum queues, publisher confirms, and a consumer that returns no message (pika).
 
 The connection and its I/O thread are in amqp_connection.py.
 """
@@ -197,8 +197,8 @@ def _properties(message_id: str | None, headers: dict[str, Any]) -> pika.BasicPr
 class RabbitConsumer:
     """Takes batches until the limits is spent.
 
-    Consuming is cancelled before the last batch is handed out, and what had been prefetched by then is handed out
-    too: on a quorum queue a message given back counts as a delivery. So a drain may exceed its messages by what
+    Consuming is cancelled before the last batch is delivered, and what was prefetched by then is delivered
+    too: on a quorum queue a returned message counts as a delivery. So a consumer may exceed its messages by what
     it prefetched (two batches of each lane).
     """
 

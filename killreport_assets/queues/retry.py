@@ -1,4 +1,4 @@
-"""After how long a failed message is tried again: a delay tier for each attempt, with jitter."""
+"""After how long a failed message is retried: a retry delay for each attempt, with jitter."""
 
 import random
 from collections.abc import Sequence

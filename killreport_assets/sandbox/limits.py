@@ -14,7 +14,7 @@ from killreport_assets.http.token_bucket import TokenBucket
 ERRORS_PER_WINDOW = 100
 ERROR_WINDOW = 60.0
 TICK_SECONDS = 0.01
-MOST_EXCUSED = 0.25
+MAX_EXCUSED_STALL = 0.25
 """Longer stalls of the sandbox hide nothing of a caller that asks too often."""
 
 
@@ -126,7 +126,7 @@ class Statistics:
     def _late(self, now: float) -> float:
         """The longest stall of the last second, in seconds, as far as it is excused."""
         longest = max([now - self._ticked - TICK_SECONDS, *(stall for _, stall in self._stalls), 0.0])
-        return min(longest, MOST_EXCUSED)
+        return min(longest, MAX_EXCUSED_STALL)
 
     def reset(self) -> None:
         """Count from zero."""

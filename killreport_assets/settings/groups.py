@@ -95,7 +95,7 @@ class QueueSettings(Group):
 
     amqp_url: SecretAmqpUrl | None = Field(None, description="a RabbitMQ; unset: PGMQ in the same database")
     amqp_management_url: SecretHttpUrl | None = Field(
-        None, description="its management API, http://user:password@host:15672; tells what is in flight"
+        None, description="its management API, http://user:password@host:15672; knows what is in flight"
     )
     delay_tiers: RetryDelaySeconds = Field(
         (5.0, 30.0, 120.0, 600.0), description="retry delays: seconds before the first, second, ... retry of a message"

@@ -38,7 +38,7 @@ def is_loopback(url: str) -> bool:
 
 
 def _checked_by(url_type: Any, readable: Callable[[str], str] = str) -> Callable[[Any], Any]:
-    """Check a URL with a type of pydantic's and keep it as it was written: passwords are not quoted anew."""
+    """Check a URL with a type of pydantic's and keep it as it was written: passwords are not quoted again."""
     adapter: TypeAdapter[Any] = TypeAdapter(url_type)
 
     def check(value: Any) -> Any:
@@ -58,7 +58,7 @@ def _web_origin(value: str) -> str:
     if parts.path or parts.query or parts.fragment or parts.username:
         raise ValueError("must be a scheme and a host only, like https://killreport.example.org")
     if parts.scheme != "https" and not is_loopback(value):
-        raise ValueError("must be https: whoever listens could sign in as your users otherwise")
+        raise ValueError("must be https: an eavesdropper could sign in as your users otherwise")
     return value
 
 

@@ -18,7 +18,7 @@ from killreport_assets.sources.zkb_block import is_killmail_id, zkillboard_value
 
 FEED = "r2z2"
 HOLE = 50
-"""The feed's head is told only every 51 entries: so many missing ones are looked for one by one."""
+"""The feed reports its head only every 51 entries: so many missing ones are looked for one by one."""
 PAUSE_SECONDS = {429: 30.0, 403: 60.0}
 """How long zKillboard wants to be left alone after these answers."""
 
@@ -53,7 +53,7 @@ class R2z2Feed:
         return head
 
     def entry(self, sequence: int) -> FeedEntry | None:
-        """One entry; None when the feed has none of that number (yet, or no more)."""
+        """One entry; None when the feed does not have it (yet, or any longer)."""
         return read_entry(body) if (body := self._get(str(sequence))) is not None else None
 
     def next_available(self, missing: int, head: int) -> int:

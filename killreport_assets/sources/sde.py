@@ -30,7 +30,7 @@ class StaticData:
         """The newest export's build number.
 
         Raises:
-            Unavailable: it cannot be told.
+            Unavailable: the service does not name it.
         """
         response = self._session.request("GET", f"{self._url}/latest.jsonl")
         if response.status_code != 200:

@@ -1,4 +1,4 @@
-"""zKillboard's list API: somebody's killmails, newest first, 200 a page."""
+"""zKillboard's list API: killmail lists, newest first, 200 a page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

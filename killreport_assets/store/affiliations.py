@@ -61,7 +61,7 @@ def record_first_affiliations(
 ) -> None:
     """Note where characters belong of whom nothing is known yet.
 
-    For bodies: ESI caches them for a day, so that they may tell an affiliation that was over before the last look.
+    For bodies: ESI caches them for a day, so that they may hold an affiliation that ended before the last look.
     """
     _begin(connection, _parameters(affiliations) | {"at": seen_at}, "true")
 
@@ -117,7 +117,7 @@ def copy_to_characters(connection: Connection, affiliations: Sequence[CharacterA
 
 
 def outdated_characters(connection: Connection, ttl: timedelta, after: int, limit: int) -> list[int]:
-    """Known characters, by id from `after` on, that nobody has looked at for so long."""
+    """Known characters, by id from `after` on, that were last looked up longer ago than `ttl`."""
     rows = connection.execute(
         sa.text("""
         select c.character_id from raw.characters c

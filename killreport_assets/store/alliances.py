@@ -27,7 +27,7 @@ def open_alliances(connection: Connection) -> list[int]:
 
 
 def reopen_alliances(connection: Connection, alliance_ids: Sequence[int]) -> None:
-    """What ESI lists as an alliance is not closed, whatever an empty list of corporations had told."""
+    """What ESI lists as an alliance is not closed, even if its list of corporations was empty."""
     connection.execute(
         sa.text("""
         update raw.alliances set closed_at = null

@@ -1,6 +1,6 @@
-"""`ops.changed_days`: which days' statistics a transaction changes, told in that transaction. Nothing here builds them.
+"""`ops.changed_days`: which days' statistics a transaction changes, marked in that transaction. Nothing here builds.
 
-A row is a day and the transaction that changed it; writers of the same day never wait for each other. Whoever builds
+A row is a day and the transaction that changed it; writers of the same day never wait for each other. A build
 compares transaction ids with the snapshot of the last build (dbt_transforms/macros/changed_days.sql): a change that was
 committed after that snapshot was taken is not in it, however early its transaction began.
 """
@@ -54,7 +54,7 @@ def mark_days(connection: Connection, days: str, parameters: Mapping[str, Any] |
 def statistics_changes(
     connection: Connection, table: sa.Table, key: str, rows: Sequence[Mapping[str, Any]]
 ) -> list[Any]:
-    """The ids of those rows that tell something else than the table, of what statistics rest on."""
+    """The ids of the rows that differ from the table in what statistics rest on."""
     columns = [name for name in STATISTICS_READ.get(table.name, ()) if rows and name in rows[0]]
     if not columns:
         return []
@@ -63,8 +63,8 @@ def statistics_changes(
     )
     known = {row[0]: tuple(row[1:]) for row in connection.execute(query)}
     unknown = (None,) * len(columns)
-    told = {row[key]: tuple(row.get(name) for name in columns) for row in rows}
-    return [id_ for id_, values in told.items() if known.get(id_, unknown) != values]
+    given = {row[key]: tuple(row.get(name) for name in columns) for row in rows}
+    return [id_ for id_, values in given.items() if known.get(id_, unknown) != values]
 
 
 def mark_static(connection: Connection, table: sa.Table, ids: Sequence[int]) -> None:
@@ -76,7 +76,7 @@ def mark_static(connection: Connection, table: sa.Table, ids: Sequence[int]) -> 
         return
     types = _TYPES_OF[table.name]
     # Killmails that mention a type before its body was there are in its lineage; all have to be looked through only
-    # where a type that was known before has changed: after a patch, or when the export first tells more than ESI.
+    # where a type that was known before has changed: after a patch, or when the export first has more than ESI.
     mark_days(
         connection,
         f"""

@@ -56,7 +56,7 @@ def touch(connection: Connection, kind: str, entity_ids: Sequence[int]) -> None:
 
 
 def mark_stale(connection: Connection, kind: str, entity_ids: Sequence[int]) -> None:
-    """Let what is known of these count as stale: it is fetched again before anybody believes it."""
+    """Mark these as stale: they are fetched again."""
     table = tables.DIMENSIONS[kind]
     long_ago = sa.text("timestamptz '2003-05-06'")
     connection.execute(sa.update(table).where(tables.among(_key(table), entity_ids)).values(fetched_at=long_ago))

@@ -35,7 +35,7 @@ def follow(connection: Connection, kind: str, entity_id: int) -> bool:
 
 
 def unfollow(connection: Connection, kind: str, entity_id: int) -> bool:
-    """Follow no more; False when it was not followed."""
+    """Stop following; False when it was not followed."""
     return bool(
         connection.execute(
             sa.text("delete from ops.followed where entity_kind = :kind and entity_id = :id returning 1"),

@@ -1,7 +1,7 @@
 """Which work is still to be done, and which killmails caused it.
 
 `ops.entity_pending` has one row for each piece of work, `ops.enrichments` one for each entity and killmail. The writer
-records, producers request, whoever publishes claims, the drain settles. Nothing here publishes or fetches.
+records, producers request, the publisher claims, the worker settles. Nothing here publishes or fetches.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ _UPDATE = f"""
     dead_at = case when {_SAME_HASH} then entity_pending.dead_at end
 """
 """What becomes urgent while its message waits in the normal lane is published again, in the urgent one; so is a
-killmail of which another hash is told."""
+killmail for which another hash is given."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class PendingEntity:
     urgent: bool
     killmail_id: int | None
     claimed_at: datetime | None = None
-    """By whose claim: a later one is somebody else's."""
+    """When it was claimed: a later claim is another process's."""
     hash: str | None = None
     """Of a killmail that is known by id and hash only."""
 
@@ -57,7 +57,7 @@ def _record_mentions_of(kind: str) -> str:
         f"select killmail_id, {place.column} as id, unnest({place.roles}) as role from pg_temp.{place.staged} m "
         "where killmail_id in (select killmail_id from pg_temp.new_killmails) "
         f"and {place.column} is not null and {is_fetchable(kind, place.column)} "
-        # What became known after this transaction began counts as unknown: so that afterwards anybody can tell, by
+        # What became known after this transaction began counts as unknown: so that afterwards it can be checked, by
         # stored_at and known_since alone, whether there has to be a row.
         f"and not exists (select from {dimension.fullname} d "
         f"where d.{key} = m.{place.column} and d.known_since <= now())"
@@ -74,8 +74,8 @@ def _record_mentions_of(kind: str) -> str:
         insert into ops.entity_pending (entity_kind, entity_id, urgent)
         select '{kind}', entity_id, bool_or(killmail_time > now() - interval '{URGENT_MAX_AGE.total_seconds()} seconds')
         from caused join pg_temp.new_killmails using (killmail_id) group by entity_id order by entity_id
-        -- Not "do nothing": the row must be locked, so that whoever settles the entity waits for this commit and
-        -- then sees these enrichments too.
+        -- Not "do nothing": the row must be locked, so that settling the entity waits for this commit
+        -- and then sees these enrichments too.
         on conflict (entity_kind, entity_id) do update set {_UPDATE}
     """
 
@@ -97,8 +97,8 @@ def request(
 ) -> int:
     """Ask for work of a queue's kind that is not pending already; returns how much of it was not.
 
-    Killmails have their hashes. What is dead stays so, unless somebody asks for just these ids (`revive_dead`), or
-    tells another hash.
+    Killmails have their hashes. What is dead stays so, unless just these ids are asked for (`revive_dead`), or
+    another hash is given.
     """
     if revive_dead:
         revive(connection, kind, ids, is_published=False)
@@ -129,7 +129,7 @@ def pending(connection: Connection, kind: str, ids: Sequence[int]) -> set[int]:
 
 
 def claim_pending(connection: Connection, limit: int, *, include_expired: bool = False) -> list[PendingEntity]:
-    """Take up to `limit` pending ones that nobody has claimed, urgent and oldest first; only their taker publishes.
+    """Claim up to `limit` pending ones, urgent and oldest first; only the process that claims them publishes them.
 
     With `include_expired` also those whose message was published so long ago that it counts as lost.
     """

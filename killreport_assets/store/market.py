@@ -18,11 +18,11 @@ from killreport_assets.store.schema import statistics as statistics_tables
 
 WINDOW = 34
 THE_FORGE = 10_000_002
-"""The region of Jita, whose averages are everybody's prices."""
+"""The region of Jita, whose averages are used as prices everywhere."""
 
 
 def write_market_day(engine: Engine, day: date, rows: Sequence[dict[str, Any]]) -> int:
-    """Store a day's market history and mark what it changes; how many types of The Forge tell another average.
+    """Store a day's market history and mark what it changes; returns how many types of The Forge have another average.
 
     Days are looked for twice: a killmail that was committed while the prices were being stored may have been built
     without them, and its own mark is used up then.
@@ -35,20 +35,20 @@ def write_market_day(engine: Engine, day: date, rows: Sequence[dict[str, Any]]) 
 
 
 def write_market_day_in(connection: Connection, day: date, rows: Sequence[dict[str, Any]]) -> list[int]:
-    """The first half of it in the caller's transaction; the types of The Forge that tell another average.
+    """Store the day in the caller's transaction; returns the types of The Forge that have another average.
 
     What was there and is not in `rows` stays: a file is rewritten with what a later reading gave, never emptied.
     """
     table = statistics_tables.market_history
     query = sa.select(table.c.type_id, table.c.average).where(table.c.date == day, table.c.region_id == THE_FORGE)
     known = {row.type_id: row.average for row in connection.execute(query)}
-    told = {(row["region_id"], row["type_id"]): row for row in rows}
+    given = {(row["region_id"], row["type_id"]): row for row in rows}
     changed = sorted(
         type_id
-        for (region_id, type_id), row in told.items()
+        for (region_id, type_id), row in given.items()
         if region_id == THE_FORGE and known.get(type_id) != row["average"]
     )
-    _upsert(connection, table, [told[key] for key in sorted(told)])
+    _upsert(connection, table, [given[key] for key in sorted(given)])
     mark_history(connection, day, changed)
     return changed
 
@@ -99,12 +99,12 @@ def write_market_prices_in(
     known = {row[0]: tuple(row[1:]) for row in connection.execute(query.where(table.c.observed_on == observed_on))}
     earlier = sa.select(table.c.type_id).where(table.c.observed_on < observed_on, table.c.average_price > 0)
     ever = set(connection.execute(earlier.distinct()).scalars())
-    told = {row["type_id"]: row | {"observed_on": observed_on} for row in rows}
+    given = {row["type_id"]: row | {"observed_on": observed_on} for row in rows}
     changed: dict[date, list[int]] = {observed_on: [], date.min: []}
-    for id_, row in sorted(told.items()):
+    for id_, row in sorted(given.items()):
         if known.get(id_) != (row["average_price"], row["adjusted_price"]):
             changed[observed_on if id_ in ever else date.min].append(id_)
-    _upsert(connection, table, [told[id_] for id_ in sorted(told)])
+    _upsert(connection, table, [given[id_] for id_ in sorted(given)])
     mark_prices(connection, changed)
     return changed
 

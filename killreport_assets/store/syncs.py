@@ -1,4 +1,4 @@
-"""Looks at somebody's killmail list: `ops.syncs`, one row each, whatever came of it."""
+"""Readings of killmail lists: `ops.syncs`, a row for each, successful or not."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -35,7 +35,7 @@ class TracedCause:
 
 @dataclass(frozen=True)
 class KillmailTrace:
-    """A stored killmail and what became of everybody and everything on it."""
+    """A stored killmail and what became of all entities on it."""
 
     killmail_id: int
     killmail_time: datetime

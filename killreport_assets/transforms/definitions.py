@@ -55,10 +55,11 @@ class Translator(DagsterDbtTranslator):
 
 
 class TransformsConfig(dg.Config):
-    """How much a build tells of its columns."""
+    """How much a build describes its columns."""
 
     describe_columns: bool | None = Field(
-        None, description="work out column lineage anew; by default nightly, and while a table has none (half a minute)"
+        None,
+        description="work out column lineage again (half a minute); by default nightly, and while a table has none",
     )
 
 
@@ -75,16 +76,16 @@ def transforms(
 ) -> Iterator[Any]:
     """Bring the dbt models up to date and test them: one `dbt build`, however many were chosen."""
     os.environ.update(dbt_environment(database_urls(settings).killreport, settings.home))
-    is_nightly = not HEAVY.isdisjoint(context.selected_asset_keys)
+    is_nightly = not NIGHTLY_MODELS.isdisjoint(context.selected_asset_keys)
     known = {} if is_nightly else described(context.instance, context.selected_asset_keys)
-    anew = config.describe_columns
-    if anew is None:
-        anew = is_nightly or known.keys() != set(context.selected_asset_keys)
+    describes = config.describe_columns
+    if describes is None:
+        describes = is_nightly or known.keys() != set(context.selected_asset_keys)
     engine = open_database(settings)
     try:
         with advisory_lock(engine, Lock.TRANSFORMS_BUILD):  # two would write the same days
             built = dbt.cli(build_arguments(is_nightly=is_nightly), context=context).stream().fetch_row_counts()
-            for event in built.fetch_column_metadata() if anew else built:
+            for event in built.fetch_column_metadata() if describes else built:
                 yield _with_more(context, event, known, engine) if isinstance(event, dg.Output) else event
         context.log.info("%d changes are in every table and forgotten", forget_built(engine))
     finally:
@@ -92,9 +93,9 @@ def transforms(
 
 
 def described(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> dict[dg.AssetKey, dict[str, Any]]:
-    """What the last materialization of each asset told of its columns: the same until its text changes.
+    """What the last materialization of each asset says of its columns: the same until its text changes.
 
-    Assets of which it told nothing are left out; a seed has columns, but no lineage.
+    Assets of which it says nothing are left out; a seed has columns, but no lineage.
     """
     known = {}
     for key in keys:
@@ -124,17 +125,17 @@ def _chart(context: dg.AssetExecutionContext, model: str, engine: Engine) -> dic
     return {"chart": dg.MetadataValue.md(chart)} if chart else {}
 
 
-HEAVY = {key for key in transforms.keys if NIGHTLY in transforms.get_asset_spec(key).tags}
+NIGHTLY_MODELS = {key for key in transforms.keys if NIGHTLY in transforms.get_asset_spec(key).tags}
 build_transforms = dg.define_asset_job(
     "build_transforms",
-    dg.AssetSelection.assets(transforms) - dg.AssetSelection.keys(*HEAVY),
-    description="Bring the dbt models up to date, but the heavy ones, for the days that changed; test those days",
+    dg.AssetSelection.assets(transforms) - dg.AssetSelection.keys(*NIGHTLY_MODELS),
+    description="Bring the dbt models up to date, but the nightly ones, for the days that changed; test those days",
     tags=ONE_AT_A_TIME | {"dagster/max_runtime": "7200"},
 )
 build_all_transforms = dg.define_asset_job(
     "build_all_transforms",
     dg.AssetSelection.assets(transforms),
-    description="Bring every dbt model up to date, the heavy ones too, and run every test over everything",
+    description="Bring every dbt model up to date, the nightly ones too, and run every test over everything",
     tags=ONE_AT_A_TIME | {"dagster/max_runtime": "21600"},
 )
 

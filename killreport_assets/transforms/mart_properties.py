@@ -1,4 +1,4 @@
-"""The properties of the marts by entity (contracts, descriptions, tests), written from the dictionary. Imports no dagster.
+"""The properties of the marts by entity (contracts, descriptions, tests), made from the dictionary. No dagster.
 
 A metric is a row of the seed mart_metrics and an expression in macros/entities.sql; the 27 blocks of YAML that follow
 from it are generated. `python -m killreport_assets.transforms.dictionary` writes them; a test compares.
@@ -7,13 +7,15 @@ from it are generated. `python -m killreport_assets.transforms.dictionary` write
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-HEAD = "# Generated from seeds/mart_metrics.csv by `make docs`: change the dictionary, not this file.\nmodels:\n"
+import yaml
+
+HEAD = "# Generated from seeds/mart_metrics.csv by `make docs`: change the dictionary, not this file.\n"
 DATA_TYPES = {"ISK": "numeric(24, 2)", "ratio": "double precision", "0 to 100": "integer"}
 """By unit; everything else is counted in whole numbers."""
 SUMS, RATIOS = "mart_*_daily", "mart_*_monthly, mart_*_all_time"
 """Models of the dictionary: the metrics of every level, and those of the levels that are sums of days."""
 PLACE = "; a place has each of its killmails as a kill and as a loss"
-FIGHTERS_AGREE = (
+SUMS_AGREE = (
     "kills + losses > 0 and ship_kills + pod_kills <= kills and pvp_kills <= kills "
     "and solo_kills_zkb <= kills and final_blows <= kills and pilots_on_kills <= attackers_on_kills"
 )
@@ -23,6 +25,7 @@ RATIOS_ARE_IN_RANGE = (
     "and average_gang_size >= average_gang_size_zkb"
 )
 Metric = Mapping[str, str]
+Properties = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -54,78 +57,72 @@ def mart_properties(metrics: Sequence[Metric]) -> dict[str, str]:
     sums = [metric for metric in metrics if metric["model"] == SUMS]
     ratios = [metric for metric in metrics if metric["model"] == RATIOS]
     return {
-        "daily/_entities.yml": HEAD + "".join(_daily(entity, sums) for entity in ENTITIES),
-        "monthly/_entities.yml": HEAD + "".join(_monthly(entity, [*sums, *ratios]) for entity in ENTITIES),
-        "all_time/_entities.yml": HEAD + "".join(_all_time(entity, [*sums, *ratios]) for entity in ENTITIES),
+        "daily/_entities.yml": _dump([_daily(entity, sums) for entity in ENTITIES]),
+        "monthly/_entities.yml": _dump([_monthly(entity, [*sums, *ratios]) for entity in ENTITIES]),
+        "all_time/_entities.yml": _dump([_all_time(entity, [*sums, *ratios]) for entity in ENTITIES]),
     }
 
 
-def _daily(entity: Entity, metrics: Sequence[Metric]) -> str:
-    key = f"{entity.kind}_id"
-    names = ", ".join(metric["name"] for metric in metrics)
-    return _block(
-        f"mart_{entity.kind}_daily",
-        f"Kills and losses by {entity.name} and UTC day{PLACE if entity.is_place else ''}",
-        [
-            f"unique_combination_of_columns:\n          arguments: {{combination_of_columns: [killmail_date, {key}]}}",
-            f"not_null_columns:\n          arguments: {{columns: [killmail_date, {key}]}}",
-            f"accepted_range:\n          arguments: {{columns: [{names}], min_value: 0}}",
-            _is_true(FIGHTERS_AGREE),
+def _dump(models: Sequence[Properties]) -> str:
+    return HEAD + yaml.safe_dump({"models": models}, sort_keys=False, width=110)
+
+
+def _daily(entity: Entity, metrics: Sequence[Metric]) -> Properties:
+    key = ["killmail_date", f"{entity.kind}_id"]
+    return {
+        "name": f"mart_{entity.kind}_daily",
+        "description": f"Kills and losses by {entity.name} and UTC day{PLACE if entity.is_place else ''}",
+        "data_tests": [
+            _test("unique_combination_of_columns", combination_of_columns=key),
+            _test("not_null_columns", columns=key),
+            _test("accepted_range", columns=[metric["name"] for metric in metrics], min_value=0),
+            _test("expression_is_true", expression=SUMS_AGREE),
         ],
-        [_column("killmail_date", "date", "UTC day of the kill"), _key(entity), *_columns(metrics)],
-    )
+        "columns": [_column("killmail_date", "date", "UTC day of the kill"), _key(entity), *_columns(metrics)],
+    }
 
 
-def _monthly(entity: Entity, metrics: Sequence[Metric]) -> str:
-    combination = f"{{combination_of_columns: [month, {entity.kind}_id]}}"
-    return _block(
-        f"mart_{entity.kind}_monthly",
-        f"The days of mart_{entity.kind}_daily summed by month, with ratios{PLACE if entity.is_place else ''}",
-        [
-            f"unique_combination_of_columns:\n          arguments: {combination}\n"
-            "          config: {tags: [nightly]}"
-        ],
-        [_column("month", "date", "First day of the month"), _key(entity), *_columns(metrics)],
-    )
+def _monthly(entity: Entity, metrics: Sequence[Metric]) -> Properties:
+    place = PLACE if entity.is_place else ""
+    unique = _test("unique_combination_of_columns", combination_of_columns=["month", f"{entity.kind}_id"])
+    unique["unique_combination_of_columns"]["config"] = {"tags": ["nightly"]}
+    return {
+        "name": f"mart_{entity.kind}_monthly",
+        "description": f"The days of mart_{entity.kind}_daily summed by month, with ratios{place}",
+        "data_tests": [unique],
+        "columns": [_column("month", "date", "First day of the month"), _key(entity), *_columns(metrics)],
+    }
 
 
-def _all_time(entity: Entity, metrics: Sequence[Metric]) -> str:
+def _all_time(entity: Entity, metrics: Sequence[Metric]) -> Properties:
     place = PLACE if entity.is_place else ""
     key = _column(f"{entity.kind}_id", "bigint", entity.name.capitalize())
-    return _block(
-        f"mart_{entity.kind}_all_time",
-        f"The days of mart_{entity.kind}_daily summed over all of history, with ratios{place}",
-        [_is_true(RATIOS_ARE_IN_RANGE)],
-        [
-            f"{key}        data_tests: [unique, not_null]\n",
+    return {
+        "name": f"mart_{entity.kind}_all_time",
+        "description": f"The days of mart_{entity.kind}_daily summed over all of history, with ratios{place}",
+        "data_tests": [_test("expression_is_true", expression=RATIOS_ARE_IN_RANGE)],
+        "columns": [
+            {**key, "data_tests": ["unique", "not_null"]},
             _column("first_date", "date", "UTC day of its first killmail here"),
             _column("last_date", "date", "UTC day of its last killmail here"),
             *_columns(metrics),
         ],
-    )
+    }
 
 
-def _block(model: str, description: str, tests: Sequence[str], columns: Sequence[str]) -> str:
-    listed = "".join(f"      - {test}\n" for test in tests)
-    return (
-        f'  - name: {model}\n    description: "{description}"\n    data_tests:\n{listed}    columns:\n{"".join(columns)}'
-    )
+def _test(name: str, **arguments: object) -> dict[str, dict[str, object]]:
+    return {name: {"arguments": arguments}}
 
 
-def _is_true(expression: str) -> str:
-    return f'expression_is_true:\n          arguments: {{expression: "{expression}"}}'
-
-
-def _key(entity: Entity) -> str:
+def _key(entity: Entity) -> Properties:
     suffix = ", at the time of the kill" if entity.is_party else ""
     return _column(f"{entity.kind}_id", "bigint", f"{entity.name.capitalize()}{suffix}")
 
 
-def _columns(metrics: Sequence[Metric]) -> Iterator[str]:
+def _columns(metrics: Sequence[Metric]) -> Iterator[Properties]:
     for metric in metrics:
         yield _column(metric["name"], DATA_TYPES.get(metric["unit"], "bigint"), metric["definition"])
 
 
-def _column(name: str, data_type: str, description: str) -> str:
-    quoted = description.replace('"', '\\"')
-    return f'      - name: {name}\n        data_type: {data_type}\n        description: "{quoted}"\n'
+def _column(name: str, data_type: str, description: str) -> Properties:
+    return {"name": name, "data_type": data_type, "description": description}

@@ -14,7 +14,7 @@ from killreport_assets.base.files import project_file
 
 PROJECT = project_file("dbt_transforms")
 NIGHTLY = "nightly"
-"""The tag of heavy models, and of tests that read everything."""
+"""The tag of the models that are built nightly, and of tests that read everything."""
 DBT = Path(sys.executable).with_name("dbt")
 
 
@@ -38,7 +38,7 @@ def dbt_environment(database: URL, home: Path) -> dict[str, str]:
 
 
 def build_arguments(*, is_nightly: bool) -> list[str]:
-    """What dbt is told: nightly everything is tested; else only the days of this build, and nothing heavy is built.
+    """Arguments for dbt: nightly everything is built and tested, else only the days of this build, no nightly model.
 
     Unit tests are about the project's text, not about data: they are for its developers.
     """

@@ -1,4 +1,4 @@
-"""Which users somebody should look at: sign-ins that end, lists that were not read for too long."""
+"""Which users need attention: sign-ins that end, lists that were not read for too long."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -39,6 +39,6 @@ def check_users(connection: Connection, intervals: Intervals) -> UserHealth:
 def _is_late(one: KillmailList, now: datetime) -> bool:
     is_empty = one.newest_killmail_id is None
     idle = idle_time(now, one.newest_killmail_at, is_empty, one.created_at)
-    # A look every five minutes, and a drain after it: nothing is exact to less than that.
+    # Due lists are queued every five minutes, and a worker run follows: nothing is exact to less than that.
     allowed = LATE * stretched(one.interval, idle) + 2 * SHORTEST
     return now - (one.synced_at or one.created_at) > allowed

@@ -28,7 +28,7 @@ _LISTS = f"""
         ) readable group by kind, subject_id
     ) r on r.kind = l.list_kind and r.subject_id = l.subject_id
 """
-"""Lists that somebody's sign-in can read, with the shortest interval of those."""
+"""Lists that a user's sign-in can read, with the shortest interval of those."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def intervals(settings: Settings) -> Intervals:
 
 @dataclass(frozen=True)
 class KillmailList:
-    """One list that somebody's sign-in can read."""
+    """One list that a user's sign-in can read."""
 
     kind: str
     subject_id: int
@@ -71,7 +71,7 @@ _COLUMNS = (
 def readable_lists(
     connection: Connection, intervals: Intervals, *, kind: str | None = None, subject_ids: Sequence[int] | None = None
 ) -> list[KillmailList]:
-    """Lists that somebody's sign-in can read; those of a kind, with these subjects."""
+    """Lists that a user's sign-in can read; those of a kind, with these subjects."""
     rows = connection.execute(
         sa.text(f"""
         select {_COLUMNS} from ({_LISTS}) l

@@ -34,7 +34,7 @@ METADATA = "/.well-known/oauth-authorization-server"
 CACHE_SECONDS = 3_600.0
 """How long metadata and keys count."""
 UNKNOWN_KEY_SECONDS = 60.0
-"""Keys are asked for anew when one is unknown, but not more often than this."""
+"""How often keys are read again, at most, because one is unknown."""
 FAILED_SECONDS = 3.0
 """How long a document that could not be read is not asked for again."""
 LEEWAY_SECONDS = 5.0
@@ -127,7 +127,7 @@ class EveSso:
         return Grant(answer.access_token, answer.refresh_token, self.validate(answer.access_token))
 
     def refresh(self, refresh_token: SecretStr) -> Tokens:
-        """New tokens, still to be validated; the refresh token may be another one, and the old is good no more.
+        """New tokens, still to be validated; the refresh token may be another one, and the old one is no longer valid.
 
         Raises:
             InvalidGrant: the user has to sign in again.
@@ -148,7 +148,7 @@ class EveSso:
         """End a grant at EVE.
 
         Raises:
-            ServiceError: EVE could not be told.
+            ServiceError: EVE did not revoke it.
         """
         form = {"token_type_hint": "refresh_token", "token": refresh_token.get_secret_value()}
         response = self._post("revocation_endpoint", form | self._named)
@@ -300,8 +300,8 @@ def _what_is_wrong(error: jwt.PyJWTError) -> str:
     known: list[tuple[type[jwt.PyJWTError], str]] = [
         (jwt.ExpiredSignatureError, "it has expired"),
         (jwt.ImmatureSignatureError, "it is from the future"),
-        (jwt.InvalidAudienceError, "it was made for somebody else"),
-        (jwt.InvalidIssuerError, "somebody else made it"),
+        (jwt.InvalidAudienceError, "it was made for another application"),
+        (jwt.InvalidIssuerError, "another issuer made it"),
         (jwt.InvalidSignatureError, "its signature is wrong"),
         (jwt.InvalidKeyError, "it is not signed with one of EVE's RS256 keys"),
         (jwt.InvalidAlgorithmError, "it is not signed with RS256"),

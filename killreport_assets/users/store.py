@@ -77,11 +77,11 @@ class StoredTokens:
 def sign_in(connection: Connection, vault: Vault, grant: Grant, account_id: int | None) -> int:
     """Store a fresh sign-in; returns the account that the character now belongs to.
 
-    `account_id` is the account of the browser that did it. A character that has another owner than before begins anew:
+    `account_id` is the account of the browser that did it. A character that has another owner than before starts over:
     nothing of the old owner's grant, account or settings is left.
     """
     identity = grant.identity
-    stored_tokens(connection, identity.character_id, lock=True)  # first of all, as whoever refreshes does
+    stored_tokens(connection, identity.character_id, lock=True)  # first of all, as refreshing does
     known = connection.execute(
         sa.select(sign_ins.c.owner_hash, sign_ins.c.account_id)
         .where(sign_ins.c.character_id == identity.character_id)
@@ -188,7 +188,7 @@ def note_scopes(connection: Connection, character_id: int, scopes: Sequence[str]
 
 
 def stored_tokens(connection: Connection, character_id: int, *, lock: bool = False) -> StoredTokens | None:
-    """A user's tokens; with `lock` nobody else reads them so until the commit. None: there is no such user, or none."""
+    """A user's tokens, locked until the commit with `lock`; None: there is no such user, or it has none."""
     row = connection.execute(
         sa.text(f"""
         select t.access_token, t.expires_at, t.refresh_token, t.key_id, u.owner_hash
@@ -222,9 +222,9 @@ def forget(connection: Connection, character_id: int) -> bool:
 
     What the user's bucket at ESI still lacks stays noted until it is full again.
     """
-    stored_tokens(connection, character_id, lock=True)  # first of all, as whoever refreshes does
+    stored_tokens(connection, character_id, lock=True)  # first of all, as refreshing does
     mine = {"id": character_id, "kind": OF_USER}
-    # In the order in which drains lock them: the pending, the user, the list.
+    # In the order in which workers lock them: the pending, the user, the list.
     connection.execute(sa.text("delete from ops.entity_pending where entity_kind = :kind and entity_id = :id"), mine)
     connection.execute(sa.text("select from ops.sign_ins where character_id = :id for update"), mine)
     connection.execute(sa.text("delete from ops.killmail_lists where list_kind = :kind and subject_id = :id"), mine)
@@ -274,7 +274,7 @@ def ending_sign_ins(connection: Connection, failing_for: timedelta) -> dict[int,
 
 
 def is_user(connection: Connection, character_id: int) -> bool:
-    """Whether somebody has signed in with the character, and is not forgotten until the commit."""
+    """Whether the character has signed in; it is not forgotten until the commit."""
     query = sa.select(sign_ins.c.character_id).where(sign_ins.c.character_id == character_id)
     return connection.execute(query.with_for_update(key_share=True, read=True)).one_or_none() is not None
 
@@ -287,7 +287,7 @@ def get_user(connection: Connection, character_id: int) -> User:
     """
     found = list_users(connection, character_id=character_id)
     if not found:
-        raise UserError(f"nobody has signed in with character {character_id}; killreport users list")
+        raise UserError(f"no user has signed in with character {character_id}; killreport users list")
     return found[0]
 
 
@@ -301,7 +301,7 @@ def set_interval(connection: Connection, character_id: int, *, tier: str | None,
 
 
 def outdated_corporations(connection: Connection, ttl: timedelta) -> list[int]:
-    """Users with a corporation scope whose corporation nobody has looked up for so long."""
+    """Users with a corporation scope whose corporation was last looked up longer ago than `ttl`."""
     rows = connection.execute(
         sa.text(f"""
         select u.character_id from ops.sign_ins u where {_CORPORATION_USABLE}
@@ -316,7 +316,7 @@ def outdated_corporations(connection: Connection, ttl: timedelta) -> list[int]:
 def write_corporations(connection: Connection, corporations: dict[int, int], refused: Sequence[int] = ()) -> None:
     """Note users' corporations, and begin lists for those that had none; NPC corporations have none.
 
-    Who was `refused` keeps the one that is known, and is asked about again when that is outdated anew.
+    Who was `refused` keeps the one that is known, and is asked about again when that is outdated again.
     """
     connection.execute(
         sa.update(sign_ins).where(sign_ins.c.character_id.in_(refused)).values(corporation_checked_at=sa.func.now())

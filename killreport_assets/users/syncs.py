@@ -1,4 +1,4 @@
-"""Queueing users' killmail lists: those that are due, or those that somebody wants now."""
+"""Queueing users' killmail lists: those that are due, or those that are asked for now."""
 
 import logging
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ CORPORATION_TTL = timedelta(hours=1)
 """ESI caches affiliations that long."""
 TOKEN_BUCKETS_IDLE = timedelta(hours=1)
 MAX_PUBLISHED_NOW = 5_000
-"""Urgent ones first: somebody is waiting, and not for whatever else is pending."""
+"""Urgent ones first: a person waits for these, not for other pending work."""
 
 
 @dataclass(frozen=True)
 class Queued:
     """How many lists were due, how many of them were not queued already, and how many messages were published.
 
-    What is published includes whatever else was pending, of any kind.
+    What is published includes other pending work, of any kind.
     """
 
     due_users: int
@@ -47,7 +47,7 @@ def queue_due(
     """Queue every list that is due; look up before in which corporations Directors are.
 
     Raises:
-        BrokerUnavailable: they stay pending, and are published by whoever comes next.
+        BrokerUnavailable: they stay pending, and are published by the next run.
     """
     look_up_corporations(engine, esi)
     with engine.begin() as connection:
@@ -85,14 +85,14 @@ def queue_now(
     esi: EsiClient | None = None,
     run_id: str | None = None,
 ) -> int:
-    """Queue these users' lists, and their corporations', in the urgent lane; returns how many lists those are.
+    """Queue these users' lists, and their corporations', in the priority lane; returns how many lists those are.
 
     With `esi` corporations that are not known yet are looked up before; without it their lists come with the next look
     at who is due.
 
     Raises:
         UserError: one of them is not signed in, or its sign-in has ended; nothing is queued.
-        BrokerUnavailable: they stay pending, and are published by whoever comes next.
+        BrokerUnavailable: they stay pending, and are published by the next run.
     """
     if esi is not None:
         look_up_corporations(engine, esi)

@@ -1,7 +1,7 @@
 """Users' access tokens: refreshed when they are about to end, by one process at a time; ended when EVE ends them.
 
 A refresh token may be replaced with every refresh: what comes back is stored in the transaction that holds the row, so
-that nobody else can have used the old one meanwhile.
+that no other process can have used the old one meanwhile.
 """
 
 import logging
@@ -48,7 +48,7 @@ class SignedOut(Exception):
 
 
 class TokenKeeper:
-    """Hands out access tokens that are good for a minute at least; one object serves all threads of a process."""
+    """Provides access tokens that are valid for at least a minute; one object serves all threads of a process."""
 
     def __init__(self, engine: Engine, connect: Callable[[], EveSso], open_vault: Callable[[], Vault]) -> None:
         """The client of EVE's sign-in and the vault are made when they are first needed: most runs have no users."""
@@ -67,7 +67,7 @@ class TokenKeeper:
         return self._open_vault()
 
     def access(self, character_id: int, *, rejected: SecretStr | None = None) -> Access:
-        """What to ask ESI with; a token that ESI has `rejected` is replaced, whatever its expiry says.
+        """What to ask ESI with; a token that ESI has `rejected` is replaced even when it has not expired.
 
         Raises:
             SignedOut: only a new sign-in helps; the user is disabled with the reason.
@@ -77,7 +77,7 @@ class TokenKeeper:
         with self._engine.connect() as connection:
             stored = stored_tokens(connection, character_id)
         if stored is None:
-            raise SignedOut("Nobody is signed in with this character.")
+            raise SignedOut("No user is signed in with this character.")
         token = self._usable(stored, rejected)
         if token is None:
             token = self._refreshed(character_id, rejected)
@@ -88,7 +88,7 @@ class TokenKeeper:
             with self._turns, self._engine.begin() as connection:
                 stored = stored_tokens(connection, character_id, lock=True)
                 if stored is None:
-                    raise SignedOut("Nobody is signed in with this character.")
+                    raise SignedOut("No user is signed in with this character.")
                 # Another process may have been first.
                 result = self._usable(stored, rejected) or self._refresh(connection, character_id, stored)
         except ServiceError:
@@ -122,7 +122,7 @@ class TokenKeeper:
             return self._end(connection, character_id, BROKEN)
         except InvalidGrant:
             return self._end(connection, character_id, ENDED)
-        # From here on the old refresh token may be good no more: the new one is kept, whatever comes.
+        # From here on the old refresh token may no longer be valid: the new one is kept in any case.
         tokens = replace(tokens, refresh_token=tokens.refresh_token or old)
         write_tokens(connection, self.vault, character_id, tokens, expires_at=None)
         try:
@@ -142,10 +142,10 @@ class TokenKeeper:
         return SignedOut(reason)
 
     def forget(self, character_id: int) -> str | None:
-        """End the grant at EVE and delete the user; returns why EVE could not be told, None when it was."""
+        """End the grant at EVE and delete the user; returns why EVE did not revoke it, None when it did."""
         problem = None
         with self._turns, self._engine.begin() as connection:
-            stored = stored_tokens(connection, character_id, lock=True)  # nobody refreshes it meanwhile
+            stored = stored_tokens(connection, character_id, lock=True)  # no process refreshes it meanwhile
             if stored is not None and stored.refresh_token is not None:
                 try:
                     self.sso.revoke(self.vault.decrypt(stored.refresh_token, stored.key_id))

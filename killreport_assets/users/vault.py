@@ -79,7 +79,7 @@ class Vault:
             UserError: the key file has become unusable.
         """
         if self.is_file and self._changed_at() != self._read_at:
-            self._load()  # somebody has changed the keys: the old ones are not for new secrets
+            self._load()  # another process has changed the keys: new secrets need the new ones
         return self._fernet.encrypt(secret.get_secret_value().encode()).decode()
 
     def decrypt(self, ciphertext: str, key_id: str) -> SecretStr:
@@ -122,7 +122,7 @@ class Vault:
         self._load()
 
     def drop_keys_but(self, needed: Collection[str]) -> None:
-        """Keep the needed keys, the newest, and the one before it, which somebody may be about to use."""
+        """Keep the needed keys, the newest, and the one before it, which another process may be about to use."""
         if self.is_file:
             newest = list(self._keys)[:2]
             _write(self._file, [key for key_id, key in self._keys.items() if key_id in newest or key_id in needed])

@@ -31,7 +31,7 @@ class AffiliationsReport:
 
 
 def refresh_affiliations(engine: Engine, esi: EsiClient, ttl: timedelta) -> AffiliationsReport:
-    """Look up every known character that nobody has looked at for so long; one that ESI refuses costs only itself.
+    """Look up every known character whose affiliation is older than `ttl`; one that ESI refuses costs only itself.
 
     A service that fails ends it early (`stopped_by`); the next time goes on with the rest.
     """

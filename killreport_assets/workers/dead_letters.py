@@ -1,4 +1,4 @@
-"""What to do with messages that nothing more is tried with: look at them, replay them, drop them."""
+"""What to do with dead letters: look at them, replay them, drop them."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -84,7 +84,7 @@ def count_dead_letters(engine: Engine) -> int:
 
 
 def replay(engine: Engine, broker: WorkBroker, ids: Sequence[int], *, urgent: bool = False) -> ReplayReport:
-    """Publish dead letters anew, with all their tries; what was replayed already is left alone.
+    """Publish dead letters again, with all their attempts; what was replayed already is left alone.
 
     They are marked and published in one transaction: if a message dies again meanwhile, that death waits for the mark
     and takes it back.

@@ -70,6 +70,6 @@ def _resolve_some(engine: Engine, esi: EsiClient, report: NamesReport) -> bool:
 
 def _names(batch: Sequence[int], answer: BulkAnswer[Name], by_id: dict[int, list[str]]) -> list[EntityName]:
     """Rows for every kind under which an id is pending; without a name where ESI says that it is something else."""
-    told = {(KINDS.get(element.category), element.id): element.name for element in answer.elements}
+    names = {(KINDS.get(element.category), element.id): element.name for element in answer.elements}
     left = set(answer.left)
-    return [EntityName(kind, id_, told.get((kind, id_))) for id_ in batch if id_ not in left for kind in by_id[id_]]
+    return [EntityName(kind, id_, names.get((kind, id_))) for id_ in batch if id_ not in left for kind in by_id[id_]]

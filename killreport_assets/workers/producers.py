@@ -1,6 +1,6 @@
 """Producers: what each finds to be missing or stale, and requests of its queue. None publishes what is queued already.
 
-What there is to find is told by the handlers' modules, which register their producers.
+What there is to find is defined in the handlers' modules, which register their producers.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ Find = Callable[[Engine, EsiClient, timedelta], Sequence[int]]
 class Produced:
     """How many were found to be wanted, how many of them were not pending already, and how many were published.
 
-    What is published includes whatever else was pending, of any kind.
+    What is published includes other pending work, of any kind.
     """
 
     found: int
@@ -55,7 +55,7 @@ class Producer:
 
         Raises:
             ServiceError: ESI cannot say what there is.
-            BrokerUnavailable: it stays pending, and is published by whoever comes next.
+            BrokerUnavailable: it stays pending, and is published by the next run.
         """
         found = list(self.find(engine, esi, ttl)) if ids is None else list(ids)
         with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""Publishing: pending work to its queues, and work that somebody asked for by id."""
+"""Publishing: pending work to its queues, and work that is asked for by id."""
 
 import logging
 from collections import defaultdict
@@ -23,12 +23,12 @@ def publish_pending(
     limit: int | None = None,
     include_expired: bool = False,
 ) -> int:
-    """Publish pending work that nobody else has claimed, urgent first, all or `limit` of it; returns how much.
+    """Publish pending work that no other process has claimed, urgent first, all or `limit` messages; returns how many.
 
     With `include_expired` also what was published so long ago that its message counts as lost.
 
-    The claim is committed before anything is published, so two that do this at once never publish the same; a claim
-    whose taker dies expires.
+    The claim is committed before anything is published, so two that do this at once never publish the same; the claim
+    of a process that dies expires.
 
     Raises:
         BrokerUnavailable: the claims are given back.
@@ -82,7 +82,7 @@ def killmail_messages(hashes: Mapping[int, str], run_id: str | None) -> list[Mes
 def publish_ids(
     broker: WorkBroker, queue: WorkQueue, ids: Iterable[int], *, run_id: str | None = None, urgent: bool = False
 ) -> int:
-    """Publish work that somebody asked for by id; returns how many messages that were."""
+    """Publish work that is asked for by id; returns how many messages that were."""
     messages = [Message(kind=queue.kind, id=id_, cause=Cause(run_id=run_id)) for id_ in ids]
     broker.publish(queue.name, messages, urgent=urgent)
     return len(messages)

@@ -249,7 +249,7 @@ class _Worker(Generic[Plan, Result]):
             consumer.retry_later(deliveries, pause, count_attempt=False)
 
     def _sort(self, batch: _Batch[Result]) -> _SortedBatch[Result]:
-        """Tell fetches apart by what is to become of their messages.
+        """Sort fetches by what is to become of their messages.
 
         Raises:
             UserError, sqlalchemy.exc.SQLAlchemyError: not the message's fault; it is delivered again.

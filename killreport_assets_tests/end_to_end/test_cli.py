@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import requests
 
-from killreport_assets.sandbox.app import SandboxProcess
+from killreport_assets.sandbox.process import SandboxProcess
 from killreport_assets_testing.rabbitmq import free_port
 from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
 

@@ -16,7 +16,7 @@ import requests
 import sqlalchemy as sa
 
 from killreport_assets.orchestration.instance import dagster_environment
-from killreport_assets.sandbox.sso import CLIENT_SECRET, CONFIDENTIAL_CLIENT
+from killreport_assets.sandbox.services.sso import CLIENT_SECRET, CONFIDENTIAL_CLIENT
 from killreport_assets.sandbox.world import BODIES_CHARACTER, World
 from killreport_assets.settings import load_settings
 from killreport_assets.users.vault import KEY_FILE

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from killreport_assets_testing.waiting import wait_until
 
 from killreport_assets import __version__
 from killreport_assets.base.files import PACKAGE
 from killreport_assets_testing.rabbitmq import free_port
-from killreport_assets_testing.waiting import wait_until
 
 ROOT = PACKAGE.parent
 UI_SECONDS = 180

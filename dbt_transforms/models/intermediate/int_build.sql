@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
 
--- What this build can see at least: whatever is committed later is for the next one.
+-- What this build can see at least: changes that are committed later are for the next one.
 select
     {{ current_snapshot() }} as snapshot,
     '{{ invocation_id }}' as invocation_id,

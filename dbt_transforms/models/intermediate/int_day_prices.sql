@@ -3,7 +3,7 @@
 ])) }}
 
 {%- set window = 34 %}
-{%- set the_forge = 10000002 %}
+{%- set the_forge = eve_ids().the_forge %}
 
 with uses as (
     select

@@ -3,9 +3,7 @@
     {'columns': ['victim_character_id']}, {'columns': ['solar_system_id', 'killmail_date']},
 ])) }}
 
-{%- set concord = 1000125 %}
-{%- set capsule, shuttle, corvette = 29, 31, 237 %}
-{%- set ship, module, entity, structure = 6, 7, 11, 65 %}
+{%- set ids = eve_ids() %}
 {%- set first_id_of_ganks = 68300000 %}
 
 with attackers as (
@@ -18,16 +16,16 @@ with attackers as (
             {{ is_player_character('attackers.character_id') }}
             or {{ is_player_corporation('attackers.corporation_id') }}
         ) as has_player_attacker,
-        bool_or(coalesce(ships.category_id = {{ structure }}, false)) as has_structure_attacker,
-        bool_or(coalesce(attackers.corporation_id = {{ concord }}, false)) as has_concord_attacker,
-        bool_and(coalesce(ships.category_id = {{ entity }}, true)) as has_npc_hulls_only,
+        bool_or(coalesce(ships.category_id = {{ ids.structure }}, false)) as has_structure_attacker,
+        bool_or(coalesce(attackers.corporation_id = {{ ids.concord }}, false)) as has_concord_attacker,
+        bool_and(coalesce(ships.category_id = {{ ids.entity }}, true)) as has_npc_hulls_only,
         count(*) filter (
-            where {{ is_player_character('attackers.character_id') }} and ships.group_id = {{ capsule }}
+            where {{ is_player_character('attackers.character_id') }} and ships.group_id = {{ ids.capsule }}
         ) as attacking_pods,
         sum(power(5, {{ hull_size('ships') }})) filter (
             where {{ is_player_character('attackers.character_id') }}
             and attackers.ship_type_id is not null
-            and coalesce(ships.group_id, 0) <> {{ capsule }}
+            and coalesce(ships.group_id, 0) <> {{ ids.capsule }}
         ) as attacking_size,
         max(attackers.character_id) filter (where attackers.final_blow) as final_blow_character_id,
         max(attackers.corporation_id) filter (where attackers.final_blow) as final_blow_corporation_id,
@@ -49,11 +47,11 @@ items as (
             * (1 + floor(coalesce(modules.meta_level, 0) / 2))
             * (
                 case when modules.heat_damage is not null then 1 else 0 end
-                + case when modules.group_id = 645 then 1 else 0 end
-                - case when modules.group_id = 54 then 1 else 0 end
+                + case when modules.group_id = {{ ids.drone_damage_module }} then 1 else 0 end
+                - case when modules.group_id = {{ ids.mining_laser }} then 1 else 0 end
             )
         ) filter (
-            where modules.category_id = {{ module }}
+            where modules.category_id = {{ ids.module }}
             and items.parent_index is null
             and {{ slot('items.flag') }} in ('low', 'mid', 'high', 'subsystem', 'unknown')
         ), 0) as danger
@@ -81,7 +79,7 @@ ganks as (
             and shooting.killmail_time = ganked.killmail_time
             and punished.solar_system_id = ganked.solar_system_id
     where
-        punishing.corporation_id = {{ concord }}
+        punishing.corporation_id = {{ ids.concord }}
         and {{ is_to_build('punishing.killmail_time', with_neighbours=true) }}
         and shooting.damage_done > 0
         and {{ is_to_build('shooting.killmail_time') }}
@@ -96,7 +94,7 @@ facts as (
         hulls.group_id as victim_ship_group_id,
         hulls.category_id as victim_ship_category_id,
         coalesce(hulls.is_capital, false) as is_capital,
-        coalesce(hulls.category_id = {{ structure }}, false) as is_structure,
+        coalesce(hulls.category_id = {{ ids.structure }}, false) as is_structure,
         {{ hull_size('hulls') }} as victim_size,
         attackers.attacker_count,
         attackers.attacker_character_count,
@@ -138,8 +136,8 @@ flagged as (
     select
         *,
         not is_npc_zkb
-        and coalesce(victim_ship_category_id = {{ ship }}, false)
-        and coalesce(victim_ship_group_id not in ({{ capsule }}, {{ shuttle }}, {{ corvette }}), false)
+        and coalesce(victim_ship_category_id = {{ ids.ship }}, false)
+        and coalesce(victim_ship_group_id not in ({{ ids.capsule }}, {{ ids.shuttle }}, {{ ids.corvette }}), false)
         and attacker_player_count = 1
         and not has_structure_attacker as is_solo_zkb,
         case
@@ -148,14 +146,14 @@ flagged as (
         end as is_solo_evekill,
         attacker_character_count = 0 and has_npc_hulls_only as is_npc_evekill,
         not is_npc_zkb
-        and coalesce(victim_ship_group_id, 0) not in ({{ corvette }}, {{ capsule }})
+        and coalesce(victim_ship_group_id, 0) not in ({{ ids.corvette }}, {{ ids.capsule }})
         and {{ is_player_corporation('victim_corporation_id') }}
         and coalesce(final_blow_corporation_id = victim_corporation_id, false) as is_awox,
-        -- Killmails of one kind so close together that somebody pads statistics with them.
+        -- Killmails of one kind so close together that they pad statistics.
         case
-            when is_npc_zkb or coalesce(victim_ship_category_id, 0) <> {{ ship }} then null
+            when is_npc_zkb or coalesce(victim_ship_category_id, 0) <> {{ ids.ship }} then null
             when victim_character_id is null then 'unpiloted'
-            when victim_ship_group_id = {{ shuttle }}
+            when victim_ship_group_id = {{ ids.shuttle }}
                 then concat_ws(':', victim_character_id, victim_ship_group_id, solar_system_id, {{ utc_slot(3600) }})
             else
                 concat_ws(
@@ -168,7 +166,7 @@ flagged as (
             (power(5, victim_size) + danger)
             * least(greatest(danger / 4.0, 0.01), 1)
             / greatest(1, attacker_player_count * greatest(1, attacker_player_count / 2.0))
-            -- The average size is at least 1: of attackers without a ship nobody knows any.
+            -- The average size is at least 1: attackers without a ship have no size.
             * least(greatest(
                 power(5, victim_size)
                 / greatest(
@@ -227,13 +225,13 @@ select
     and war_id is null
     and not is_awox
     and not has_concord_attacker
-    and coalesce(victim_ship_group_id, 0) <> {{ capsule }} as is_ganked,
+    and coalesce(victim_ship_group_id, 0) <> {{ ids.capsule }} as is_ganked,
     is_capital,
     is_structure,
     war_id is not null as is_war,
     case
-        when is_npc_zkb or attacker_player_count = 0 or has_structure_attacker or victim_ship_category_id <> {{ ship }}
-            then 1
+        when is_npc_zkb or attacker_player_count = 0 or has_structure_attacker then 1
+        when victim_ship_category_id <> {{ ids.ship }} then 1
         else greatest(coalesce(unbounded_points, 1), 1)
     end as points
 from flagged

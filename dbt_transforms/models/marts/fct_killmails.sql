@@ -5,17 +5,11 @@ select
     killmails.killmail_date,
     killmails.killmail_hash,
     killmails.solar_system_id,
-    (
-        select systems.system_name from {{ ref('stg_systems') }} as systems
-        where systems.system_id = killmails.solar_system_id
-    ) as solar_system_name,
+    {{ looked_up('system_name', 'stg_systems', 'system_id', 'killmails.solar_system_id') }} as solar_system_name,
     killmails.solar_system_security_status,
     killmails.constellation_id,
     killmails.region_id,
-    (
-        select regions.region_name from {{ ref('stg_regions') }} as regions
-        where regions.region_id = killmails.region_id
-    ) as region_name,
+    {{ looked_up('region_name', 'stg_regions', 'region_id', 'killmails.region_id') }} as region_name,
     case
         when killmails.region_id is null then 'unknown'
         when killmails.region_id = 11000033 then 'drifter'
@@ -45,31 +39,22 @@ select
         else 'use'
     end as timezone_band,
     killmails.victim_character_id,
-    (
-        select characters.character_name from {{ ref('stg_characters') }} as characters
-        where characters.character_id = killmails.victim_character_id
-    ) as victim_character_name,
+    {{ looked_up(
+        'character_name', 'stg_characters', 'character_id', 'killmails.victim_character_id'
+    ) }} as victim_character_name,
     killmails.victim_corporation_id,
-    (
-        select corporations.corporation_name from {{ ref('stg_corporations') }} as corporations
-        where corporations.corporation_id = killmails.victim_corporation_id
-    ) as victim_corporation_name,
+    {{ looked_up(
+        'corporation_name', 'stg_corporations', 'corporation_id', 'killmails.victim_corporation_id'
+    ) }} as victim_corporation_name,
     killmails.victim_alliance_id,
-    (
-        select alliances.alliance_name from {{ ref('stg_alliances') }} as alliances
-        where alliances.alliance_id = killmails.victim_alliance_id
-    ) as victim_alliance_name,
+    {{ looked_up(
+        'alliance_name', 'stg_alliances', 'alliance_id', 'killmails.victim_alliance_id'
+    ) }} as victim_alliance_name,
     killmails.victim_faction_id,
     killmails.victim_ship_type_id,
-    (
-        select item_types.type_name from {{ ref('stg_types') }} as item_types
-        where item_types.type_id = killmails.victim_ship_type_id
-    ) as victim_ship_name,
+    {{ looked_up('type_name', 'stg_types', 'type_id', 'killmails.victim_ship_type_id') }} as victim_ship_name,
     killmails.victim_ship_group_id,
-    (
-        select item_groups.group_name from {{ ref('stg_groups') }} as item_groups
-        where item_groups.group_id = killmails.victim_ship_group_id
-    ) as victim_ship_group_name,
+    {{ looked_up('group_name', 'stg_groups', 'group_id', 'killmails.victim_ship_group_id') }} as victim_ship_group_name,
     killmails.victim_ship_category_id,
     killmails.victim_damage_taken,
     killmails.attacker_count,
@@ -115,14 +100,10 @@ select
     killmails.is_capital,
     killmails.is_structure,
     killmails.is_war,
-    (
-        select zkillboard.total_value from {{ ref('stg_zkillboard_values') }} as zkillboard
-        where zkillboard.killmail_id = killmails.killmail_id
-    ) as zkillboard_total_value,
-    (
-        select zkillboard.points from {{ ref('stg_zkillboard_values') }} as zkillboard
-        where zkillboard.killmail_id = killmails.killmail_id
-    ) as zkillboard_points,
+    {{ looked_up(
+        'total_value', 'stg_zkillboard_values', 'killmail_id', 'killmails.killmail_id'
+    ) }} as zkillboard_total_value,
+    {{ looked_up('points', 'stg_zkillboard_values', 'killmail_id', 'killmails.killmail_id') }} as zkillboard_points,
     killmails.source,
     killmails.stored_at
 from {{ ref('int_killmails') }} as killmails

@@ -19,7 +19,7 @@ from killreport_assets.users.syncs import queue_due, queue_now
 class UsersConfig(dg.Config):
     """Whose killmail lists to queue."""
 
-    character_ids: list[PositiveInt] = Field([], description="these users now, urgently; empty: everybody who is due")
+    character_ids: list[PositiveInt] = Field([], description="these users now, urgently; empty: all who are due")
 
 
 @dg.multi_asset(name="users", specs=[table_spec(users_table, "users", [SSO, ESI])])

@@ -20,7 +20,7 @@ def _result(forgotten: dict[str, Forgotten]) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset=asset_key(tables.enrichments))
 def everything_mentioned_is_known_or_pending(database: dg.ResourceParam[Engine]) -> dg.AssetCheckResult:
-    """Whatever killmails mention and the dimensions lack is pending."""
+    """Everything that killmails mention and the dimensions lack is pending."""
     with database.connect() as connection:
         return _result({kind: neither_known_nor_pending(connection, kind) for kind in tables.DIMENSIONS})
 

@@ -29,7 +29,7 @@ MATERIALIZED_BY_OPS = (*tables.KILLMAIL_TABLES, tables.alliance_corporations, ta
 
 
 class WorkerConfig(dg.Config):
-    """How long one worker runs; whatever is reached first ends it."""
+    """How long one worker runs; the limit that is reached first ends it."""
 
     messages: int = Field(WorkerLimits.messages, gt=0, description="messages to receive")
     seconds: float = Field(WorkerLimits.seconds, gt=0, description="seconds to work")

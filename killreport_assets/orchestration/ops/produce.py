@@ -61,7 +61,7 @@ def publish_pending_entities(
     broker: dg.ResourceParam[WorkBroker],
     esi: dg.ResourceParam[EsiClient],
 ) -> None:
-    """Publish the entities that killmails mention, that are unknown, and that nobody has published; name them."""
+    """Publish the entities that killmails mention, that are unknown, and that are not published yet; name them."""
     published = publish_pending(database, broker, run_id=context.run_id, include_expired=True)
     depths: dict[str, Any] = {queue.name: broker.depth(queue.name).ready for queue in WORK_QUEUES}
     named = names_metadata(resolve_names(database, esi))
@@ -98,7 +98,7 @@ def publish_dead_letters(
     database: dg.ResourceParam[Engine],
     broker: dg.ResourceParam[WorkBroker],
 ) -> None:
-    """Publish dead letters anew, with all their tries."""
+    """Publish dead letters again, with all their attempts."""
     letters = list_dead_letters(database, queue=config.queue, ids=config.ids or None)
     report = replay(database, broker, [letter.id for letter in letters], urgent=config.urgent)
     metadata: dict[str, Any] = {"replayed": len(report.replayed), "refused": len(report.refused)}

@@ -26,7 +26,7 @@ def runs_to_start(ready: int, under_way: int, max_runs: int = MAX_WORKER_RUNS) -
 
 
 def _runs_under_way(instance: dg.DagsterInstance, queue: WorkQueue) -> int:
-    # An older run is lost, whatever its status says: it must not hold up the queue.
+    # An older run is lost even when its status says otherwise: it must not hold up the queue.
     oldest = datetime.now(UTC) - timedelta(seconds=MAX_RUNTIME_SECONDS)
     filters = dg.RunsFilter(statuses=UNFINISHED, tags={QUEUE_TAG: queue.name}, created_after=oldest)
     return instance.get_runs_count(filters)

@@ -1,7 +1,7 @@
 """The sandbox's EVE SSO v2: metadata, consent page, token, JWKS, revocation; refresh tokens may rotate.
 
 What it issues survives its restart but for the signing key, so that `make dev` does not sign anybody out. Who may act
-for which character is not checked: everybody may be anybody here.
+for which character is not checked: any visitor may be any character here.
 """
 
 import base64
@@ -250,7 +250,7 @@ class SandboxSso:
             "tenant": "tranquility",
             "tier": "live",
             "region": "world",
-            "aud": [client_id if defect != "wrong audience" else "somebody-else", "EVE Online"],
+            "aud": [client_id if defect != "wrong audience" else "another-application", "EVE Online"],
             "name": f"Sandbox Pilot {character_id}",
             "owner": f"owner-{character_id}-{self._sold[character_id]}",
             "iat": int(issued),

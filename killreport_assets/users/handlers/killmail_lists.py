@@ -35,7 +35,7 @@ from killreport_assets.workers.registry import Registration, register
 log = logging.getLogger(__name__)
 NO_SIGN_IN = "no sign-in to ask with"
 MISSING_ROLE, NOT_A_MEMBER = "required role", "not in the corporation"
-"""Parts of what ESI says to a 403 (zKillboard's cron/1.corporations.php tells them apart by these texts)."""
+"""Parts of what ESI says to a 403 (zKillboard's cron/1.corporations.php distinguishes them by these texts)."""
 MEMBER_AGAIN = timedelta(days=1)
 REJECTED_AGAIN = timedelta(days=1)
 """A killmail that could not be stored is fetched again after so long, if a list still has it."""
@@ -64,8 +64,8 @@ ReadPage = Callable[[int, str | None], RecentKillmails]
 def read_list(read_page: ReadPage, known: KillmailList, listing: Listing) -> None:
     """Read a list into `listing`: its new part first, then where an earlier reading was cut short.
 
-    A list that has changed is read to its end: nobody promises that what is added late stands on the first page.
-    What has been read is kept when a later page fails, or the user's bucket is empty; not when everybody has to wait.
+    A list that has changed is read to its end: killmails that are added late need not be on the first page.
+    What has been read is kept when a later page fails, or the user's bucket is empty; not when ESI is paused for all.
 
     Raises:
         ServiceError: not even the first page could be read, or ESI is paused for all.
@@ -111,7 +111,7 @@ class KillmailListHandler(Handler[KillmailList, Listing]):
 
     @abstractmethod
     def _read(self, known: KillmailList, listing: Listing) -> None:
-        """Read the list with somebody's sign-in."""
+        """Read the list with a user's sign-in."""
 
     def plan(self, connection: Connection, messages: Sequence[ReceivedMessage]) -> Mapping[str, KillmailList | Outcome]:
         lists = self._readable(connection, [received.id for received in messages])
@@ -178,7 +178,7 @@ class KillmailListHandler(Handler[KillmailList, Listing]):
         return report
 
     def _readable(self, connection: Connection, subject_ids: Sequence[int]) -> dict[int, KillmailList]:
-        """Those of the lists that somebody's sign-in can read."""
+        """The lists that a user's sign-in can read."""
         lists = killmail_lists.readable_lists(
             connection, self._intervals, kind=self.queue.kind, subject_ids=subject_ids
         )
@@ -249,7 +249,7 @@ class KillmailListHandler(Handler[KillmailList, Listing]):
         )
 
     def _reader(self, route: Route, path: Path, known: KillmailList, listing: Listing) -> Callable[[Access], None]:
-        """What reads the list of a route into `listing`, given somebody's access."""
+        """A function that reads the list of a route into `listing`, given a user's access."""
 
         def read(access: Access) -> None:
             read_list(lambda page, etag: self._client.recent_killmails(route, path, page, access, etag), known, listing)
@@ -298,7 +298,7 @@ class CorporationKillmailsHandler(KillmailListHandler):
     def _read(self, known: KillmailList, listing: Listing) -> None:
         read = self._reader(routes.RECENT_OF_CORPORATION, {"corporation_id": known.subject_id}, known, listing)
         if is_npc_corporation(known.subject_id):
-            raise SignedOut("An NPC corporation's killmails are nobody's to list.")
+            raise SignedOut("The killmails of an NPC corporation cannot be listed.")
         tried: list[int] = []
         problem: Exception = SignedOut(NO_SIGN_IN)
         while (director := self._next_director(known.subject_id, tried)) is not None:

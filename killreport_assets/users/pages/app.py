@@ -1,6 +1,6 @@
 """The sign-in page as a web application: plain HTML forms, a signed session, nothing that needs JavaScript.
 
-Who somebody is, is decided here; what a sign-in is made of is esi/sso.py's, where it is kept store/users.py's.
+Who a visitor is, is decided here. What a sign-in is made of is in users/sso.py, where it is kept in users/store.py.
 """
 
 import hmac
@@ -81,7 +81,7 @@ class AuthPages:
         """One's own characters, and the way to sign in."""
         users = await run_in_threadpool(self._own, request)
         if not users:
-            request.session.pop("account", None)  # nobody is left in it: whoever signs in next begins anew
+            request.session.pop("account", None)  # the account is empty: the next sign-in starts a new one
         return self._page(request, "home.html", users=users, message=request.session.pop("message", None))
 
     async def begin(self, request: Request) -> Response:
@@ -147,10 +147,10 @@ class AuthPages:
         await _checked_form(request)
         user = await run_in_threadpool(self._mine, request)
         problem = await run_in_threadpool(self.keeper.forget, user.character_id)
-        told = "the grant has ended at EVE"
+        ending = "the grant has ended at EVE"
         if problem is not None:
-            told = f"but EVE could not be told ({problem}): end the grant yourself at {GRANTS_PAGE}"
-        request.session["message"] = f"{user.character_name} is forgotten; {told}."
+            ending = f"but EVE did not end the grant ({problem}): end the grant yourself at {GRANTS_PAGE}"
+        request.session["message"] = f"{user.character_name} is forgotten; {ending}."
         return RedirectResponse("/", 303)
 
     async def sign_out(self, request: Request) -> Response:
@@ -207,7 +207,7 @@ class AuthPages:
         grant = self.keeper.sso.exchange(code, verifier)
         if CHARACTER_SCOPE not in grant.identity.scopes:
             raise Problem("Nothing to read", "EVE granted no access to your killmails. Nothing was stored.")
-        # Who comes back to characters of theirs adds one; everybody else begins an account, or comes back to theirs.
+        # A session with an account adds the character to it; else the character's own account is used, or a new one.
         account = self._store(grant, request.session.get("account") if self._own(request) else None)
         request.session.clear()
         request.session["account"] = account
@@ -242,7 +242,7 @@ def _explained(error: Exception) -> Problem:
     if isinstance(error, UserError):
         log.error("the sign-in page: %s", error)  # for the operator: it may name files and settings
         return Problem(
-            "This does not work now", "Whoever runs this KillReport has to mend it. Nothing was stored.", 503
+            "This does not work now", "The operator of this KillReport has to mend it. Nothing was stored.", 503
         )
     return Problem("The database cannot be reached", "Nothing was stored; try again in a minute.", 503)
 

@@ -17,10 +17,10 @@ import pytest
 
 from killreport_assets.base.files import PACKAGE
 from killreport_assets.cli.sql import named_queries
-from killreport_assets.sandbox.app import service_urls
+from killreport_assets.sandbox.process import service_urls
 from killreport_assets.settings import load_settings
 from killreport_assets.transforms.charts import CHARTS
-from killreport_assets.transforms.metrics_page import PAGE, SEED, metrics_page
+from killreport_assets.transforms.dictionary import SEED, generated_files
 from killreport_assets.transforms.project import PROJECT, ensure_manifest, target_folder
 
 SANDBOX = {name.removeprefix("KILLREPORT_").lower(): url for name, url in service_urls(1).items()}
@@ -96,7 +96,7 @@ def test_whoever_reads_a_mart_is_an_exposure() -> None:
         "cli/run.py",
         "database/migrations/versions/v0004_statistics.py",
         "transforms/charts.py",
-        "transforms/metrics_page.py",
+        "transforms/dictionary.py",
     }
 
 
@@ -123,15 +123,16 @@ def test_every_sum_ratio_and_flag_is_in_the_dictionary() -> None:
 
 
 def test_the_dictionarys_page_is_that_of_the_seed() -> None:
-    assert PAGE.read_text() == metrics_page(), "make docs"
+    for path, text in generated_files().items():
+        assert path.read_text() == text, f"{path.name} is not what the dictionary says: make docs"
 
 
 def test_tables_say_how_old_they_may_become() -> None:
-    from killreport_assets.transforms.definitions import HEAVY, build_defs
+    from killreport_assets.transforms.definitions import NIGHTLY_MODELS, build_defs
 
     graph = build_defs(load_settings(**SANDBOX)).resolve_asset_graph()
     with_policy = {key for key in graph.get_all_asset_keys() if graph.get(key).freshness_policy is not None}
-    assert with_policy >= HEAVY
+    assert with_policy >= NIGHTLY_MODELS
     assert dg.AssetKey(["marts", "mart_region_daily"]) in with_policy
     assert dg.AssetKey(["marts", "fct_killmails"]) not in with_policy  # a view is as old as what it reads
 

@@ -168,7 +168,7 @@ def test_a_build_is_due_while_something_is_new_and_not_after(story: Story) -> No
     first, with_uncommitted, nightly_left = story.due
     assert first
     assert with_uncommitted
-    assert nightly_left  # the last increment left the heavy models to the night
+    assert nightly_left  # the last increment left the nightly models to the night
     assert story.warehouse.rows("select cadence from ops.transform_builds order by 1") == [("frequent",), ("nightly",)]
 
 

@@ -13,10 +13,7 @@ from starlette.requests import Request
 from killreport_assets.esi import models
 from killreport_assets.esi.models import EsiBody, MarketPrice
 from killreport_assets.models.killmail import Killmail, KillmailBody, check
-from killreport_assets.sandbox.authorized_killmails import AuthorizedKillmails
-from killreport_assets.sandbox.esi import SandboxEsi
 from killreport_assets.sandbox.faults import Faults
-from killreport_assets.sandbox.feed import LiveFeed
 from killreport_assets.sandbox.generated import (
     CHARACTERS,
     FIRST_CHARACTER,
@@ -26,9 +23,12 @@ from killreport_assets.sandbox.generated import (
     Profile,
 )
 from killreport_assets.sandbox.limits import Statistics
-from killreport_assets.sandbox.market import SandboxMarket
+from killreport_assets.sandbox.live_feed import LiveFeed
+from killreport_assets.sandbox.services.esi import SandboxEsi
+from killreport_assets.sandbox.services.esi_authorized_killmails import AuthorizedKillmails
+from killreport_assets.sandbox.services.market import SandboxMarket
+from killreport_assets.sandbox.services.sso import SandboxSso
 from killreport_assets.sandbox.serving import Serving
-from killreport_assets.sandbox.sso import SandboxSso
 from killreport_assets.sandbox.world import World
 from killreport_assets_testing import genuine
 

@@ -8,7 +8,7 @@ import pytest
 from killreport_assets.base.errors import UserError
 from killreport_assets.esi.routes import CHARACTER_SCOPE, CORPORATION_SCOPE
 from killreport_assets.queues.catalogue import USER_KILLMAILS
-from killreport_assets.sandbox.sso import CLIENT_SECRET, CONFIDENTIAL_CLIENT
+from killreport_assets.sandbox.services.sso import CLIENT_SECRET, CONFIDENTIAL_CLIENT
 from killreport_assets.sandbox.world import BODIES_CHARACTER, IDS_CHARACTER
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.users.pages.app import build_app

@@ -1,15 +1,18 @@
-"""docs/metrics.md: the dictionary of metrics as a page, made from the seed mart_metrics. Imports no dagster.
+"""The dictionary of metrics, and what is generated from it: docs/metrics.md and the marts' properties. No dagster.
 
-`python -m killreport_assets.transforms.metrics_page` writes it; a test compares.
+`python -m killreport_assets.transforms.dictionary` writes the files (`make docs`); a test compares.
 """
 
 import csv
 from itertools import groupby
+from pathlib import Path
 
 from killreport_assets.base.files import PACKAGE
+from killreport_assets.transforms.mart_properties import mart_properties
 from killreport_assets.transforms.project import PROJECT
 
 SEED = PROJECT / "seeds" / "mart_metrics.csv"
+MARTS = PROJECT / "models" / "marts"
 PAGE = PACKAGE.parent / "docs" / "metrics.md"
 HEAD = """\
 # The dictionary of metrics
@@ -21,12 +24,22 @@ from `dbt_transforms/seeds/mart_metrics.csv` by `make docs`.
 """
 
 
+def dictionary() -> list[dict[str, str]]:
+    """Every metric: a row of the seed mart_metrics."""
+    with SEED.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def generated_files() -> dict[Path, str]:
+    """Every file that is generated from the dictionary, with its text."""
+    properties = mart_properties(dictionary())
+    return {PAGE: metrics_page()} | {MARTS / name: text for name, text in properties.items()}
+
+
 def metrics_page() -> str:
     """The page as Markdown."""
-    with SEED.open(newline="") as file:
-        rows = list(csv.DictReader(file))
     parts = [HEAD]
-    for model, metrics in groupby(rows, key=lambda row: row["model"]):
+    for model, metrics in groupby(dictionary(), key=lambda row: row["model"]):
         parts.append(f"\n## {model}\n")
         for row in metrics:
             facts = [f"by {row['grain']}", row["unit"], f"defined by {row['source']}"]
@@ -37,4 +50,5 @@ def metrics_page() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(metrics_page())
+    for path, text in generated_files().items():
+        path.write_text(text)

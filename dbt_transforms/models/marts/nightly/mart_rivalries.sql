@@ -8,7 +8,7 @@ with sides as ({{ involvements(player_kinds()) }}),
 attacking as (
     select
         *,
-        -- The main party did the most damage; whoever else is on the killmail is a third party.
+        -- The main party did the most damage; all others on the killmail are third parties.
         row_number() over (
             partition by killmail_id, entity_kind
             order by damage_done desc, pilots desc, entity_id
