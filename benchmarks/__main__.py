@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import brokers, drains, history, live, names, startup, statistics, writer
+from benchmarks import brokers, history, live, names, startup, statistics, workers, writer
 from benchmarks.result import Result
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.queues.pgmq import PgmqBroker
@@ -21,7 +21,7 @@ def main() -> None:
         "startup": lambda _databases, _stack: startup.measure(),
         "writer": _writer,
         "brokers": _brokers,
-        "drains": drains.measure,
+        "workers": workers.measure,
         "names": names.measure,
         "history": history.measure,
         "live": live.measure,

@@ -1,4 +1,4 @@
-"""Publishing and draining, without any work, on both brokers."""
+"""Publishing and consuming, without any work, on both brokers."""
 
 import time
 from collections.abc import Iterator
@@ -9,24 +9,24 @@ from killreport_assets.queues.catalogue import CHARACTERS
 from killreport_assets.queues.envelope import Message
 
 MESSAGES = 20_000
-BUDGET = WorkerLimits(messages=MESSAGES, seconds=120, idle_seconds=2, batch_size=500)
+LIMITS = WorkerLimits(messages=MESSAGES, seconds=120, idle_seconds=2, batch_size=500)
 
 
 def measure(name: str, broker: WorkBroker, reference: dict[str, float]) -> Iterator[Result]:
-    """Publish and drain; rates beside those of the first broker that was measured."""
+    """Publish and worker; rates beside those of the first broker that was measured."""
     messages = [Message(kind="character", id=id_) for id_ in range(1, MESSAGES + 1)]
     started = time.monotonic()
     broker.publish(CHARACTERS.name, messages)
     published = MESSAGES / (time.monotonic() - started)
-    started, drained = time.monotonic(), 0
-    with broker.consume(CHARACTERS.name, BUDGET) as consumer:
-        while drained < MESSAGES and not consumer.finished:
+    started, consumed = time.monotonic(), 0
+    with broker.consume(CHARACTERS.name, LIMITS) as consumer:
+        while consumed < MESSAGES and not consumer.finished:
             batch = consumer.receive(1.0)
             consumer.acknowledge(batch)
-            drained += len(batch)
-    rate = drained / (time.monotonic() - started)
-    assert drained == MESSAGES
-    for what, value in (("publish, confirmed", published), ("drain, no work", rate)):
+            consumed += len(batch)
+    rate = consumed / (time.monotonic() - started)
+    assert consumed == MESSAGES
+    for what, value in (("publish, confirmed", published), ("worker, no work", rate)):
         first = reference.setdefault(what, value)
         ratio = value / first if value != first else None
         yield Result(f"{name}: {what}", value, "messages/s", "the first", ratio)

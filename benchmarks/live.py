@@ -1,4 +1,4 @@
-"""The whole platform alive: how soon a released killmail is stored, and everybody on it named."""
+"""The whole platform alive: how soon a released killmail is stored, and every entity on it named."""
 
 import json
 import os
@@ -61,7 +61,7 @@ def measure(_databases: Databases, stack: ExitStack) -> Iterator[Result]:
     assert row["killmails"] > MEASURED_SECONDS / RELEASE_EVERY / 3, row
     for what, seconds, wanted in (
         ("in raw.killmails", row["stored_p95"], WANTED_STORED),
-        ("everybody named", row["named_p95"], WANTED_NAMED),
+        ("every entity named", row["named_p95"], WANTED_NAMED),
     ):
         name = f"live: {what}, p95 of {row['killmails']} killmails"
         yield Result(name, seconds, "s", wanted=f"at most {wanted:.0f} s", met=seconds <= wanted)

@@ -3,7 +3,6 @@
 import re
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import unescape
@@ -14,6 +13,7 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.settings import Settings
 from killreport_assets.users.pages.app import build_app
+from killreport_assets_testing.waiting import wait_until
 
 
 @contextmanager
@@ -26,15 +26,14 @@ def serving(settings: Settings, engine: Engine) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    while not server.started:
-        time.sleep(0.02)
+    wait_until(lambda: server.started)
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join()
 
 
 class Visitor:
-    """Somebody with a browser of their own."""
+    """A visitor with a browser of their own."""
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -73,7 +73,7 @@ def crash(broker: PgmqBroker | RabbitBroker, step: str) -> None:
 
 
 def main() -> None:
-    """Drain the killmail queue until the step kills the process."""
+    """Run a worker of the killmail queue until the step kills the process."""
     settings = load_settings()
     engine = open_database(settings)
     broker: PgmqBroker | RabbitBroker

@@ -1,4 +1,4 @@
-"""The platform without Dagster, for tests: a database, a broker, an ESI client, and drains by queue."""
+"""The platform without Dagster, for tests: a database, a broker, an ESI client, and workers by queue."""
 
 from datetime import timedelta
 from functools import cached_property
@@ -29,28 +29,29 @@ from killreport_assets.workers.producers import Produced
 from killreport_assets.workers.registry import producer
 from killreport_assets.workers.report import WorkerReport
 from killreport_assets.workers.worker import run_worker
+from killreport_assets_testing.waiting import wait_until
 
 QUICK = WorkerLimits(idle_seconds=0.3)
-PATIENT = WorkerLimits(idle_seconds=1.5)
+LONG_IDLE = WorkerLimits(idle_seconds=1.5)
 TIERS = RetryDelays((0.2, 0.4))
 WEEK = timedelta(days=7)
 
 
 class Platform:
-    """Everything that a drain needs; `broker` is PGMQ unless another is given."""
+    """Everything that a worker needs; `broker` is PGMQ unless another is given."""
 
     def __init__(self, settings: Settings, engine: Engine, broker: WorkBroker | None = None) -> None:
         self.settings, self.engine = settings, engine
         self.broker = broker or PgmqBroker(engine, TIERS, timedelta(seconds=2))
         self.esi = EsiClient(settings, engine)
 
-    def entities(self, kind: str, budget: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
-        """Drain the info queue of a kind."""
-        return self.drain(EntityHandler(kind, self.esi, 7), budget, **options)
+    def entities(self, kind: str, limits: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
+        """Run a worker of the info queue of a kind."""
+        return self.work(EntityHandler(kind, self.esi, 7), limits, **options)
 
-    def killmails(self, budget: WorkerLimits = QUICK) -> WorkerReport:
-        """Drain the killmail queue."""
-        return self.drain(KillmailHandler(self.esi), budget)
+    def killmails(self, limits: WorkerLimits = QUICK) -> WorkerReport:
+        """Run a worker of the killmail queue."""
+        return self.work(KillmailHandler(self.esi), limits)
 
     @cached_property
     def keeper(self) -> TokenKeeper:
@@ -62,14 +63,14 @@ class Platform:
         """The tiers' intervals."""
         return intervals(self.settings)
 
-    def user_killmails(self, budget: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
-        """Drain the queue of users' killmail lists."""
-        return self.drain(UserKillmailsHandler(self.esi, self.engine, self.keeper, self.intervals), budget, **options)
+    def user_killmails(self, limits: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
+        """Run a worker of the queue of users' killmail lists."""
+        return self.work(UserKillmailsHandler(self.esi, self.engine, self.keeper, self.intervals), limits, **options)
 
-    def corporation_killmails(self, budget: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
-        """Drain the queue of corporations' killmail lists."""
+    def corporation_killmails(self, limits: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
+        """Run a worker of the queue of corporations' killmail lists."""
         work = CorporationKillmailsHandler(self.esi, self.engine, self.keeper, self.intervals)
-        return self.drain(work, budget, **options)
+        return self.work(work, limits, **options)
 
     def queue_due(self) -> Queued:
         """Queue the lists that are due."""
@@ -87,13 +88,17 @@ class Platform:
         with self.engine.connect() as connection:
             return get_user(connection, character_id)
 
-    def alliance_corporations(self, budget: WorkerLimits = QUICK) -> WorkerReport:
-        """Drain the queue of alliances' corporation lists."""
-        return self.drain(AllianceCorporationsHandler(self.esi), budget)
+    def alliance_corporations(self, limits: WorkerLimits = QUICK) -> WorkerReport:
+        """Run a worker of the queue of alliances' corporation lists."""
+        return self.work(AllianceCorporationsHandler(self.esi), limits)
 
-    def drain(self, work: Handler[Any, Any], budget: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
-        """Drain a work's queue."""
-        return run_worker(work, self.broker, self.engine, budget, run_id="drain", **options)
+    def wait_for_pauses(self) -> None:
+        """Wait until no service is paused."""
+        wait_until(lambda: not self.scalar("select count(*) from ops.request_pace where paused_until > now()"))
+
+    def work(self, handler: Handler[Any, Any], limits: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
+        """Run a worker with a handler."""
+        return run_worker(handler, self.broker, self.engine, limits, run_id="worker", **options)
 
     def produce(self, name: str, **options: Any) -> Produced:
         """Run a producer."""

@@ -24,7 +24,7 @@ def is_installed() -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
+    """A port on which nothing listens at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

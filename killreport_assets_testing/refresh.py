@@ -24,7 +24,7 @@ class DyingSso(EveSso):
     def refresh(self, refresh_token: SecretStr) -> Tokens:
         super().refresh(refresh_token)
         os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError("nobody outlives that")
+        raise AssertionError("the process outlives that")
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ class Sandbox:
         requests.put(f"{self._url}/sso", json=switches, timeout=5).raise_for_status()
 
     def issued(self) -> list[str]:
-        """Every code, access token and refresh token that its SSO has handed out."""
+        """Every code, access token and refresh token that its SSO has issued."""
         secrets: list[str] = requests.get(f"{self._url}/sso/issued", timeout=5).json()
         return secrets
 

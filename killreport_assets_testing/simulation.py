@@ -1,6 +1,6 @@
 """Simulated time over a real PostgreSQL: any number of processes whose clocks, and PostgreSQL's, are the simulation's.
 
-Each simulated thread is a real one, but only one runs at a time: whoever sleeps hands on to whoever wakes next. So a
+Each simulated thread is a real one, but only one runs at a time: a thread that sleeps hands over to the next. So a
 quarter of an hour takes seconds, and a run is a function of its rng.
 """
 
@@ -17,7 +17,7 @@ from killreport_assets.http.rate_limit import Clock
 
 EPOCH = 1_800_000_000.0
 SHORTEST = 1e-4
-"""Time passes for whoever asks in a loop, as it does outside."""
+"""Time passes for a thread that asks in a loop, as it does outside."""
 
 
 class Killed(BaseException):
@@ -44,7 +44,7 @@ class Simulation:
 
     @property
     def clock(self) -> Clock:
-        """What a budget is to be told the time by."""
+        """The clock of a budget."""
         return Clock(lambda: self.now, self.sleep, "(select at from simulated_clock)")
 
     def sleep(self, seconds: float) -> None:

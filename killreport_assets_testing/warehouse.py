@@ -50,12 +50,12 @@ class Warehouse:
 
     def build(self, *arguments: str, is_nightly: bool = True, is_tested: bool = True, **variables: str) -> Any:
         """Build as a run in Dagster does, with further variables; without its tests to save time."""
-        told = build_arguments(is_nightly=is_nightly)
-        told = told if is_tested else ["run", *told[3:]]
-        if "--vars" in told:
+        chosen = build_arguments(is_nightly=is_nightly)
+        chosen = chosen if is_tested else ["run", *chosen[3:]]
+        if "--vars" in chosen:
             variables["tests"] = "changed"
-            del told[told.index("--vars") :]
-        return self.dbt(*told, "--vars", json.dumps(variables), *arguments)
+            del chosen[chosen.index("--vars") :]
+        return self.dbt(*chosen, "--vars", json.dumps(variables), *arguments)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Every row."""
@@ -63,7 +63,7 @@ class Warehouse:
             return [tuple(row) for row in connection.execute(sa.text(query))]
 
     def contents(self) -> dict[str, str]:
-        """A digest of every table and view that dbt builds, whatever the order of its rows."""
+        """A digest of every table and view that dbt builds, in any order of its rows."""
         digests = {}
         for schema, name in self.rows(BUILT):
             if name not in NOT_COMPARED:

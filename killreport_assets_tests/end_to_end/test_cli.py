@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import psycopg
@@ -14,6 +13,7 @@ import requests
 
 from killreport_assets.sandbox.process import SandboxProcess
 from killreport_assets_testing.rabbitmq import free_port
+from killreport_assets_testing.waiting import wait_until
 from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
 
 COMMANDS = (
@@ -262,15 +262,16 @@ def test_the_ui_starts_and_nothing_of_it_is_left_when_it_is_ended(home: Home) ->
     environment = clean | ports | {"KILLREPORT_HOME": str(home.path)}
     server = subprocess.Popen([COMMAND, "dev"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{ports['KILLREPORT_WEBSERVER_PORT']}/server_info"
-    deadline = time.monotonic() + 90
-    while True:
-        try:
-            assert "dagster_version" in requests.get(url, timeout=5).json()
-            break
-        except requests.RequestException:
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
+    wait_until(lambda: _answers(url), seconds=180)
+    assert "dagster_version" in requests.get(url, timeout=5).json()
     server.send_signal(signal.SIGINT)
     assert server.wait(60) == 0
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
     assert [line for line in processes if str(home.path) in line and "postgres" not in line] == []
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False

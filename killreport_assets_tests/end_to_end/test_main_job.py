@@ -47,7 +47,7 @@ def test_what_asks_no_service_works_on_the_sandboxs_data(embedded_run: Run) -> N
     assert "killmail 435341 of 2008-01" in traced.stdout
     traced = json.loads(home.run("trace", "character", "580797163", "--json").stdout)
     assert traced["caused_by"] > 0
-    assert home.run("follow", "--list").stdout == "nobody is followed\n"
+    assert home.run("follow", "--list").stdout == "nothing is followed\n"
     assert home.run("dead-letters", "list").stdout == "no dead letters\n"
     assert home.run("status").returncode == 0
 
@@ -76,7 +76,7 @@ def test_every_source_had_its_part(embedded_run: Run) -> None:
     assert min(row["killmails"] for row in rows) > 50
 
 
-def test_everybody_that_a_killmail_mentions_is_filled_in(embedded_run: Run) -> None:
+def test_every_entity_that_a_killmail_mentions_is_filled_in(embedded_run: Run) -> None:
     home = embedded_run[0]
     wanted: dict[str, set[int]] = {"character": set(), "corporation": set(), "alliance": set()}
     types = {int(id_) for id_ in re.findall(r'type_id": ?(\d+)', genuine.KILLMAILS.read_text())}

@@ -6,9 +6,9 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from killreport_assets.settings import load_settings
 from killreport_assets.users.vault import KEY_FILE
 from killreport_assets_testing.auth_server import Visitor
 from killreport_assets_testing.sandbox import Sandbox
+from killreport_assets_testing.waiting import wait_until
 from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
 
 ENDED, FAILING = [id_ for id_ in sorted(World().affiliations) if id_ > 90_000_000][:2]
@@ -103,7 +104,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, _sandbox_process) -> Iterato
         )
     try:
         visitor = Visitor(f"http://127.0.0.1:{port}")
-        _wait_for(visitor.url)
+        wait_until(partial(_answers, visitor.url))
         for character_id in (BODIES_CHARACTER, ENDED, FAILING):
             visitor.sign_in(character_id, "corporation" if character_id == BODIES_CHARACTER else "character")
         visitor.come_back(f"{visitor.url}/callback?code={sandbox.issued()[0]}&state=wrong")
@@ -119,15 +120,12 @@ def stage(tmp_path_factory: pytest.TempPathFactory, _sandbox_process) -> Iterato
         sandbox.reset()
 
 
-def _wait_for(url: str) -> None:
-    for _ in range(300):
-        try:
-            requests.get(url, timeout=5)
-        except requests.ConnectionError:
-            time.sleep(0.2)
-        else:
-            return
-    raise AssertionError(f"{url} does not answer")
+def _answers(url: str) -> bool:
+    try:
+        requests.get(url, timeout=5)
+    except requests.ConnectionError:
+        return False
+    return True
 
 
 def _work(stage: Stage) -> None:
@@ -172,7 +170,7 @@ def _graphql(stage: Stage) -> str:
     environment = stage.environment | dagster_environment(settings)
     server = subprocess.Popen([*command, "-h", "127.0.0.1", "-p", str(port)], env=environment, stderr=subprocess.PIPE)
     try:
-        _wait_for(f"http://127.0.0.1:{port}")
+        wait_until(partial(_answers, f"http://127.0.0.1:{port}"))
         answer = requests.post(f"http://127.0.0.1:{port}/graphql", json={"query": EVERYTHING}, timeout=60)
     finally:
         server.terminate()
@@ -185,7 +183,7 @@ def _metrics(stage: Stage) -> str:
     port = _free_port()
     server = subprocess.Popen([str(COMMAND), "metrics", "--port", str(port)], env=stage.environment)
     try:
-        _wait_for(f"http://127.0.0.1:{port}/health")
+        wait_until(partial(_answers, f"http://127.0.0.1:{port}/health"))
         return requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
     finally:
         server.terminate()

@@ -39,7 +39,8 @@ READ_BY_PEOPLE = [
 FILES = [
     path
     for path in READ_BY_PEOPLE
-    if not {"target", "logs", "glossary.md", "CHANGELOG.md"} & set(path.parts) and not any(part in path.as_posix() for part in FROZEN)
+    if not {"target", "logs", "glossary.md", "CHANGELOG.md"} & set(path.parts)
+    and not any(part in path.as_posix() for part in FROZEN)
 ]
 
 

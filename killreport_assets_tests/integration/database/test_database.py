@@ -5,14 +5,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
 import pytest
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from sqlalchemy.engine import Engine, make_url
 
 from killreport_assets.base.errors import UserError
@@ -22,21 +19,10 @@ from killreport_assets.database.migrate import head, migrate
 from killreport_assets.provision.database import open_database
 from killreport_assets.settings import load_settings
 from killreport_assets.store.origin import origin_of, stamp_origin
-from killreport_assets.store.schema import columns
 from killreport_assets.store.schema import users as user_tables
 from killreport_assets_testing.databases import Databases
 from killreport_assets_testing.rabbitmq import free_port
-
-
-def test_the_migrations_create_what_tables_describes(engine: Engine) -> None:
-    with engine.connect() as connection:
-        options = {"include_schemas": True, "include_name": _ours}
-        differences = compare_metadata(MigrationContext.configure(connection, opts=options), columns.metadata)
-    assert [d for d in differences if "alembic_version" not in str(d)] == []
-
-
-def _ours(name: str | None, kind: str, _parents: object) -> bool:
-    return name in {"raw", "ops"} if kind == "schema" else True
+from killreport_assets_testing.waiting import wait_until
 
 
 def test_the_view_of_users_is_what_user_tables_describes(engine: Engine) -> None:
@@ -173,7 +159,7 @@ def test_it_survives_its_starter_a_kill_and_a_long_path(tmp_path: Path) -> None:
         pid = server.pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        _wait_until(lambda: not server.is_running())
+        wait_until(lambda: not server.is_running())
         server.start()
         assert server.pid not in {None, pid}
     finally:
@@ -213,10 +199,3 @@ def test_a_taken_tcp_port_is_said(tmp_path: Path) -> None:
     assert server.is_running()
     assert server.tcp_port is None
     server.stop()
-
-
-def _wait_until(condition, seconds: float = 10.0) -> None:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

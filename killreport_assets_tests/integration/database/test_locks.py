@@ -47,7 +47,7 @@ def _actions(platform: Platform) -> dict[str, tuple[Lock | None, Callable[[], ob
     return {
         "connect to the queues": (None, lambda: connect_broker(settings, engine).depth(CHARACTERS.name)),
         "look at the health": (None, lambda: check_health(settings)),
-        "drain": (None, lambda: platform.entities("character")),
+        "worker": (None, lambda: platform.entities("character")),
         "migrate what is migrated": (None, lambda: migrate(engine)),
         "resolve names": (None, lambda: resolve_names(engine, platform.esi)),
         "write into a new month": (Lock.PARTITIONS, lambda: ensure_months(engine, [datetime(2031, 1, 1, tzinfo=UTC)])),
@@ -134,7 +134,7 @@ def _wait_for_waiter(engine: Engine, lock: Lock) -> None:
             if connection.execute(sa.text(WAITING), {"lock": int(lock) & 0xFFFFFFFF}).scalar_one():
                 return
         waited.wait(0.05)
-    raise AssertionError(f"nobody waits for {lock.name}")
+    raise AssertionError(f"no session waits for {lock.name}")
 
 
 def _end_session(engine: Engine, pid: int) -> None:

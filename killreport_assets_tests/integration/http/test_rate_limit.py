@@ -25,9 +25,9 @@ def _most_in_a_second(times: list[float]) -> int:
 def _ask(budget: RequestBudget, seconds: float, times: list[float], bucket: TokenBucket | None = None) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        grant = budget.acquire(bucket)
+        permit = budget.acquire(bucket)
         times.append(time.time())
-        budget.settle(grant, 200)
+        budget.settle(permit, 200)
 
 
 def test_threads_of_one_process_keep_the_pace_and_use_it(engine: Engine) -> None:
@@ -107,7 +107,7 @@ def test_a_bucket_that_is_spent_leaves_other_routes_alone(engine: Engine) -> Non
     budget.acquire()
 
 
-def test_a_pause_holds_for_everybody_and_ends(engine: Engine) -> None:
+def test_a_pause_holds_for_all_processes_and_ends(engine: Engine) -> None:
     mine, others = (RequestBudget(engine, "esi", 500) for _ in range(2))
     mine.acquire()
     others.acquire()
@@ -165,10 +165,10 @@ def test_many_who_ask_a_slow_service_take_turns(engine: Engine) -> None:
         thread.join()
     assert len(times) == 10
     assert _most_in_a_second(times) <= 2
-    assert max(times) - min(times) < 10  # nothing was booked in vain
+    assert max(times) - min(times) < 10  # nothing was booked for nothing
 
 
-def test_who_would_wait_longer_than_its_patience_is_told_and_books_nothing(engine: Engine) -> None:
+def test_a_wait_longer_than_the_timeout_is_refused_and_books_nothing(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(
             sa.text("insert into ops.request_pace (service, next_at) values ('zkillboard', now() + interval '1 hour')")

@@ -89,7 +89,7 @@ class World:
         simulation = self.simulation
         while True:
             try:
-                grant = budget.acquire(self.bucket)
+                permit = budget.acquire(self.bucket)
             except Throttled as throttled:
                 simulation.sleep_until(throttled.until.timestamp())
                 continue
@@ -102,7 +102,7 @@ class World:
                 self.server.charges.append((simulation.now, self.bucket.cost_of(status)))
             if dies_at is not None and simulation.now >= dies_at:
                 raise Killed
-            budget.settle(grant, status)
+            budget.settle(permit, status)
 
 
 def _fresh(engine: Engine) -> None:
@@ -196,7 +196,7 @@ def test_what_a_killed_process_had_reserved_is_freed(engine: Engine) -> None:
 
     simulation.start(ask)
     simulation.run(900.0)
-    assert len(granted) >= 25  # nobody waited for the window to pass
+    assert len(granted) >= 25  # no thread waited for the window to pass
     with engine.connect() as connection:
         booked = connection.execute(sa.text("select sum(tokens) from ops.request_tokens")).scalar_one()
     assert booked <= bucket.max_tokens
@@ -221,7 +221,7 @@ def test_a_server_that_says_less_is_believed(engine: Engine) -> None:
     granted: list[float] = []
 
     def ask() -> None:
-        mine.settle(mine.acquire(bucket), 200, remaining=10)  # 228 were spent by somebody else on this address
+        mine.settle(mine.acquire(bucket), 200, remaining=10)  # 228 were spent by another program on this address
         mine.flush()
         with pytest.raises(Throttled, match="group small") as refused:
             while True:
@@ -246,14 +246,14 @@ def test_a_server_that_says_what_we_know_changes_nothing(engine: Engine) -> None
     def ask() -> None:
         while True:
             try:
-                grant = budget.acquire(bucket)
+                permit = budget.acquire(bucket)
             except Throttled as throttled:
                 simulation.sleep_until(throttled.until.timestamp())
                 continue
             simulation.sleep(0.05)
             used.append(simulation.now)
             spent = 2 * sum(1 for at in used if at > simulation.now - 180.0)
-            budget.settle(grant, 200, remaining=bucket.max_tokens - spent)
+            budget.settle(permit, 200, remaining=bucket.max_tokens - spent)
 
     simulation.start(ask)
     simulation.run(900.0)

@@ -3,7 +3,6 @@
 import json
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -33,6 +32,7 @@ from killreport_assets.workers.publisher import publish_ids, publish_pending
 from killreport_assets_testing import genuine
 from killreport_assets_testing.platform import Platform
 from killreport_assets_testing.rabbitmq import RabbitNode, free_port
+from killreport_assets_testing.waiting import wait_until
 
 
 @contextmanager
@@ -42,8 +42,7 @@ def _serving(settings: Settings) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(build_app(settings), port=port, log_level="error", access_log=False))
     thread = threading.Thread(target=server.run)
     thread.start()
-    while not server.started:
-        time.sleep(0.02)
+    wait_until(lambda: server.started)
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join(10)
@@ -65,7 +64,7 @@ def _samples(text: str) -> dict[tuple[str, ...], float]:
     }
 
 
-def test_everything_is_told_three_ways(platform: Platform, settings: Settings) -> None:
+def test_everything_is_shown_three_ways(platform: Platform, settings: Settings) -> None:
     write_killmails(platform.engine, genuine.bodies(20), "everef")
     publish_pending(platform.engine, platform.broker)
     resolve_names(platform.engine, platform.esi)
@@ -141,9 +140,7 @@ def test_rabbitmqs_management_api_tells_what_is_in_flight() -> None:
         publish_ids(broker, ALLIANCES, range(1, 21))
         with broker.consume(ALLIANCES.name, WorkerLimits(idle_seconds=30, batch_size=5)) as consumer:
             held = consumer.receive(2.0)
-            deadline = time.monotonic() + 20  # the API's numbers are some seconds old
-            while broker.depth(ALLIANCES.name).in_flight in {None, 0} and time.monotonic() < deadline:
-                time.sleep(0.5)
+            wait_until(lambda: broker.depth(ALLIANCES.name).in_flight == 10)  # the API's numbers are some seconds old
             depth = broker.depth(ALLIANCES.name)
             assert depth.in_flight == 10
             assert depth.ready == 10
@@ -196,7 +193,7 @@ def test_log_lines_are_json_when_not_on_a_terminal_one_a_batch(
         logger.propagate = propagate
     settled = [line for line in lines if line["message"] == "batch settled"]
     assert len(settled) == 1
-    assert (settled[0]["queue"], settled[0]["run"]) == (CHARACTERS.name, "drain")
+    assert (settled[0]["queue"], settled[0]["run"]) == (CHARACTERS.name, "worker")
     assert settled[0].get("stored", 0) + settled[0].get("gone", 0) == 2
     assert {"time", "level", "logger"} <= set(settled[0])
     assert lines[-1]["message"] == "cannot reach postgresql://me:***@db/killreport"

@@ -64,7 +64,7 @@ def test_without_partitions_the_newest_days_are_read_once(
     assert _count(engine, "select count(*) from raw.market_history where region_id <> 10000002") == 0
 
 
-def test_more_regions_are_read_anew(
+def test_more_regions_are_read_again(
     settings: Settings, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _run(settings, instance, "load_market_history", partition_key=f"{DAYS[0]}")

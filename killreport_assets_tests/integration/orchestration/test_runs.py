@@ -135,7 +135,7 @@ def test_static_data_settles_the_types_that_were_pending(
     assert _metadata(result, "inventory_flags")["dagster/row_count"] == 78
 
 
-def test_a_drain_in_which_everything_fails_is_red(
+def test_a_worker_in_which_everything_fails_is_red(
     settings: Settings, instance: dg.DagsterInstance, sandbox: Sandbox
 ) -> None:
     sandbox.faults({"path": "/esi/characters", "kinds": ["503"]})

@@ -60,8 +60,8 @@ def test_who_is_due_is_queued_by_materializing_the_users(
         "no_sign_in_is_about_to_end": True,
         "every_list_is_read_in_time": True,
     }
-    drain = _run(settings, instance, "drain_esi_user_killmails_queue", {"consume_esi_user_killmails_queue": QUICK})
-    syncs = _materialized(drain, "ops", "syncs")
+    worker = _run(settings, instance, "drain_esi_user_killmails_queue", {"consume_esi_user_killmails_queue": QUICK})
+    syncs = _materialized(worker, "ops", "syncs")
     assert (syncs["stored"], syncs["rows written: syncs"]) == (1, 1)
     assert str(len(OWN)) in syncs["sample"]
     _run(

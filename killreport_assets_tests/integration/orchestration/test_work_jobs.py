@@ -18,7 +18,7 @@ from killreport_assets.settings import Settings, load_settings
 from killreport_assets.store.killmails import write_killmails
 from killreport_assets.workers.publisher import publish_pending
 from killreport_assets_testing import genuine
-from killreport_assets_testing.platform import PATIENT, Platform
+from killreport_assets_testing.platform import LONG_IDLE, Platform
 from killreport_assets_testing.sandbox import Sandbox
 
 WORLD = World()
@@ -100,7 +100,7 @@ def test_affiliations_are_looked_up_by_a_job(settings: Settings, engine: Engine,
 def test_a_killmails_tree_is_an_observation(settings: Settings, platform: Platform, instance: Instance) -> None:
     write_killmails(platform.engine, genuine.bodies(1), "everef")
     publish_pending(platform.engine, platform.broker, run_id="publishing")
-    platform.entities("character", PATIENT)
+    platform.entities("character", LONG_IDLE)
     result = _run(settings, instance, "trace_killmail", "observe_killmail", {"killmail_id": KILLMAIL})
     key, metadata = _observed(result)
     assert key == ["raw", "killmails"]
@@ -109,10 +109,10 @@ def test_a_killmails_tree_is_an_observation(settings: Settings, platform: Platfo
     assert pilots
     assert {row["outcome"] for row in pilots} == {"stored"}
     assert {row["published by"] for row in pilots} == {"publishing"}
-    assert {row["fetched by"] for row in pilots} == {"drain"}
+    assert {row["fetched by"] for row in pilots} == {"worker"}
     assert {row["killmail"] for row in rows} == {f"https://zkillboard.com/kill/{KILLMAIL}/"}
     assert "victim" in ",".join(str(row["roles"]) for row in rows)
-    assert "/runs/drain" in metadata["runs"]
+    assert "/runs/worker" in metadata["runs"]
     assert not _run(settings, instance, "trace_killmail", "observe_killmail", {"killmail_id": 1}, check=False).success
 
 
@@ -167,7 +167,7 @@ def test_the_sensor_says_when_messages_have_died(
     assert tick(first.cursor).asset_events == []  # said once
 
 
-def test_a_paused_service_starts_no_drains(
+def test_a_paused_service_starts_no_workers(
     settings: Settings, platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     platform.produce("alliances")
@@ -236,7 +236,7 @@ def test_names_come_with_the_killmails(settings: Settings, engine: Engine, insta
     assert unnamed == 0
 
 
-def test_an_outage_parks_and_is_not_red(settings: Settings, instance: dg.DagsterInstance, sandbox: Sandbox) -> None:
+def test_an_outage_defers_and_is_not_red(settings: Settings, instance: dg.DagsterInstance, sandbox: Sandbox) -> None:
     sandbox.faults({"path": "/esi", "kinds": ["503"]})
     config = {"idle_seconds": 0.3, "ids": [BODIES_CHARACTER]}
     op = "consume_esi_character_info_queue"

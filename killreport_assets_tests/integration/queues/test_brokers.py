@@ -19,6 +19,7 @@ from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.rabbitmq import RabbitBroker
 from killreport_assets.queues.retry import RetryDelays
 from killreport_assets_testing.rabbitmq import RabbitNode, free_port
+from killreport_assets_testing.waiting import wait_until
 
 QUICK = WorkerLimits(idle_seconds=0.4, batch_size=10)
 TIERS = RetryDelays((1.0, 3.0))
@@ -67,9 +68,9 @@ def _ids(deliveries: list[Delivery]) -> list[int]:
     return [decode(delivery.body, "character").id for delivery in deliveries]
 
 
-def _drain_all(broker: WorkBroker, queue: str, budget: WorkerLimits = QUICK) -> list[Delivery]:
+def _consume_all(broker: WorkBroker, queue: str, limits: WorkerLimits = QUICK) -> list[Delivery]:
     taken: list[Delivery] = []
-    with broker.consume(queue, budget) as consumer:
+    with broker.consume(queue, limits) as consumer:
         while not consumer.finished:
             batch = consumer.receive(0.2)
             consumer.acknowledge(batch)
@@ -77,23 +78,23 @@ def _drain_all(broker: WorkBroker, queue: str, budget: WorkerLimits = QUICK) -> 
     return taken
 
 
-def test_what_is_published_is_drained_once(connect: Connect) -> None:
+def test_what_is_published_is_consumed_once(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(55))
     assert broker.depth(CHARACTERS.name).ready == 55
-    taken = _drain_all(broker, CHARACTERS.name)
+    taken = _consume_all(broker, CHARACTERS.name)
     assert sorted(_ids(taken)) == list(range(1, 56))
     assert {(d.attempts, d.deliveries, d.first_failed_at) for d in taken} == {(0, 0, None)}
     assert taken[0].message_id == f"character:{_ids(taken)[0]}"
     assert taken[0].queue == CHARACTERS.name
     assert broker.depth(CHARACTERS.name).ready == 0
-    assert _drain_all(broker, CHARACTERS.name) == []
+    assert _consume_all(broker, CHARACTERS.name) == []
 
 
 def test_batches_have_the_size_that_was_asked_for(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(25))
-    time.sleep(0.3)
+    wait_until(lambda: broker.depth(CHARACTERS.name).ready == 25)
     with broker.consume(CHARACTERS.name, QUICK) as consumer:
         sizes = []
         while not consumer.finished:
@@ -104,7 +105,7 @@ def test_batches_have_the_size_that_was_asked_for(connect: Connect) -> None:
     assert sum(sizes) == 25
 
 
-def test_the_urgent_lane_goes_first(connect: Connect) -> None:
+def test_the_priority_lane_goes_first(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(30))
     broker.publish(CHARACTERS.name, _messages(5, first=1_000), urgent=True)
@@ -117,12 +118,12 @@ def test_the_urgent_lane_goes_first(connect: Connect) -> None:
         consumer.acknowledge(first)
 
 
-def test_a_bounded_drain_gives_nothing_back_and_loses_nothing(connect: Connect) -> None:
+def test_a_bounded_consumer_returns_nothing_and_loses_nothing(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(200))
     seen: list[int] = []
     for _ in range(40):
-        taken = _drain_all(broker, CHARACTERS.name, WorkerLimits(messages=10, idle_seconds=0.3, batch_size=5))
+        taken = _consume_all(broker, CHARACTERS.name, WorkerLimits(messages=10, idle_seconds=0.3, batch_size=5))
         assert {delivery.deliveries for delivery in taken} <= {0}, "a healthy message was given back"
         seen += _ids(taken)
         if not taken:
@@ -131,7 +132,7 @@ def test_a_bounded_drain_gives_nothing_back_and_loses_nothing(connect: Connect) 
 
 
 @pytest.mark.parametrize(
-    "budget",
+    "limits",
     [
         WorkerLimits(messages=20, idle_seconds=9, seconds=60, batch_size=10),
         WorkerLimits(idle_seconds=0.3, seconds=60, batch_size=10),
@@ -139,18 +140,18 @@ def test_a_bounded_drain_gives_nothing_back_and_loses_nothing(connect: Connect) 
     ],
     ids=["messages", "idle", "seconds"],
 )
-def test_each_part_of_the_budget_ends_the_drain(connect: Connect, budget: WorkerLimits) -> None:
+def test_each_limit_ends_the_consumer(connect: Connect, limits: WorkerLimits) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(40))
     started = time.monotonic()
-    taken = _drain_all(broker, CHARACTERS.name, budget)
+    taken = _consume_all(broker, CHARACTERS.name, limits)
     assert time.monotonic() - started < 5
-    assert len(taken) >= min(20, budget.messages)
-    if budget.messages == 20:
-        assert len(taken) <= 20 + 2 * budget.batch_size
+    assert len(taken) >= min(20, limits.messages)
+    if limits.messages == 20:
+        assert len(taken) <= 20 + 2 * limits.batch_size
 
 
-def test_a_stopped_drain_hands_out_what_it_holds_and_takes_no_more(connect: Connect) -> None:
+def test_a_stopped_worker_delivers_what_it_holds_and_fetches_nothing_more(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(100))
     taken = []
@@ -161,7 +162,7 @@ def test_a_stopped_drain_hands_out_what_it_holds_and_takes_no_more(connect: Conn
             taken += consumer.receive(0.2)
         consumer.acknowledge(taken)
     assert len(taken) <= 30
-    rest = _drain_all(broker, CHARACTERS.name)
+    rest = _consume_all(broker, CHARACTERS.name)
     assert sorted(_ids(taken) + _ids(rest)) == list(range(1, 101))
     assert {delivery.deliveries for delivery in rest} == {0}
 
@@ -175,19 +176,19 @@ def test_a_failed_try_comes_back_after_its_delay_with_the_count(connect: Connect
     started = time.monotonic()
     assert broker.depth(CHARACTERS.name).ready == 0
     assert broker.delayed() == {1.0: 1, 3.0: 0}
-    again = _drain_all(broker, CHARACTERS.name, WorkerLimits(idle_seconds=3, batch_size=10))
+    again = _consume_all(broker, CHARACTERS.name, WorkerLimits(idle_seconds=3, batch_size=10))
     assert time.monotonic() - started > 0.8
     assert [(d.attempts, d.message_id) for d in again] == [(1, "character:1")]
     assert again[0].first_failed_at is not None
     assert broker.delayed() == {1.0: 0, 3.0: 0}
 
 
-def test_a_parked_message_has_not_failed(connect: Connect) -> None:
+def test_a_deferred_message_has_not_failed(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(1), urgent=True)
     with broker.consume(CHARACTERS.name, QUICK) as consumer:
         consumer.retry_later(consumer.receive(2.0), timedelta(seconds=1), count_attempt=False)
-    again = _drain_all(broker, CHARACTERS.name, WorkerLimits(idle_seconds=3, batch_size=10))
+    again = _consume_all(broker, CHARACTERS.name, WorkerLimits(idle_seconds=3, batch_size=10))
     assert [(d.attempts, d.urgent) for d in again] == [(0, True)]
 
 
@@ -198,7 +199,7 @@ def test_a_short_delay_does_not_wait_behind_a_long_one(connect: Connect) -> None
         batch = sorted(consumer.receive(2.0), key=lambda delivery: delivery.message_id or "")
         consumer.retry_later(batch[:1], timedelta(seconds=3))
         consumer.retry_later(batch[1:], timedelta(seconds=1))
-    again = _drain_all(broker, CHARACTERS.name, WorkerLimits(idle_seconds=4, batch_size=1))
+    again = _consume_all(broker, CHARACTERS.name, WorkerLimits(idle_seconds=4, batch_size=1))
     assert _ids(again) == [2, 1]
 
 
@@ -207,23 +208,24 @@ def test_what_was_not_settled_comes_again_and_counts(connect: Connect) -> None:
     first.publish(CHARACTERS.name, _messages(3))
     with first.consume(CHARACTERS.name, QUICK) as consumer:
         assert len(consumer.receive(2.0)) == 3  # and dies with them in its hands
-    time.sleep(1.2)
-    again = _drain_all(connect(), CHARACTERS.name)
+    second = connect()
+    wait_until(lambda: second.depth(CHARACTERS.name).ready == 3)
+    again = _consume_all(second, CHARACTERS.name)
     assert sorted(_ids(again)) == [1, 2, 3]
     assert {delivery.deliveries for delivery in again} == {1}
 
 
-def test_a_slow_drain_keeps_what_it_holds(connect: Connect) -> None:
+def test_a_slow_worker_keeps_what_it_holds(connect: Connect) -> None:
     broker, other = connect(), connect()
     broker.publish(CHARACTERS.name, _messages(5))
     with broker.consume(CHARACTERS.name, WorkerLimits(idle_seconds=9, batch_size=5)) as consumer:
         held = consumer.receive(2.0)
         for _ in range(10):  # more than the lease timeout in all
             assert consumer.receive(0.2) == []
-        assert _drain_all(other, CHARACTERS.name) == []
+        assert _consume_all(other, CHARACTERS.name) == []
         consumer.acknowledge(held)
     time.sleep(1.2)
-    assert _drain_all(other, CHARACTERS.name) == []
+    assert _consume_all(other, CHARACTERS.name) == []
 
 
 def test_dead_letters_wait_in_their_queue(connect: Connect) -> None:
@@ -233,18 +235,18 @@ def test_dead_letters_wait_in_their_queue(connect: Connect) -> None:
         batch = consumer.receive(2.0)
         consumer.dead_letter(batch[:1])
         consumer.acknowledge(batch[1:])
-    _wait_for(lambda: broker.depth(CHARACTERS.name).dead == 1)
-    dead = _drain_all(broker, dead_letter_queue(CHARACTERS.name))
+    wait_until(lambda: broker.depth(CHARACTERS.name).dead == 1)
+    dead = _consume_all(broker, dead_letter_queue(CHARACTERS.name))
     assert _ids(dead) == _ids(batch[:1])
     assert broker.depth(CHARACTERS.name).dead == 0
 
 
-def test_two_drains_share_a_queue_without_overlap(connect: Connect) -> None:
+def test_two_workers_share_a_queue_without_overlap(connect: Connect) -> None:
     connect().publish(CHARACTERS.name, _messages(300))
     seen: list[int] = []
 
     def work(broker: WorkBroker) -> None:
-        seen.extend(_ids(_drain_all(broker, CHARACTERS.name)))
+        seen.extend(_ids(_consume_all(broker, CHARACTERS.name)))
 
     threads = [threading.Thread(target=work, args=(connect(),)) for _ in range(2)]
     for thread in threads:
@@ -258,18 +260,18 @@ def test_queues_do_not_mix(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(2))
     broker.publish(KILLMAILS.name, [Message(kind="killmail", id=9, hash="a" * 40)])
-    assert [d.message_id for d in _drain_all(broker, KILLMAILS.name)] == ["killmail:9"]
+    assert [d.message_id for d in _consume_all(broker, KILLMAILS.name)] == ["killmail:9"]
     assert broker.depth(CHARACTERS.name).ready == 2
 
 
-def test_many_messages_are_confirmed_and_drained(connect: Connect) -> None:
+def test_many_messages_are_confirmed_and_consumed(connect: Connect) -> None:
     broker = connect()
     broker.publish(TYPES.name, _messages(5_000))
-    taken = _drain_all(broker, TYPES.name, WorkerLimits(messages=10_000, idle_seconds=1, batch_size=500))
+    taken = _consume_all(broker, TYPES.name, WorkerLimits(messages=10_000, idle_seconds=1, batch_size=500))
     assert sorted(_ids(taken)) == list(range(1, 5_001))
 
 
-def test_rabbitmq_keeps_heartbeats_while_the_drain_is_busy(rabbit_node: RabbitNode) -> None:
+def test_rabbitmq_keeps_heartbeats_while_the_worker_is_busy(rabbit_node: RabbitNode) -> None:
     _delete_all(rabbit_node.url)
     broker = RabbitBroker(f"{rabbit_node.url}?heartbeat=1", TIERS)
     broker.publish(CHARACTERS.name, _messages(1))
@@ -303,7 +305,7 @@ def test_a_lost_rabbitmq_is_said_and_nothing_is_lost() -> None:
         with pytest.raises(BrokerUnavailable):
             broker.publish(CHARACTERS.name, _messages(1, first=99))
         node.start()
-        rest = _drain_all(RabbitBroker(node.url, TIERS), CHARACTERS.name)
+        rest = _consume_all(RabbitBroker(node.url, TIERS), CHARACTERS.name)
         assert sorted(_ids(batch[:5]) + _ids(rest)) == list(range(1, 21))
     finally:
         node.remove()
@@ -332,10 +334,3 @@ def _receive_for_ever(consumer: Any) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         consumer.receive(0.2)
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -16,6 +16,7 @@ from killreport_assets.base.errors import UserError
 from killreport_assets.esi import models, routes
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.http.errors import Gone, InvalidHash, Refused, Throttled, Unavailable
+from killreport_assets.http.pauses import longest_pause
 from killreport_assets.http.session import HttpSession, user_agent
 from killreport_assets.ingest import static_data
 from killreport_assets.ingest.archives import SOURCE, write_archive
@@ -35,6 +36,7 @@ from killreport_assets.store.killmails import write_killmails
 from killreport_assets.store.stored_killmails import write_zkillboard_values
 from killreport_assets_testing import genuine
 from killreport_assets_testing.sandbox import Sandbox
+from killreport_assets_testing.waiting import wait_until
 
 WORLD = World()
 
@@ -97,7 +99,8 @@ def test_a_420_pauses_every_client(client: EsiClient, sandbox: Sandbox, settings
     with pytest.raises(Throttled, match="error limit"):
         other.killmail(435341, genuine.record(435341)["killmail_hash"])
     assert sandbox.statistics()["requests"]["esi"] == 1
-    time.sleep(2.1)
+    with engine.connect() as connection:
+        wait_until(lambda: longest_pause(connection, ["esi"]) is None)
     assert other.fetch(routes.ALLIANCE, models.Alliance, min(WORLD.alliances)).body
 
 

@@ -1,4 +1,4 @@
-"""`ops.changed_days`: told in the transaction that changes a day, exactly, and without waiting for one another."""
+"""`ops.changed_days`: marked in the transaction that changes a day, exactly, and without waiting for one another."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any

@@ -75,7 +75,7 @@ def test_no_relation_is_hard_coded() -> None:
             assert f"join {schema}" not in node["raw_code"]
 
 
-def test_whoever_reads_a_mart_is_an_exposure() -> None:
+def test_every_reader_of_a_mart_is_an_exposure() -> None:
     readers = {
         "killreport_query": "".join(named_queries().values()),
         "materialization_charts": "".join(query for _, query, _ in CHARTS.values()),
@@ -84,8 +84,8 @@ def test_whoever_reads_a_mart_is_an_exposure() -> None:
     exposures = {exposure["name"]: exposure for exposure in manifest()["exposures"].values()}
     assert exposures.keys() == readers.keys()
     for name, text in readers.items():
-        told = {id_.split(".")[-1] for id_ in exposures[name]["depends_on"]["nodes"]}
-        assert told == set(re.findall(r"\bmarts\.(\w+)", text)), name
+        described_columns = {id_.split(".")[-1] for id_ in exposures[name]["depends_on"]["nodes"]}
+        assert described_columns == set(re.findall(r"\bmarts\.(\w+)", text)), name
     of_the_package = {
         str(file.relative_to(PACKAGE))
         for file in PACKAGE.rglob("*.py")
@@ -171,19 +171,19 @@ def test_a_manifest_is_that_of_a_databases_name(tmp_path: Path) -> None:
     assert {node["database"] for node in manifest()["nodes"].values()} == {"killreport"}
 
 
-def test_columns_are_described_anew_only_while_an_asset_tells_nothing_of_them(instance: dg.DagsterInstance) -> None:
+def test_columns_are_described_again_only_while_an_asset_says_nothing_of_them(instance: dg.DagsterInstance) -> None:
     from killreport_assets.transforms.definitions import described
 
-    model, seed, untold = (dg.AssetKey(["marts", name]) for name in ("fct_items", "mart_metrics", "dim_types"))
+    model, seed, unknown = (dg.AssetKey(["marts", name]) for name in ("fct_items", "mart_metrics", "dim_types"))
     schema = dg.TableSchema([dg.TableColumn("name", "text")])
-    lineage = dg.TableColumnLineage({"name": [dg.TableColumnDep(untold, "type_name")]})
-    told = {"dagster/column_schema": schema}
+    lineage = dg.TableColumnLineage({"name": [dg.TableColumnDep(unknown, "type_name")]})
+    described_columns = {"dagster/column_schema": schema}
     for key, metadata in (
-        (model, told | {"dagster/column_lineage": lineage}),
-        (seed, told),
-        (untold, {"status": "ok"}),
+        (model, described_columns | {"dagster/column_lineage": lineage}),
+        (seed, described_columns),
+        (unknown, {"status": "ok"}),
     ):
         instance.report_runless_asset_event(dg.AssetMaterialization(key, metadata=metadata))
-    known = described(instance, [model, seed, untold])
+    known = described(instance, [model, seed, unknown])
     assert known.keys() == {model, seed}
     assert known[model]["dagster/column_lineage"].value == lineage

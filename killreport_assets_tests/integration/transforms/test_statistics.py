@@ -83,7 +83,7 @@ def _first_load(engine: Engine) -> None:
 
 @pytest.fixture(scope="module")
 def story(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
-    """Three builds: all, an increment with every kind of late change, and all anew."""
+    """Three builds: all, an increment with every kind of late change, and all again."""
     with databases.fresh() as engine:
         yield _tell(Story(Warehouse(engine, tmp_path_factory.mktemp("dbt"))), engine)
 

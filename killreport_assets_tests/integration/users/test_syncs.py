@@ -22,7 +22,7 @@ from killreport_assets.workers.handler import ReceivedMessage
 from killreport_assets.workers.handlers.killmails import KillmailHandler
 from killreport_assets.workers.publisher import publish_pending
 from killreport_assets_testing import genuine
-from killreport_assets_testing.platform import PATIENT, QUICK, TIERS, Platform
+from killreport_assets_testing.platform import LONG_IDLE, QUICK, TIERS, Platform
 from killreport_assets_testing.rabbitmq import RabbitNode, empty
 from killreport_assets_testing.sandbox import Sandbox
 
@@ -42,13 +42,13 @@ def pilot(platform: Platform, sandbox: Sandbox) -> int:
 
 
 def _sync(platform: Platform) -> tuple[int, int]:
-    """Queue what is due, drain both queues; messages settled of each."""
+    """Queue what is due, worker both queues; messages settled of each."""
     platform.queue_due()
     return platform.user_killmails().received, platform.corporation_killmails().received
 
 
 def _let_time_pass(platform: Platform) -> None:
-    """ESI's cache is over, and everybody is due."""
+    """ESI's cache is over, and all are due."""
     platform.execute("update ops.killmail_lists set next_at = now(), fresh_until = now()")
 
 
@@ -74,7 +74,7 @@ def test_a_users_killmails_and_the_corporations_are_queued_once(platform: Platfo
     platform.killmails()
     assert {row[0] for row in platform.rows("select killmail_id from raw.killmails")} == OWN | CORPORATIONS_OWN
     assert platform.scalar("select count(*) from ops.entity_pending where entity_kind = 'killmail'") == 0
-    assert _sync(platform) == (0, 0)  # nobody is due
+    assert _sync(platform) == (0, 0)  # none is due
 
 
 def test_it_works_the_same_over_rabbitmq_and_no_message_has_more_than_it_needs(
@@ -89,9 +89,9 @@ def test_it_works_the_same_over_rabbitmq_and_no_message_has_more_than_it_needs(
         [delivery] = consumer.receive(5.0)
         assert set(json.loads(delivery.body)) == {"schema", "kind", "id", "cause", "requested_at"}
         consumer.retry_later([delivery], timedelta(), count_attempt=False)
-    assert platform.user_killmails(PATIENT).outcomes["stored"] == 1
-    assert platform.corporation_killmails(PATIENT).outcomes["stored"] == 1
-    platform.killmails(PATIENT)
+    assert platform.user_killmails(LONG_IDLE).outcomes["stored"] == 1
+    assert platform.corporation_killmails(LONG_IDLE).outcomes["stored"] == 1
+    platform.killmails(LONG_IDLE)
     assert {row[0] for row in platform.rows("select killmail_id from raw.killmails")} == OWN | CORPORATIONS_OWN
     platform.close()
 
@@ -150,7 +150,7 @@ def test_a_manual_sync_goes_first_and_asks_nothing_that_esi_has_cached(
     assert len(platform.message_ids(KILLMAILS, "__urgent")) == len(OWN)
     queue_now(platform.engine, platform.broker, [pilot])
     assert platform.user_killmails().outcomes == {"unchanged": 1}
-    with pytest.raises(UserError, match="nobody has signed in with character 1"):
+    with pytest.raises(UserError, match="no user has signed in with character 1"):
         queue_now(platform.engine, platform.broker, [1])
 
 
@@ -230,7 +230,7 @@ def test_who_is_not_in_the_corporation_is_asked_again_tomorrow(
 def test_hiccups_of_the_sso_switch_nothing_off(platform: Platform, sandbox: Sandbox, pilot: int) -> None:
     sandbox.authorized_killmails(refused={pilot: "sso"}, cache_seconds=0)
     platform.queue_due()
-    report = platform.corporation_killmails(PATIENT)
+    report = platform.corporation_killmails(LONG_IDLE)
     assert (report.outcomes["retried"], report.outcomes["skipped"], report.outcomes["dead"]) == (3, 1, 0)
     assert platform.user(pilot).corporation_state == "on"
     assert platform.scalar("select failures from ops.killmail_lists where list_kind = 'corporation_killmails'") == 1
@@ -271,7 +271,7 @@ def test_a_killmail_that_cannot_be_stored_is_not_asked_for_with_every_sync(
 
     sandbox.authorized_killmails(cache_seconds=0)
     _sync(platform)
-    assert platform.drain(Malformed(platform.esi)).outcomes["rejected"] == len(OWN | CORPORATIONS_OWN)
+    assert platform.work(Malformed(platform.esi)).outcomes["rejected"] == len(OWN | CORPORATIONS_OWN)
     platform.execute("update ops.killmail_lists set etag = null")
     _let_time_pass(platform)
     _sync(platform)
@@ -291,21 +291,21 @@ def test_the_same_killmail_with_another_hash_is_asked_for_again(platform: Platfo
             assert request(connection, KILLMAILS.kind, [7], hashes={7: hash_}) == asked
 
 
-def test_two_drains_that_list_the_same_killmails_do_not_wait_for_each_other(
+def test_two_workers_that_list_the_same_killmails_do_not_wait_for_each_other(
     platform: Platform, sandbox: Sandbox
 ) -> None:
-    """Everybody on the same killmails, in several drains at once, while others publish and fetch."""
+    """All on the same killmails, in several workers at once, while others publish and fetch."""
     pilots = [id_ for id_ in sorted(WORLD.affiliations) if id_ > 90_000_000][:40]
     for pilot in pilots:
         platform.signed_in(sandbox.grant(pilot))
     platform.queue_due()
     with ThreadPoolExecutor(4) as pool:
-        drains = [pool.submit(platform.user_killmails, PATIENT) for _ in range(2)]
-        drains += [pool.submit(platform.corporation_killmails, PATIENT), pool.submit(platform.killmails, PATIENT)]
-        reports = [drain.result() for drain in drains]
+        workers = [pool.submit(platform.user_killmails, LONG_IDLE) for _ in range(2)]
+        workers += [pool.submit(platform.corporation_killmails, LONG_IDLE), pool.submit(platform.killmails, LONG_IDLE)]
+        reports = [worker.result() for worker in workers]
     assert sum(report.outcomes["stored"] for report in reports[:2]) == len(pilots)
     assert not [error for report in reports for error in report.errors]
-    platform.killmails(PATIENT)
+    platform.killmails(LONG_IDLE)
     wanted = {k.id for k in WORLD.killmails.values() if k.character_ids & set(pilots)}
     assert {row[0] for row in platform.rows("select killmail_id from raw.killmails")} >= wanted
     assert platform.scalar("select count(*) from ops.entity_pending where entity_kind = 'killmail'") == 0

@@ -18,7 +18,7 @@ from killreport_assets.settings import load_settings
 from killreport_assets.users.store import list_users, reencrypt_all
 from killreport_assets.users.tokens import ENDED, NO_REFRESH_TOKEN, OTHER_OWNER, SignedOut, token_keeper
 from killreport_assets.users.vault import KEY_FILE, Vault, new_key
-from killreport_assets_testing.platform import PATIENT, QUICK, Platform
+from killreport_assets_testing.platform import LONG_IDLE, QUICK, Platform
 from killreport_assets_testing.sandbox import Sandbox
 
 WORLD = World()
@@ -140,7 +140,7 @@ def test_a_refresh_token_is_not_spent_while_the_new_one_could_not_be_kept(
 def test_a_token_that_cannot_be_checked_is_asked_for_again_and_the_refresh_token_kept(
     platform: Platform, sandbox: Sandbox, pilot: int, defect: str
 ) -> None:
-    """Our clock may be wrong, or EVE in the middle of changing its keys: that signs nobody out."""
+    """Our clock may be wrong, or EVE in the middle of changing its keys: that signs no one out."""
     platform.execute(EXPIRED)
     sandbox.sso(defect=defect, rotation=True)
     with pytest.raises(Unavailable, match="not valid"):
@@ -172,14 +172,14 @@ def test_a_missing_key_costs_only_those_whom_it_is_of(
         platform.signed_in(sandbox.grant(pilot))
     platform.execute(f"update ops.tokens set key_id = 'lost' where character_id = {PILOTS[0]}")
     platform.queue_due()
-    report = platform.user_killmails(PATIENT)
+    report = platform.user_killmails(LONG_IDLE)
     assert (report.outcomes["stored"], report.outcomes["skipped"]) == (2, 1)
     assert "cannot read the sign-in" in str(platform.user(PILOTS[0]).outcome)
     assert "put it back" in caplog.text  # that is for the operator
     assert platform.user(PILOTS[0]).state == "active"
 
 
-def test_signing_in_again_while_the_old_grant_ends_locks_nobody_up(
+def test_signing_in_again_while_the_old_grant_ends_locks_no_one_out(
     platform: Platform, sandbox: Sandbox, pilot: int
 ) -> None:
     """Both write the user and the tokens: in one order."""
@@ -244,7 +244,7 @@ def test_a_process_killed_before_its_commit_leaves_a_user_who_knows(
     assert platform.user(pilot).state == state
 
 
-def test_a_token_that_esi_rejects_is_replaced_whatever_its_expiry_says(
+def test_a_token_that_esi_rejects_is_replaced_before_it_expires(
     platform: Platform, sandbox: Sandbox, pilot: int
 ) -> None:
     access = platform.keeper.access(pilot)
@@ -252,11 +252,11 @@ def test_a_token_that_esi_rejects_is_replaced_whatever_its_expiry_says(
     assert other.token != access.token
     assert (
         platform.keeper.access(pilot, rejected=access.token).token == other.token
-    )  # replaced once, by whoever is first
+    )  # replaced once, by the first process
     assert sandbox.token_requests() == 1
 
 
-def test_forgetting_while_a_list_is_read_leaves_nothing_and_locks_nobody_up(
+def test_forgetting_while_a_list_is_read_leaves_nothing_and_locks_no_one_out(
     platform: Platform, sandbox: Sandbox
 ) -> None:
     errors: list[BaseException | None] = []
@@ -266,9 +266,9 @@ def test_forgetting_while_a_list_is_read_leaves_nothing_and_locks_nobody_up(
         platform.execute("update ops.killmail_lists set next_at = now(), fresh_until = null")
         platform.queue_due()
         with ThreadPoolExecutor(5) as pool:
-            drain = pool.submit(platform.user_killmails, QUICK)
+            worker = pool.submit(platform.user_killmails, QUICK)
             forgetting = [pool.submit(platform.keeper.forget, pilot) for pilot in PILOTS[:4]]
-            errors += [drain.exception(timeout=60), *(future.exception(timeout=60) for future in forgetting)]
+            errors += [worker.exception(timeout=60), *(future.exception(timeout=60) for future in forgetting)]
         for table in (
             "ops.sign_ins",
             "ops.tokens",
@@ -279,7 +279,7 @@ def test_forgetting_while_a_list_is_read_leaves_nothing_and_locks_nobody_up(
     assert [error for error in errors if error is not None] == []
 
 
-def test_changing_the_key_leaves_everybody_signed_in(platform: Platform, sandbox: Sandbox) -> None:
+def test_changing_the_key_leaves_all_users_signed_in(platform: Platform, sandbox: Sandbox) -> None:
     for pilot in PILOTS[:3]:
         platform.signed_in(sandbox.grant(pilot))
     platform.execute(f"update ops.tokens set access_token = 'gAAAA-broken' where character_id = {PILOTS[2]}")
@@ -297,7 +297,7 @@ def test_changing_the_key_leaves_everybody_signed_in(platform: Platform, sandbox
     assert running.access(PILOTS[1]).token.get_secret_value() in sandbox.issued()
 
 
-def test_a_missing_key_is_said_and_signs_nobody_out(
+def test_a_missing_key_is_said_and_signs_no_one_out(
     platform: Platform, pilot: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KILLREPORT_TOKEN_KEY", new_key())
@@ -346,7 +346,7 @@ def test_fifty_users_in_one_cycle_each_get_their_own_outcome(platform: Platform,
     sandbox.sso(failing=of["failing"])
 
     assert platform.queue_due().due_users == 50
-    report = platform.user_killmails(PATIENT)
+    report = platform.user_killmails(LONG_IDLE)
     assert report.outcomes["stored"] == 25
     assert report.outcomes["skipped"] == 25
     assert report.outcomes["dead"] == 0

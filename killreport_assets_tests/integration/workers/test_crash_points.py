@@ -21,22 +21,22 @@ from killreport_assets_testing.platform import TIERS
 
 POINTS = ("fetched", "stored", "committed", "acknowledge", "acknowledged", "retry", "retried")
 MESSAGES = range(1, 26)
-BUDGET = WorkerLimits(idle_seconds=0.02, batch_size=5)
+LIMITS = WorkerLimits(idle_seconds=0.02, batch_size=5)
 
 
 class Crash(BaseException):
-    """The drain's process dies here."""
+    """The worker's process dies here."""
 
 
 @dataclass
 class CrashPoints:
-    """Lets a drain die at the n-th time that it passes a point."""
+    """Lets a worker die at the n-th time that it passes a point."""
 
     point: str
     times: int
 
     def passed(self, point: str) -> None:
-        """The drain is at this point."""
+        """The worker is at this point."""
         if point == self.point:
             self.times -= 1
             if self.times == 0:
@@ -76,7 +76,7 @@ class CountingHandler(Handler[None, int]):
 
 
 class CrashingBroker(PgmqBroker):
-    """Passes the points at which the drain talks to the broker."""
+    """Passes the points at which the worker talks to the broker."""
 
     crash = CrashPoints("", 0)
 
@@ -101,7 +101,7 @@ class CrashingBroker(PgmqBroker):
 
 
 def _state(engine: Engine) -> dict[str, list[int]]:
-    """Where each message is: done, in the queue (ready, delayed or in a dead drain's hands), dead."""
+    """Where each message is: done, in the queue (ready, delayed or held by a dead worker), dead."""
     with engine.connect() as connection:
 
         def ids(query: str) -> list[int]:
@@ -115,7 +115,7 @@ def _state(engine: Engine) -> dict[str, list[int]]:
 
 
 def _let_time_pass(engine: Engine) -> None:
-    """Delays are over, and what a dead drain held is visible again; none is given up on for having been held."""
+    """Delays are over, and what a dead worker held is visible again; none exceeds the delivery limit by that."""
     with engine.begin() as connection:
         connection.execute(
             sa.text(
@@ -147,13 +147,13 @@ def test_every_message_is_done_queued_or_dead(
     for point, times in crashes:
         broker.crash = CrashPoints(point, times)
         with suppress(Crash):
-            run_worker(CountingHandler(broker.crash, failing, refused), broker, engine, BUDGET)
+            run_worker(CountingHandler(broker.crash, failing, refused), broker, engine, LIMITS)
         state = _state(engine)
         assert set(state["done"]) | set(state["queued"]) | set(state["dead"]) == set(MESSAGES)
         _let_time_pass(engine)
     broker.crash = CrashPoints("", 0)
     while _state(engine)["queued"]:
-        run_worker(CountingHandler(broker.crash, failing, refused), broker, engine, BUDGET)
+        run_worker(CountingHandler(broker.crash, failing, refused), broker, engine, LIMITS)
         _let_time_pass(engine)
     state = _state(engine)
     assert set(state["dead"]) == failing | refused

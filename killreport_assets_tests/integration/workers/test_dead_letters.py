@@ -6,7 +6,7 @@ from killreport_assets.store.killmails import write_killmails
 from killreport_assets.workers.dead_letters import drop, list_dead_letters, replay
 from killreport_assets.workers.publisher import publish_ids, publish_pending
 from killreport_assets_testing import genuine
-from killreport_assets_testing.platform import PATIENT, Platform
+from killreport_assets_testing.platform import LONG_IDLE, Platform
 from killreport_assets_testing.sandbox import Sandbox
 
 POISON = 985810621
@@ -17,7 +17,7 @@ def _let_one_die(platform: Platform, sandbox: Sandbox) -> int:
     write_killmails(platform.engine, genuine.bodies(3), "everef")
     sandbox.faults({"path": f"/esi/characters/{POISON}", "kinds": ["500"]})
     publish_pending(platform.engine, platform.broker)
-    platform.entities("character", PATIENT)
+    platform.entities("character", LONG_IDLE)
     letters = list_dead_letters(platform.engine)
     assert [(letter.message_id, letter.queue) for letter in letters] == [(f"character:{POISON}", CHARACTERS.name)]
     return letters[0].id
@@ -41,7 +41,7 @@ def test_a_letter_that_dies_again_is_listed_again(platform: Platform, sandbox: S
     letter = _let_one_die(platform, sandbox)
     replay(platform.engine, platform.broker, [letter], urgent=True)
     before = sandbox.statistics()["answers"]["esi 500"]
-    report = platform.entities("character", PATIENT)
+    report = platform.entities("character", LONG_IDLE)
     assert (report.outcomes["retried"], report.outcomes["dead"]) == (CHARACTERS.max_attempts - 1, 1)
     assert sandbox.statistics()["answers"]["esi 500"] == before + CHARACTERS.max_attempts
     again = list_dead_letters(platform.engine)

@@ -1,4 +1,4 @@
-"""Whatever dies, and whenever: at the end every message is done, queued or dead, exactly once in effect."""
+"""Any process may die at any time: at the end every message is done, queued or dead, exactly once in effect."""
 
 import os
 import subprocess
@@ -47,9 +47,10 @@ from killreport_assets.workers.report import WorkerReport
 from killreport_assets.workers.worker import run_worker
 from killreport_assets_testing import genuine
 from killreport_assets_testing.crash import STEPS
-from killreport_assets_testing.platform import PATIENT, TIERS, Platform
+from killreport_assets_testing.platform import LONG_IDLE, TIERS, Platform
 from killreport_assets_testing.rabbitmq import RabbitNode, empty
 from killreport_assets_testing.sandbox import Sandbox
+from killreport_assets_testing.waiting import wait_until
 
 WORLD = World()
 HASHES = {line["killmail_id"]: line["killmail_hash"] for line in genuine.records()[:30]}
@@ -84,7 +85,7 @@ def _queued(broker: WorkBroker, queue: str, kind: str) -> list[int]:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_drain_that_is_killed_at_any_step_loses_nothing(either: Platform, step: str) -> None:
+def test_a_worker_that_is_killed_at_any_step_loses_nothing(either: Platform, step: str) -> None:
     either.broker.publish(KILLMAILS.name, killmail_messages(HASHES, None))
     program = [sys.executable, "-m", "killreport_assets_testing.crash", step]
     killed = subprocess.run(program, timeout=60, check=False, env=os.environ, capture_output=True, text=True)
@@ -96,7 +97,7 @@ def test_a_drain_that_is_killed_at_any_step_loses_nothing(either: Platform, step
         either.scalar("select count(*) from raw.killmails") < len(HASHES) or either.broker.depth(KILLMAILS.name).ready
     ):
         assert time.monotonic() < deadline, "not everything came again"
-        either.killmails(PATIENT)
+        either.killmails(LONG_IDLE)
     assert either.scalar("select count(*) from ops.dead_letters") == 0
     # What had been claimed by the killed one is published when its claim has expired.
     either.execute(
@@ -113,11 +114,11 @@ def test_a_drain_that_is_killed_at_any_step_loses_nothing(either: Platform, step
         assert len(queued) - len(pending) in range(len(pending) + 1)  # copies only add
 
 
-def test_four_drains_fetch_no_id_twice(either: Platform, sandbox: Sandbox, settings: Settings) -> None:
+def test_four_workers_fetch_no_id_twice(either: Platform, sandbox: Sandbox, settings: Settings) -> None:
     sandbox.faults(latency=0.02)
     publish_ids(either.broker, CHARACTERS, PILOTS)
 
-    def drain(_: int) -> WorkerReport:
+    def worker(_: int) -> WorkerReport:
         broker = (
             PgmqBroker(either.engine, TIERS)
             if isinstance(either.broker, PgmqBroker)
@@ -125,31 +126,31 @@ def test_four_drains_fetch_no_id_twice(either: Platform, sandbox: Sandbox, setti
         )
         mine = Platform(settings, either.engine, broker)
         try:
-            return mine.entities("character", PATIENT)
+            return mine.entities("character", LONG_IDLE)
         finally:
             mine.close()
 
     with ThreadPoolExecutor(4) as pool:
-        reports = list(pool.map(drain, range(4)))
+        reports = list(pool.map(worker, range(4)))
     assert sum(report.outcomes["stored"] for report in reports) == len(PILOTS)
     assert set(sandbox.statistics()["bodies"].values()) == {1}
     assert len([report for report in reports if report.received]) > 1
 
 
-def _drain_while(platform: Platform, disturb: Callable[[], None], wanted: int) -> list[WorkerReport]:
-    """Drain characters in a thread of its own, disturb it in the middle, and go on until all are known."""
+def _work_while(platform: Platform, disturb: Callable[[], None], wanted: int) -> list[WorkerReport]:
+    """Work off characters in a thread of its own, disturb it in the middle, and go on until all are known."""
     reports: list[WorkerReport] = []
     errors: list[BaseException] = []
 
-    def drain() -> None:
+    def worker() -> None:
         try:
             reports.append(platform.entities("character", WorkerLimits(idle_seconds=3), reconnect_seconds=60))
         except BaseException as error:
             errors.append(error)
 
-    working = threading.Thread(target=drain)
+    working = threading.Thread(target=worker)
     working.start()
-    time.sleep(1.5)
+    wait_until(lambda: platform.scalar("select count(*) from raw.characters"))
     disturb()
     working.join(120)
     assert not working.is_alive()
@@ -157,7 +158,7 @@ def _drain_while(platform: Platform, disturb: Callable[[], None], wanted: int) -
     deadline = time.monotonic() + 40
     while platform.scalar("select count(*) from raw.characters") < wanted:
         assert time.monotonic() < deadline
-        reports.append(platform.entities("character", PATIENT))
+        reports.append(platform.entities("character", LONG_IDLE))
     return reports
 
 
@@ -176,10 +177,10 @@ def test_postgresql_restarted_in_the_middle_loses_nothing(settings: Settings, sa
 
         def restart() -> None:
             server.stop()
-            time.sleep(1)
+            time.sleep(1)  # an outage, not a blink
             server.start()
 
-        reports = _drain_while(platform, restart, 150)
+        reports = _work_while(platform, restart, 150)
         assert any("PGMQ" in error or "PostgreSQL" in error for report in reports for error in report.errors)
         assert platform.scalar("select count(*) from ops.dead_letters") == 0
         assert sandbox.statistics()["most_in_a_second"]["esi"] <= 50
@@ -202,7 +203,7 @@ def test_rabbitmq_restarted_in_the_middle_loses_nothing(
             node.stop()
             node.start()
 
-        reports = _drain_while(platform, restart, 150)
+        reports = _work_while(platform, restart, 150)
         assert any("RabbitMQ" in error for report in reports for error in report.errors)
         assert platform.scalar("select count(*) from ops.dead_letters") == 0
         assert sandbox.statistics()["most_in_a_second"]["esi"] <= 50
@@ -211,7 +212,7 @@ def test_rabbitmq_restarted_in_the_middle_loses_nothing(
         node.remove()
 
 
-def test_a_drain_whose_broker_stays_away_says_so_and_ends(settings: Settings, engine: Engine) -> None:
+def test_a_worker_whose_broker_stays_away_says_so_and_ends(settings: Settings, engine: Engine) -> None:
     class Away(PgmqBroker):
         is_away = False
 
@@ -246,8 +247,7 @@ def test_a_bad_service_delays_everything_and_loses_nothing(platform: Platform, s
     deadline = time.monotonic() + 100
     while platform.scalar("select count(*) from raw.characters") < 120:
         assert time.monotonic() < deadline
-        platform.entities("character", PATIENT)
-        time.sleep(0.3)
+        platform.entities("character", LONG_IDLE)
     assert platform.scalar("select count(*) from ops.dead_letters") == 0
     statistics = sandbox.statistics()
     assert statistics["violations"] == {}
@@ -264,8 +264,8 @@ def test_an_outage_costs_no_message_an_attempt(platform: Platform, sandbox: Sand
     assert report.throttled_until is not None
     assert sandbox.statistics()["requests"]["esi"] <= 25  # the fetches under way, and the questions whether it is there
     sandbox.faults()
-    time.sleep(2.2)
-    report = platform.entities("character", PATIENT)
+    platform.wait_for_pauses()
+    report = platform.entities("character", LONG_IDLE)
     assert report.outcomes["stored"] == 30
     assert platform.scalar("select count(*) from ops.dead_letters") == 0
 
@@ -332,8 +332,8 @@ def test_a_listing_whose_follow_ups_may_be_lost_is_done_again(platform: Platform
     with pytest.raises(Killed):
         run_worker(work, dying, platform.engine, WorkerLimits(idle_seconds=0.3, batch_size=1))
     assert platform.scalar("select count(*) from ops.syncs") == 1
-    time.sleep(1.1)
-    platform.drain(work, PATIENT)
+    wait_until(lambda: platform.broker.depth(ZKILLBOARD_CHARACTERS.name).ready == 1)
+    platform.work(work, LONG_IDLE)
     assert platform.broker.depth(KILLMAILS.name).ready == len(WORLD.part("zkillboard_ids"))
 
 
@@ -341,11 +341,11 @@ def test_a_wrong_setting_gives_no_message_back(platform: Platform, settings: Set
     real = settings.with_values(esi_url="https://esi.evetech.net")
     publish_ids(platform.broker, CHARACTERS, PILOTS[:30])
     work = EntityHandler("character", EsiClient(real, platform.engine), 7)
-    for _ in range(12):  # more often than a message may be handed out
+    for _ in range(12):  # more often than a message may be delivered
         with pytest.raises(UserError, match="KILLREPORT_CONTACT"):
-            platform.drain(work)
+            platform.work(work)
         platform.execute(f"update pgmq.q_{CHARACTERS.name} set vt = now()")
-    report = platform.entities("character", PATIENT)
+    report = platform.entities("character", LONG_IDLE)
     assert report.outcomes == {"stored": 30}
 
 
@@ -359,9 +359,9 @@ def test_a_database_that_refuses_to_write_is_not_asked_in_a_hurry(platform: Plat
 
     publish_ids(platform.broker, CHARACTERS, PILOTS[:3])
     broker = PgmqBroker(platform.engine, TIERS, timedelta(seconds=1))
-    budget = WorkerLimits(idle_seconds=5)
+    limits = WorkerLimits(idle_seconds=5)
     with pytest.raises(sa.exc.OperationalError, match="disk full"):
-        run_worker(Full("character", platform.esi, 7), broker, platform.engine, budget, reconnect_seconds=0.5)
+        run_worker(Full("character", platform.esi, 7), broker, platform.engine, limits, reconnect_seconds=0.5)
     waits = [later - earlier for earlier, later in pairwise(Full.tries)]
     assert len(Full.tries) <= 6
     assert all(wait > 0.4 for wait in waits)

@@ -28,7 +28,7 @@ from killreport_assets.workers.names import resolve_names
 from killreport_assets.workers.publisher import publish_ids, publish_pending
 from killreport_assets.workers.registry import producer
 from killreport_assets_testing import genuine
-from killreport_assets_testing.platform import PATIENT, Platform
+from killreport_assets_testing.platform import LONG_IDLE, Platform
 from killreport_assets_testing.sandbox import Sandbox
 
 WORLD = World()
@@ -138,7 +138,7 @@ def test_followed_characters_and_members_are_listed_hourly(platform: Platform) -
     assert platform.produce("character_killmails").published == 3
     assert platform.produce("character_killmails").published == 0
     work = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
-    assert platform.drain(work, PATIENT).outcomes["stored"] == 3
+    assert platform.work(work, LONG_IDLE).outcomes["stored"] == 3
     assert platform.produce("character_killmails").found == 0  # zKillboard's lists are cached for an hour
     platform.execute("update ops.syncs set started_at = now() - interval '61 minutes'")
     assert platform.produce("character_killmails").found == 3
@@ -154,7 +154,7 @@ def test_a_list_that_was_just_read_is_not_read_again(platform: Platform, sandbox
     work = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
     for _ in range(2):
         publish_ids(platform.broker, ZKILLBOARD_CHARACTERS, [BODIES_CHARACTER])
-        report = platform.drain(work)
+        report = platform.work(work)
     assert report.outcomes == {"unchanged": 1}
     assert sandbox.statistics()["requests"]["zkillboard"] == 2  # a page and the empty one after it
 
@@ -256,7 +256,7 @@ def test_a_character_whose_affiliation_is_refused_costs_only_itself(platform: Pl
 def test_everything_mentioned_is_known_or_pending_and_has_its_cause(platform: Platform) -> None:
     write_killmails(platform.engine, genuine.bodies(120), "everef")
     publish_pending(platform.engine, platform.broker)
-    platform.entities("character", PATIENT)
+    platform.entities("character", LONG_IDLE)
     write_killmails(platform.engine, genuine.bodies(240), "everef")  # mentions some that are known by now
     with platform.engine.connect() as connection:
         for kind in ("alliance", "corporation", "character", "type"):
@@ -267,7 +267,7 @@ def test_everything_mentioned_is_known_or_pending_and_has_its_cause(platform: Pl
         "select count(distinct a.character_id) from raw.killmail_attackers a join raw.killmails k using (killmail_id) "
         "join raw.characters c on c.character_id = a.character_id where c.known_since <= k.stored_at"
     )
-    assert known_before > 0  # the proof is not that everybody has a row
+    assert known_before > 0  # the proof is not that every entity has a row
 
 
 def test_what_was_forgotten_is_found(platform: Platform) -> None:
@@ -301,7 +301,7 @@ def test_lists_that_die_are_asked_for_by_the_next_schedule(platform: Platform, s
     platform.execute("insert into raw.alliances (alliance_id, source) values (99000001, 'esi')")
     platform.produce("alliance_corporations")
     sandbox.faults({"path": "/esi/alliances/99000001/corporations", "kinds": ["500"]})
-    platform.alliance_corporations(PATIENT)
+    platform.alliance_corporations(LONG_IDLE)
     assert platform.scalar("select count(*) from ops.dead_letters") == 1
     sandbox.faults()
     assert platform.produce("alliance_corporations").published == 1
@@ -383,7 +383,7 @@ def test_a_listing_that_fails_is_a_row_too_and_is_tried_again(platform: Platform
     work = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
     sandbox.faults({"path": "/zkillboard", "kinds": ["503"], "times": 1})
     publish_ids(platform.broker, ZKILLBOARD_CHARACTERS, [BODIES_CHARACTER])
-    assert platform.drain(work, PATIENT).outcomes == {"retried": 1, "stored": 1}
+    assert platform.work(work, LONG_IDLE).outcomes == {"retried": 1, "stored": 1}
     rows = platform.rows("select subject, outcome, seconds is not null from ops.syncs order by sync_id")
     subject = f"character:{BODIES_CHARACTER}"
     assert rows == [(subject, "unavailable", True), (subject, "complete", True)]

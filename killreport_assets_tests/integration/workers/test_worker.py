@@ -1,7 +1,6 @@
-"""The drain on real servers: killmail to queue to entity, failures by kind, and nothing lost on the way."""
+"""The worker on real servers: killmail to queue to entity, failures by kind, and nothing lost on the way."""
 
 import threading
-import time
 
 import pytest
 import sqlalchemy as sa
@@ -26,8 +25,9 @@ from killreport_assets.workers.publisher import killmail_messages, publish_ids, 
 from killreport_assets.workers.report import WorkerReport
 from killreport_assets.workers.worker import run_worker
 from killreport_assets_testing import genuine
-from killreport_assets_testing.platform import PATIENT, QUICK, Platform
+from killreport_assets_testing.platform import LONG_IDLE, QUICK, Platform
 from killreport_assets_testing.sandbox import Sandbox
+from killreport_assets_testing.waiting import wait_until
 
 WORLD = World()
 
@@ -36,13 +36,13 @@ def test_pending_entities_are_filled_in_and_their_lineage_completed(platform: Pl
     write_killmails(platform.engine, genuine.bodies(60), "everef")
     wanted = platform.scalar("select count(*) from ops.entity_pending where entity_kind = 'character'")
     assert publish_pending(platform.engine, platform.broker, run_id="publish") > wanted
-    report = platform.entities("character", PATIENT)
+    report = platform.entities("character", LONG_IDLE)
     assert report.outcomes == {"stored": wanted}
     assert platform.scalar("select count(*) from raw.characters where name like 'Sandbox Pilot %'") == wanted
     assert platform.scalar("select count(*) from ops.entity_pending where entity_kind = 'character'") == 0
     completed = """
         select count(*) from ops.enrichments where entity_kind = 'character' and outcome = 'stored'
-        and enriched_at >= requested_at and consuming_run = 'drain' and publishing_run = 'publish' and attempts = 1
+        and enriched_at >= requested_at and consuming_run = 'worker' and publishing_run = 'publish' and attempts = 1
         and queue = 'esi_character_info_queue' and message_id = 'character:' || entity_id
     """
     assert platform.scalar(completed) == platform.scalar(
@@ -123,7 +123,7 @@ def test_a_wrong_hash_is_dead_after_one_more_try_and_stops_no_other(platform: Pl
     good = genuine.record(435341)
     messages = killmail_messages({4289452: "0" * 40, 435341: good["killmail_hash"]}, None)
     platform.broker.publish(KILLMAILS.name, [*messages, Message(kind="killmail", id=7)])
-    report = platform.killmails(PATIENT)
+    report = platform.killmails(LONG_IDLE)
     assert (report.outcomes["stored"], report.outcomes["retried"], report.outcomes["dead"]) == (1, 2, 2)
     assert sandbox.statistics()["answers"]["esi 422"] == 2
     with platform.engine.connect() as connection:
@@ -149,7 +149,7 @@ def test_a_failing_message_is_tried_again_then_dead_and_costs_no_more_requests(
     poison = 985810621  # a victim among them
     sandbox.faults({"path": f"/esi/characters/{poison}", "kinds": ["500"]})
     publish_pending(platform.engine, platform.broker)
-    report = platform.entities("character", PATIENT)
+    report = platform.entities("character", LONG_IDLE)
     assert (report.outcomes["retried"], report.outcomes["dead"]) == (CHARACTERS.max_attempts - 1, 1)
     assert sandbox.statistics()["answers"]["esi 500"] == CHARACTERS.max_attempts
     with platform.engine.connect() as connection:
@@ -182,12 +182,12 @@ def test_a_run_in_which_everything_failed_says_so(platform: Platform, sandbox: S
 def test_one_message_that_keeps_failing_makes_no_run_red(platform: Platform, sandbox: Sandbox) -> None:
     sandbox.faults({"path": f"/esi/characters/{BODIES_CHARACTER}", "kinds": ["503"]})
     publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER, IDS_CHARACTER])
-    report = platform.entities("character", PATIENT)
+    report = platform.entities("character", LONG_IDLE)
     assert (report.outcomes["stored"], report.outcomes["retried"]) == (1, CHARACTERS.max_attempts - 1)
     assert not report.failed
 
 
-def test_throttled_messages_are_parked_uncounted_and_the_drain_ends(platform: Platform, sandbox: Sandbox) -> None:
+def test_throttled_messages_are_deferred_uncounted_and_the_worker_ends(platform: Platform, sandbox: Sandbox) -> None:
     sandbox.faults({"path": "/esi", "kinds": ["420"], "times": 1})
     publish_ids(platform.broker, CHARACTERS, sorted(WORLD.affiliations)[10:110])
     report = platform.entities("character", WorkerLimits(seconds=60, idle_seconds=30))
@@ -195,8 +195,8 @@ def test_throttled_messages_are_parked_uncounted_and_the_drain_ends(platform: Pl
     assert report.outcomes["deferred"] > 0
     assert report.outcomes["retried"] == report.outcomes["dead"] == 0
     assert not report.failed
-    time.sleep(2.2)
-    again = platform.entities("character", PATIENT)
+    platform.wait_for_pauses()
+    again = platform.entities("character", LONG_IDLE)
     assert report.outcomes["stored"] + again.outcomes["stored"] == 100
     assert sandbox.statistics()["violations"] == {}
 
@@ -214,7 +214,7 @@ def test_a_body_that_cannot_be_stored_is_dead_and_stops_no_other(platform: Platf
     assert platform.scalar("select count(*) from ops.dead_letters where reason = 'cannot be stored'") == 1
 
 
-def test_a_message_that_kills_its_drains_is_given_up_on(platform: Platform) -> None:
+def test_a_message_that_kills_its_workers_is_a_dead_letter(platform: Platform) -> None:
     publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
     with platform.engine.begin() as connection:
         connection.execute(sa.text(f"update pgmq.q_{CHARACTERS.name} set read_ct = {DELIVERY_LIMIT}"))
@@ -249,16 +249,16 @@ def test_types_from_esi_have_their_dogma(platform: Platform) -> None:
             assert (row.name, row.tech_level, row.source) == (wanted["name"], wanted["tech_level"], "esi")
 
 
-def test_slow_work_is_not_handed_to_another_drain(platform: Platform, sandbox: Sandbox) -> None:
-    # Nine fetches of 1.2 s, three at a time, and a lease of 2 s: without renewal another drain would get them.
+def test_slow_work_is_not_handed_to_another_worker(platform: Platform, sandbox: Sandbox) -> None:
+    # Nine fetches of 1.2 s, three at a time, and a lease of 2 s: without renewal another worker would get them.
     sandbox.faults(latency=1.2)
     publish_ids(platform.broker, ALLIANCES, sorted(WORLD.alliances)[:9])
     reports: list[WorkerReport] = []
-    budget = WorkerLimits(idle_seconds=3)
-    threads = [threading.Thread(target=lambda: reports.append(platform.entities("alliance", budget))) for _ in range(2)]
+    limits = WorkerLimits(idle_seconds=3)
+    threads = [threading.Thread(target=lambda: reports.append(platform.entities("alliance", limits))) for _ in range(2)]
     for thread in threads:
         thread.start()
-        time.sleep(0.5)
+        wait_until(lambda: platform.broker.depth(ALLIANCES.name).in_flight)
     for thread in threads:
         thread.join()
     assert sum(report.outcomes["stored"] for report in reports) == 9
@@ -271,8 +271,7 @@ def test_a_setting_that_is_wrong_costs_no_message_an_attempt(platform: Platform,
     work = EntityHandler("character", EsiClient(real, platform.engine), 7)
     with pytest.raises(UserError, match="KILLREPORT_CONTACT"):
         run_worker(work, platform.broker, platform.engine, QUICK)
-    time.sleep(2.1)
-    assert platform.entities("character").outcomes == {"stored": 1}
+    assert platform.entities("character", LONG_IDLE).outcomes == {"stored": 1}
     assert platform.scalar("select count(*) from ops.dead_letters") == 0
 
 
@@ -286,20 +285,20 @@ def test_a_cause_that_is_written_while_its_entity_is_settled_is_settled_too(plat
     def settle_pilot() -> None:
         with platform.engine.begin() as connection:
             upsert(connection, tables.characters, [{"character_id": pilot, "name": "x", "source": "esi"}])
-            settle(connection, "character", CHARACTERS.name, [settled], "drain")
+            settle(connection, "character", CHARACTERS.name, [settled], "worker")
 
     with platform.engine.connect() as writer:
         write_killmails_in(writer, bodies[1:], "everef")  # not committed yet
         settling = threading.Thread(target=settle_pilot)
         settling.start()
-        time.sleep(0.5)
+        wait_until(lambda: platform.scalar("select count(*) from pg_locks where not granted"))
         writer.commit()
     settling.join()
     query = f"select count(*) from ops.enrichments where entity_id = {pilot} and outcome = 'stored'"
     assert platform.scalar(query) == 2
 
 
-def test_writers_and_drains_at_once_leave_nothing_pending(platform: Platform) -> None:
+def test_writers_and_workers_at_once_leave_nothing_pending(platform: Platform) -> None:
     bodies = genuine.bodies(120)
     done = threading.Event()
 
@@ -316,7 +315,7 @@ def test_writers_and_drains_at_once_leave_nothing_pending(platform: Platform) ->
     while not done.is_set():
         platform.entities("character", WorkerLimits(idle_seconds=0.2))
     writer.join()
-    platform.entities("character", PATIENT)
+    platform.entities("character", LONG_IDLE)
     assert platform.scalar("select count(*) from raw.killmails") == 120
     pending = "entity_kind = 'character'"
     assert platform.scalar(f"select count(*) from ops.entity_pending where {pending}") == 0

@@ -82,7 +82,7 @@ def test_a_request_that_fails_while_the_service_is_up_fails_alone() -> None:
     assert service.probes == 4  # the first failure of a process, then each tenth in a row
 
 
-def test_a_service_that_is_down_pauses_everybody_until_it_is_back() -> None:
+def test_a_service_that_is_down_pauses_all_until_it_is_back() -> None:
     service = Service()
     service.is_up = False
     outage = Outage(None, 0.05, service.probe, service.pause)

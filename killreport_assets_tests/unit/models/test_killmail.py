@@ -73,7 +73,7 @@ def test_the_edited_redisq_payload_is_refused() -> None:
         max_leaves=20,
     )
 )
-def test_no_json_whatever_raises_anything_else(body: Any) -> None:
+def test_no_json_raises_anything_else(body: Any) -> None:
     with pytest.raises(InvalidKillmail):
         check(KillmailBody(body, "0" * 40))
 

@@ -47,7 +47,7 @@ def test_an_unreadable_message_says_why(body: bytes, says: str) -> None:
 
 
 @given(st.binary())
-def test_no_bytes_whatever_raise_anything_else(body: bytes) -> None:
+def test_no_bytes_raise_anything_else(body: bytes) -> None:
     with pytest.raises(UnreadableMessage):
         decode(body, "character")
 

@@ -101,7 +101,7 @@ def test_of_two_that_make_the_file_the_first_wins(tmp_path: Path, monkeypatch: p
 
 
 @given(st.text(max_size=60), st.integers(0, 200))
-def test_whatever_is_encrypted_comes_back_and_what_is_damaged_is_said(secret: str, at: int) -> None:
+def test_what_is_encrypted_is_decrypted_and_what_is_damaged_is_said(secret: str, at: int) -> None:
     vault = _vault(Path("/nowhere"), new_key())
     sealed = vault.encrypt(SecretStr(secret))
     assert vault.decrypt(sealed, vault.key_id).get_secret_value() == secret

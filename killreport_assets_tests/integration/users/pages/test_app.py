@@ -26,7 +26,7 @@ def url(platform: Platform) -> Iterator[str]:
 
 @pytest.fixture
 def visitor(url: str) -> Visitor:
-    """Somebody who has not been here before."""
+    """A visitor who has not been here before."""
     return Visitor(url)
 
 
@@ -90,7 +90,7 @@ def _altered(callback: str, **changes: str) -> str:
 
 def test_a_wrong_state_is_refused(platform: Platform, visitor: Visitor) -> None:
     callback = visitor.consent(visitor.begin(), BODIES_CHARACTER)
-    answer = visitor.come_back(_altered(callback, state="of-somebody-else"))
+    answer = visitor.come_back(_altered(callback, state="of-another-visitor"))
     assert (answer.status_code, "cannot be finished" in answer.text) == (400, True)
     assert visitor.come_back(callback).status_code == 400  # one try; begin again
     assert _stored(platform) == (0, 0, 0)
@@ -121,7 +121,7 @@ def test_a_replayed_code_is_refused(platform: Platform, visitor: Visitor) -> Non
     assert _stored(platform) == (1, 1, 1)
 
 
-def test_whoever_signs_in_where_everybody_was_forgotten_begins_anew(platform: Platform, visitor: Visitor) -> None:
+def test_a_sign_in_after_all_are_forgotten_starts_a_new_account(platform: Platform, visitor: Visitor) -> None:
     """Else a copy of the old session would show the next one's characters."""
     visitor.sign_in(BODIES_CHARACTER)
     copy = Visitor(visitor.url)
@@ -153,7 +153,7 @@ def test_a_wrong_verifier_is_refused(platform: Platform, visitor: Visitor) -> No
         ("alg none", "not signed with one of EVE"),
         ("wrong key", "its signature is wrong"),
         ("wrong audience", "made for another application"),
-        ("wrong issuer", "somebody else made it"),
+        ("wrong issuer", "another issuer made it"),
         ("expired", "it has expired"),
         ("future", "it is from the future"),
     ],
@@ -214,7 +214,7 @@ def test_one_person_sees_only_the_characters_of_one_account(platform: Platform, 
     assert elsewhere.get().text.count("<h2>") == 2
 
 
-def test_a_character_with_another_owner_begins_anew(
+def test_a_character_with_another_owner_starts_over(
     platform: Platform, sandbox: Sandbox, url: str, visitor: Visitor
 ) -> None:
     visitor.sign_in(BODIES_CHARACTER)
@@ -263,11 +263,11 @@ def test_forgetting_revokes_at_eve_and_deletes(platform: Platform, sandbox: Sand
     assert platform.scalar("select count(*) from ops.entity_pending where entity_kind = 'user_killmails'") == 0
 
 
-def test_forgetting_works_when_eve_cannot_be_told(platform: Platform, sandbox: Sandbox, visitor: Visitor) -> None:
+def test_forgetting_works_when_eve_does_not_answer(platform: Platform, sandbox: Sandbox, visitor: Visitor) -> None:
     visitor.sign_in(BODIES_CHARACTER)
     sandbox.faults({"path": "/sso/v2/oauth/revoke", "kinds": ["503"]})
     visitor.post(f"/characters/{BODIES_CHARACTER}/forget")
-    assert "EVE could not be told" in visitor.get().text
+    assert "EVE did not end the grant" in visitor.get().text
     assert _stored(platform) == (0, 0, 0)
 
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from killreport_assets.sandbox.world import BODIES_CHARACTER, IDS_CHARACTER, World
 from killreport_assets_testing.auth_server import serving
 from killreport_assets_testing.browser import CHROMIUM, browsing
-from killreport_assets_testing.platform import PATIENT, Platform
+from killreport_assets_testing.platform import LONG_IDLE, Platform
 from killreport_assets_testing.sandbox import Sandbox
 from killreport_assets_tests.conftest import IS_CI
 
@@ -42,8 +42,8 @@ def test_the_whole_way_of_a_user(platform: Platform, sandbox: Sandbox, page: Pag
     expect(card).to_contain_text("esi-killmails.read_corporation_killmails.v1")
     expect(card).to_contain_text("never")  # synced
     platform.queue_due()
-    platform.user_killmails(PATIENT)
-    platform.corporation_killmails(PATIENT)
+    platform.user_killmails(LONG_IDLE)
+    platform.corporation_killmails(LONG_IDLE)
     page.reload()
     expect(card.get_by_role("row", name="Own killmails")).to_contain_text("complete")
     expect(card.get_by_role("row", name="Own killmails")).to_contain_text("ago")
@@ -73,7 +73,7 @@ def test_an_ended_sign_in_says_so_and_can_be_renewed(platform: Platform, sandbox
     sandbox.end_grants(BODIES_CHARACTER)
     platform.execute("update ops.tokens set expires_at = now()")
     platform.queue_due()
-    platform.user_killmails(PATIENT)
+    platform.user_killmails(LONG_IDLE)
     page.reload()
     card = page.locator("section.card")
     expect(card).to_contain_text("EVE no longer accepts this sign-in")

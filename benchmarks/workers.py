@@ -1,4 +1,4 @@
-"""Drains of characters against the sandbox with a fixed latency: what is allowed, and how much of it they use.
+"""Workers of characters against the sandbox with a fixed latency: what is allowed, and how much of it they use.
 
 The references are what the original KillReport's workers did in July 2026: 47 a second each at 50 ms, 24 at 200 ms,
 171 to 174 without a limit; they knew nothing of each other.
@@ -35,13 +35,13 @@ UNLIMITED = 5_000
 def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
     """Each line is a database of its own."""
     sandbox = Sandbox(stack.enter_context(SandboxProcess()))
-    for drains, latency, fetches, wanted, reference in (
+    for workers, latency, fetches, wanted, reference in (
         (1, 0.05, 10, 48, 47),
         (4, 0.05, 10, 48, 47),
         (1, 0.2, 25, 45, 24),
     ):
-        rate, most = _rate(databases, sandbox, drains, latency, fetches, 50)
-        name = f"{drains} drain{'s' if drains > 1 else ''}, 50/s allowed, {latency * 1000:.0f} ms latency"
+        rate, most = _rate(databases, sandbox, workers, latency, fetches, 50)
+        name = f"{workers} worker{'s' if workers > 1 else ''}, 50/s allowed, {latency * 1000:.0f} ms latency"
         yield Result(
             name,
             rate,
@@ -51,15 +51,15 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
             f"at least {wanted}, never above 50 (the most was {most})",
             rate >= wanted and most <= 50,
         )
-    for drains in (1, 2, 3):
-        rate, _ = _rate(databases, sandbox, drains, 0.05, 50, UNLIMITED)
-        aim = "at least 500 with as many as it takes" if drains > 1 else ""
-        name = f"{drains} drain{'s' if drains > 1 else ''}, unlimited"
+    for workers in (1, 2, 3):
+        rate, _ = _rate(databases, sandbox, workers, 0.05, 50, UNLIMITED)
+        aim = "at least 500 with as many as it takes" if workers > 1 else ""
+        name = f"{workers} worker{'s' if workers > 1 else ''}, unlimited"
         yield Result(name, rate, "entities/s", "the original's 174", rate / 174, aim, rate >= 500)
 
 
 def _rate(
-    databases: Databases, sandbox: Sandbox, drains: int, latency: float, fetches: int, max_rps: int
+    databases: Databases, sandbox: Sandbox, workers: int, latency: float, fetches: int, max_rps: int
 ) -> tuple[float, int]:
     """Entities a second, sustained, and the most requests of any second that the sandbox saw."""
     sandbox.reset()
@@ -71,20 +71,20 @@ def _rate(
             "KILLREPORT_PARALLEL_FETCHES": f"{CHARACTERS.name}={fetches}",
         }
         _publish(engine, environment)
-        command = [sys.executable, "-m", "benchmarks.drains"]
-        workers = [subprocess.Popen(command, env=os.environ | environment) for _ in range(drains)]
+        command = [sys.executable, "-m", "benchmarks.workers"]
+        processes = [subprocess.Popen(command, env=os.environ | environment) for _ in range(workers)]
         try:
-            while sandbox.statistics()["requests"].get("esi", 0) < 50 * drains:
+            while sandbox.statistics()["requests"].get("esi", 0) < 50 * workers:
                 time.sleep(0.1)
             time.sleep(WARM_UP)
             first, started = sandbox.statistics()["answers"]["esi 200"], time.monotonic()
             time.sleep(MEASURED)
             last, ended = sandbox.statistics()["answers"]["esi 200"], time.monotonic()
         finally:
-            for worker in workers:
-                worker.terminate()
-            for worker in workers:
-                worker.wait()
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.wait()
     return (last - first) / (ended - started), sandbox.statistics()["most_in_a_second"]["esi"]
 
 
@@ -96,7 +96,7 @@ def _publish(engine: Engine, environment: dict[str, str]) -> None:
 
 
 def _work() -> None:
-    """One drain, until it is ended."""
+    """One worker, until it is ended."""
     settings = load_settings()
     engine = open_database(settings)
     broker, esi = connect_broker(settings, engine), EsiClient(settings, engine)
