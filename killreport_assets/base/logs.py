@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Any, Literal
+from typing import Literal
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -23,7 +23,7 @@ class _Text(logging.Formatter):
 class _Json(JsonFormatter):
     """For machines: one object a line; tracebacks too lose their passwords."""
 
-    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+    def process_log_record(self, log_data: dict[str, object]) -> dict[str, object]:
         return {name: without_secrets(value) if isinstance(value, str) else value for name, value in log_data.items()}
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -48,7 +47,7 @@ def chosen_format(*, as_json: bool = False, as_csv: bool = False, as_parquet: bo
     return OutputFormat(chosen[0].removeprefix("--")) if chosen else OutputFormat.table
 
 
-def print_rows(names: Sequence[str], rows: Sequence[Sequence[Any]], output: OutputFormat) -> None:
+def print_rows(names: Sequence[str], rows: Sequence[Sequence[object]], output: OutputFormat) -> None:
     """Print rows of a query.
 
     Raises:
@@ -76,7 +75,7 @@ def print_line(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """The value as JSON knows it."""
     if isinstance(value, datetime | date):
         return value.isoformat()
@@ -87,7 +86,7 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | dict | None) else str(value)
 
 
-def _print_frame(names: Sequence[str], rows: Sequence[Sequence[Any]], output: OutputFormat) -> None:
+def _print_frame(names: Sequence[str], rows: Sequence[Sequence[object]], output: OutputFormat) -> None:
     import pandas as pd  # half a second, which the other formats need not spend
 
     if output is OutputFormat.csv:

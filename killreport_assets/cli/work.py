@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -222,7 +222,7 @@ def trace(
     from killreport_assets.store.trace import trace_entity, trace_killmail
 
     with database_of(current_settings()) as engine, engine.connect() as connection:
-        found: Any
+        found: object
         if kind is Traceable.killmail:
             found = trace_killmail(connection, id_)
             head = f"killmail {id_} of {found.killmail_time:%F %T}, from {found.source}, stored {found.stored_at:%F %T}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, Generic
+from typing import Generic
 
 import requests
 from pydantic import SecretStr
@@ -79,7 +79,7 @@ class EsiClient:
             settings.services.esi_downtime, settings.services.esi_outage_seconds, self._is_up, self._budget.pause
         )
 
-    def killmail(self, killmail_id: int, killmail_hash: str) -> dict[str, Any]:
+    def killmail(self, killmail_id: int, killmail_hash: str) -> dict[str, object]:
         """One killmail's body as ESI gives it; immutable, so never asked for twice.
 
         Raises:

@@ -6,7 +6,7 @@ in store/killmail_body.py, where every source's killmails are checked.
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -175,7 +175,7 @@ class KillmailRef(EsiBody):
 Body = TypeVar("Body", bound=EsiBody)
 
 
-def parse(model: type[Body], body: Any, what: str) -> Body:
+def parse(model: type[Body], body: object, what: str) -> Body:
     """Read a body.
 
     Raises:
@@ -189,7 +189,7 @@ def parse(model: type[Body], body: Any, what: str) -> Body:
         raise Unavailable(f"{what}: unexpected shape, {where}: {first['msg']}") from None
 
 
-def parse_list(model: type[Body], body: Any, what: str) -> list[Body]:
+def parse_list(model: type[Body], body: object, what: str) -> list[Body]:
     """Read a list of bodies.
 
     Raises:

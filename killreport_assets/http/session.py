@@ -116,7 +116,7 @@ def _shortly(error: Exception) -> str:
     return "connection refused" if "Connection refused" in text else text.split("(Caused by ")[-1].rstrip(")")
 
 
-def json_body(response: requests.Response) -> Any:
+def json_body(response: requests.Response) -> object:
     """The decoded body.
 
     Raises:

@@ -48,7 +48,7 @@ class Step:
 
     name: str
     seconds: float
-    metadata: Mapping[str, Any]
+    metadata: Mapping[str, object]
     error: str | None
 
 
@@ -97,12 +97,12 @@ class MainJob:
         self._note_left_messages()
         return self._report
 
-    def _ingest(self, name: str, source: dict[str, Any]) -> None:
+    def _ingest(self, name: str, source: dict[str, object]) -> None:
         config = {"ops": {"killmails": {"config": {"source": source}}}}
         self._step(name, self._platform, "ingest_killmails", config)
 
     def _work(self, queue: WorkQueue, ids: list[int] | None = None) -> Step:
-        config: dict[str, Any] = {"idle_seconds": IDLE_SECONDS, "ids": ids or []}
+        config: dict[str, object] = {"idle_seconds": IDLE_SECONDS, "ids": ids or []}
         op = {"ops": {f"consume_{queue.name}": {"config": config}}}
         return self._step(queue.name, self._platform, drain_job_name(queue), op, is_final=False)
 
@@ -185,13 +185,13 @@ class MainJob:
             self._report.left_behind.append(f"{summary.pending} entities are not filled in yet")
 
 
-def _without_none(**options: Any) -> dict[str, Any]:
+def _without_none(**options: object) -> dict[str, object]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, object]:
     """The metadata that the run's step shows in the UI."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for event in result.all_events:
         if event.is_step_materialization:
             entries = event.step_materialization_data.materialization.metadata

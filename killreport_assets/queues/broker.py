@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.retry import RetryDelays
@@ -41,8 +41,8 @@ class Delivery:
     deliveries: int
     """How often it was delivered before without being settled."""
     urgent: bool
-    tag: Any
-    """The adapter's own receipt."""
+    tag: tuple[str, int]
+    """Its lane, and the broker's own number of it."""
 
 
 @dataclass(frozen=True)

@@ -235,7 +235,7 @@ class RabbitConsumer:
                         first_failed_at=datetime.fromisoformat(failed_at) if failed_at else None,
                         deliveries=int(headers.get("x-delivery-count", 0)),
                         urgent=urgent,
-                        tag=method.delivery_tag,
+                        tag=(lane, method.delivery_tag),
                     )
                 )
                 self._arrived.notify()
@@ -294,7 +294,7 @@ class RabbitConsumer:
     def _settle(self, deliveries: Sequence[Delivery], settle: Callable[[int], None]) -> None:
         def settle_all() -> None:
             for delivery in deliveries:
-                settle(delivery.tag)
+                settle(delivery.tag[1])
 
         if deliveries:
             self._connection.do(settle_all)

@@ -42,8 +42,10 @@ class EveRefFiles:
         """
         body = json_body(self._get(f"{self._url}/totals.json"))
         try:
+            if not isinstance(body, dict):
+                raise ValueError("not an object")  # noqa: TRY004, TRY301 - one way out
             return {_day(day): int(count) for day, count in body.items()}
-        except (AttributeError, ValueError):
+        except ValueError:
             raise Unavailable(f"{self._url}/totals.json: unexpected shape") from None
 
     def etag(self, day: date) -> str | None:

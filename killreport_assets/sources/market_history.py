@@ -11,11 +11,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
 from killreport_assets.http.errors import Unavailable
 from killreport_assets.settings import Settings
 from killreport_assets.sources.everef import EveRefFiles
+from killreport_assets.store.schema.columns import Row
 
 MAX_ISK = Decimal(10) ** 20
 REQUIRED = ("date", "region_id", "type_id", "average")
@@ -27,7 +27,7 @@ class MarketDay:
     """A day's file: its ETag, the rows of the wanted regions by region and type, and how many could not be read."""
 
     etag: str = ""
-    rows: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    rows: dict[tuple[int, int], Row] = field(default_factory=dict)
     rejected: int = 0
 
 
@@ -76,7 +76,7 @@ def read_market_day(packed: bytes, day: date, regions: Collection[int]) -> Marke
     return read
 
 
-def _row(line: dict[str, Any], day: date) -> dict[str, Any]:
+def _row(line: Row, day: date) -> Row:
     average = _isk(line["average"])
     if line["date"] != f"{day}":
         raise ValueError(f"of {line['date']}, not of {day}")
@@ -103,11 +103,11 @@ def _isk(text: str | None) -> Decimal | None:
     return round(amount, 2)
 
 
-def _count(line: dict[str, Any], name: str) -> int | None:
+def _count(line: Row, name: str) -> int | None:
     return int(float(line[name])) if line.get(name) else None
 
 
-def _is_later(row: dict[str, Any], known: dict[str, Any] | None) -> bool:
+def _is_later(row: Row, known: Row | None) -> bool:
     if known is None or known["observed_at"] is None:
         return True
     return row["observed_at"] is not None and row["observed_at"] >= known["observed_at"]

@@ -5,7 +5,6 @@ Shape and manners: R2Z2's own examples and zKillboard's cron/1.r2z2.php.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy.engine import Engine
 
@@ -28,7 +27,7 @@ class FeedEntry:
     """One entry: the body as it came, zKillboard's row when the envelope was readable, and an entry to read again."""
 
     body: KillmailBody
-    values: dict[str, Any] | None
+    values: dict[str, object] | None
     updated_sequence: int | None = None
 
 
@@ -78,7 +77,7 @@ class R2z2Feed:
         self._budget.flush()
         self._session.close()
 
-    def _get(self, name: str) -> Any:
+    def _get(self, name: str) -> object:
         response = self._session.request("GET", f"{self._url}/ephemeral/{name}.json", within=self._budget.spend)
         status = response.status_code
         if status == 404:
@@ -91,7 +90,7 @@ class R2z2Feed:
         return json_body(response)
 
 
-def read_entry(envelope: Any) -> FeedEntry:
+def read_entry(envelope: object) -> FeedEntry:
     """Take an envelope apart; one without a readable killmail goes to the writer as it is, which rejects it."""
     if not isinstance(envelope, dict) or not isinstance(envelope.get("esi"), dict):
         return FeedEntry(KillmailBody(envelope, None), None)
@@ -108,8 +107,10 @@ def read_entry(envelope: Any) -> FeedEntry:
     )
 
 
-def _time_of(unix_seconds: Any) -> datetime | None:
+def _time_of(unix_seconds: object) -> datetime | None:
+    if not isinstance(unix_seconds, int | float):
+        return None
     try:
         return datetime.fromtimestamp(unix_seconds, UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError):
         return None

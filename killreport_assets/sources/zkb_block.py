@@ -2,9 +2,10 @@
 
 import math
 from datetime import datetime
-from typing import Any
+from typing import TypeGuard
 
 from killreport_assets.models.killmail import is_killmail_hash
+from killreport_assets.store.schema.columns import Row
 
 SMALL, BIG = range(-(2**31), 2**31), range(-(2**63), 2**63)
 FIELDS: dict[str, tuple[str, type | range]] = {
@@ -22,12 +23,12 @@ FIELDS: dict[str, tuple[str, type | range]] = {
 }
 
 
-def is_killmail_id(value: Any) -> bool:
+def is_killmail_id(value: object) -> TypeGuard[int]:
     """Whether this can be a killmail's id."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63
 
 
-def zkillboard_values(killmail_id: int, block: Any, observed_at: datetime) -> dict[str, Any]:
+def zkillboard_values(killmail_id: int, block: object, observed_at: datetime) -> Row:
     """The row of `raw.zkillboard_values`; what is missing, of a wrong type or out of range is null."""
     given = block if isinstance(block, dict) else {}
     labels = given.get("labels")
@@ -40,11 +41,11 @@ def zkillboard_values(killmail_id: int, block: Any, observed_at: datetime) -> di
     } | {column: _typed(given.get(name), wanted) for column, (name, wanted) in FIELDS.items()}
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     return isinstance(value, str) and value.isprintable()
 
 
-def _typed(value: Any, wanted: type | range) -> Any:
+def _typed(value: object, wanted: type | range) -> object:
     if wanted is bool:
         return value if isinstance(value, bool) else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy.engine import Engine
 
@@ -23,7 +22,7 @@ class Page:
 
     bodies: list[KillmailBody] = field(default_factory=list)
     hashes: dict[int, str] = field(default_factory=dict)
-    values: list[dict[str, Any]] = field(default_factory=list)
+    values: list[dict[str, object]] = field(default_factory=list)
 
 
 class Zkillboard:
@@ -55,7 +54,7 @@ class Zkillboard:
         self._budget.flush()
         self._session.close()
 
-    def _page(self, filters: str, page: int) -> list[Any]:
+    def _page(self, filters: str, page: int) -> list[object]:
         url = f"{self._url}/api/{filters}/page/{page}/"  # the trailing slash is needed, a query string is refused
         response = self._session.request("GET", url, within=self._budget.spend)
         status = response.status_code
@@ -74,17 +73,18 @@ class Zkillboard:
         return body
 
 
-def read_element(element: Any, page: Page, now: datetime) -> None:
+def read_element(element: object, page: Page, now: datetime) -> None:
     """Sort one element of a list into its page: both shapes, before and since 2026-06-27."""
-    block = element.get("zkb") if isinstance(element, dict) else None
+    if not isinstance(element, dict):
+        page.bodies.append(KillmailBody(element))  # the writer rejects what is not whole
+        return
+    block, killmail_id = element.get("zkb"), element.get("killmail_id")
     recorded_hash = block.get("hash") if isinstance(block, dict) else None
     recorded_hash = recorded_hash if isinstance(recorded_hash, str) else None
-    killmail_id = element.get("killmail_id") if isinstance(element, dict) else None
-    has_only_hash = is_killmail_id(killmail_id) and "victim" not in element and is_killmail_hash(recorded_hash)
-    if has_only_hash:
-        page.hashes[killmail_id] = str(recorded_hash).strip().lower()  # type: ignore[index]
+    if is_killmail_id(killmail_id) and "victim" not in element and is_killmail_hash(recorded_hash):
+        page.hashes[killmail_id] = str(recorded_hash).strip().lower()
     else:
-        body = {k: v for k, v in element.items() if k != "zkb"} if isinstance(element, dict) else element
-        page.bodies.append(KillmailBody(body, recorded_hash))  # the writer rejects what is not whole
+        body = {name: value for name, value in element.items() if name != "zkb"}
+        page.bodies.append(KillmailBody(body, recorded_hash))
     if is_killmail_id(killmail_id) and block is not None:
-        page.values.append(zkillboard_values(killmail_id, block, now))  # type: ignore[arg-type]
+        page.values.append(zkillboard_values(killmail_id, block, now))

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -28,7 +27,7 @@ class CharacterAffiliation:
     faction_id: int | None
 
 
-def _parameters(affiliations: Sequence[CharacterAffiliation]) -> dict[str, Any]:
+def _parameters(affiliations: Sequence[CharacterAffiliation]) -> dict[str, object]:
     """The values of `_SEEN`: the last one given of each character."""
     latest = {affiliation.character_id: affiliation for affiliation in affiliations}
     return {
@@ -39,7 +38,7 @@ def _parameters(affiliations: Sequence[CharacterAffiliation]) -> dict[str, Any]:
     }
 
 
-def _begin(connection: Connection, values: Mapping[str, Any], unless_known: str) -> None:
+def _begin(connection: Connection, values: Mapping[str, object], unless_known: str) -> None:
     """Begin a row for each that was seen, unless there is one of its character of which the condition holds."""
     connection.execute(
         sa.text(f"""

@@ -5,13 +5,13 @@ compares transaction ids with the snapshot of the last build (dbt_transforms/mac
 committed after that snapshot was taken is not in it, however early its transaction began.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.store.schema import tables
+from killreport_assets.store.schema.columns import Row
 
 CADENCES = ("frequent", "nightly")
 DAY = "cast(killmail_time at time zone 'UTC' as date)"
@@ -38,7 +38,7 @@ def mark_written(connection: Connection) -> None:
     """)
 
 
-def mark_days(connection: Connection, days: str, parameters: Mapping[str, Any] | None = None) -> int:
+def mark_days(connection: Connection, days: str, parameters: Row | None = None) -> int:
     """The days that a query gives in its only column; how many they are."""
     marked = connection.execute(
         sa.text(f"""
@@ -51,9 +51,7 @@ def mark_days(connection: Connection, days: str, parameters: Mapping[str, Any] |
     return marked.rowcount
 
 
-def statistics_changes(
-    connection: Connection, table: sa.Table, key: str, rows: Sequence[Mapping[str, Any]]
-) -> list[Any]:
+def statistics_changes(connection: Connection, table: sa.Table, key: str, rows: Sequence[Row]) -> list[int]:
     """The ids of the rows that differ from the table in what statistics rest on."""
     columns = [name for name in STATISTICS_READ.get(table.name, ()) if rows and name in rows[0]]
     if not columns:

@@ -1,6 +1,6 @@
 """Reading and writing the dimension tables, and the small books of ops that sources keep (cursors, versions, syncs)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from killreport_assets.store.changed_days import mark_static, statistics_changes
 from killreport_assets.store.schema import tables
+from killreport_assets.store.schema.columns import Row
 
 INSERT_CHUNK = 2_000
 
@@ -19,7 +20,7 @@ def _key(table: sa.Table) -> sa.Column[Any]:
     return next(iter(table.primary_key))
 
 
-def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> int:
+def upsert(connection: Connection, table: sa.Table, rows: Sequence[Row]) -> int:
     """Insert rows or replace what is known of them, by the table's key; every row has the same columns.
 
     Two workers racing for one id are harmless: the later body wins. Days whose statistics rest on what changed are

@@ -22,6 +22,7 @@ from killreport_assets.store.changed_days import mark_written
 from killreport_assets.store.partitions import ensure_months
 from killreport_assets.store.places import STAGED
 from killreport_assets.store.schema import tables
+from killreport_assets.store.schema.columns import Row
 
 Source = Literal["r2z2", "zkillboard", "everef", "esi"]
 FILLED_BY_DEFAULT = {"stored_at"}
@@ -82,9 +83,7 @@ def write_killmails_in(connection: Connection, bodies: Iterable[KillmailBody], s
 Checked = tuple[Killmail, KillmailBody]
 
 
-def _check_all(
-    bodies: Iterable[KillmailBody], source: Source
-) -> tuple[list[Checked], WriteReport, list[dict[str, Any]]]:
+def _check_all(bodies: Iterable[KillmailBody], source: Source) -> tuple[list[Checked], WriteReport, list[Row]]:
     report, rejects = WriteReport(), []
     checked: dict[int, Checked] = {}
     # What a hash vouches for goes first: nothing unvouched may take its place.
@@ -107,7 +106,7 @@ def _check_all(
     return list(checked.values()), report, rejects
 
 
-def _reject(candidate: KillmailBody, source: Source, reason: str) -> dict[str, Any]:
+def _reject(candidate: KillmailBody, source: Source, reason: str) -> Row:
     body, recorded_hash = storable(_as_text(candidate.body)), candidate.hash and storable(candidate.hash)
     claimed = candidate.body.get("killmail_id") if isinstance(candidate.body, dict) else None
     readable = isinstance(claimed, int) and not isinstance(claimed, bool) and 0 < claimed < 2**63
@@ -122,7 +121,7 @@ def _reject(candidate: KillmailBody, source: Source, reason: str) -> dict[str, A
     }
 
 
-def _as_text(body: Any) -> str:
+def _as_text(body: object) -> str:
     if isinstance(body, str):
         return body
     try:
@@ -135,7 +134,7 @@ def _write(
     connection: Connection,
     checked: list[Checked],
     report: WriteReport,
-    rejects: list[dict[str, Any]],
+    rejects: list[Row],
     source: Source,
 ) -> None:
     if checked:
@@ -161,7 +160,7 @@ def _write(
 
 
 def _refuse_other_times(
-    connection: Connection, checked: list[Checked], report: WriteReport, rejects: list[dict[str, Any]], source: Source
+    connection: Connection, checked: list[Checked], report: WriteReport, rejects: list[Row], source: Source
 ) -> list[Checked]:
     """Reject bodies without a hash whose id is stored with another time: nothing vouches for theirs."""
     unvouched = [killmail.killmail_id for killmail, candidate in checked if candidate.hash is None]

@@ -6,7 +6,6 @@ The window of 34 is zKillboard's: a day's price rests on the latest 34 daily ave
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -15,13 +14,14 @@ from sqlalchemy.engine import Connection, Engine
 from killreport_assets.store.changed_days import DAY, mark_days
 from killreport_assets.store.entities import INSERT_CHUNK
 from killreport_assets.store.schema import statistics as statistics_tables
+from killreport_assets.store.schema.columns import Row
 
 WINDOW = 34
 THE_FORGE = 10_000_002
 """The region of Jita, whose averages are used as prices everywhere."""
 
 
-def write_market_day(engine: Engine, day: date, rows: Sequence[dict[str, Any]]) -> int:
+def write_market_day(engine: Engine, day: date, rows: Sequence[Row]) -> int:
     """Store a day's market history and mark what it changes; returns how many types of The Forge have another average.
 
     Days are looked for twice: a killmail that was committed while the prices were being stored may have been built
@@ -34,7 +34,7 @@ def write_market_day(engine: Engine, day: date, rows: Sequence[dict[str, Any]]) 
     return len(changed)
 
 
-def write_market_day_in(connection: Connection, day: date, rows: Sequence[dict[str, Any]]) -> list[int]:
+def write_market_day_in(connection: Connection, day: date, rows: Sequence[Row]) -> list[int]:
     """Store the day in the caller's transaction; returns the types of The Forge that have another average.
 
     What was there and is not in `rows` stays: a file is rewritten with what a later reading gave, never emptied.
@@ -75,7 +75,7 @@ def mark_history(connection: Connection, day: date, type_ids: Sequence[int]) -> 
     )
 
 
-def write_market_prices(engine: Engine, observed_on: date, rows: Sequence[dict[str, Any]]) -> int:
+def write_market_prices(engine: Engine, observed_on: date, rows: Sequence[Row]) -> int:
     """Store ESI's prices as observed on a day and mark what they change, twice as `write_market_day` does.
 
     Returns how many differ from what was known of that day.
@@ -87,9 +87,7 @@ def write_market_prices(engine: Engine, observed_on: date, rows: Sequence[dict[s
     return sum(map(len, changed.values()))
 
 
-def write_market_prices_in(
-    connection: Connection, observed_on: date, rows: Sequence[dict[str, Any]]
-) -> dict[date, list[int]]:
+def write_market_prices_in(connection: Connection, observed_on: date, rows: Sequence[Row]) -> dict[date, list[int]]:
     """The first half of it in the caller's transaction; the types that changed, by the first day that they value.
 
     A type's first price also values the killmails before it.
@@ -136,7 +134,7 @@ def _days_of_mentions(until: str) -> str:
     )
 
 
-def _upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+def _upsert(connection: Connection, table: sa.Table, rows: list[Row]) -> None:
     for start in range(0, len(rows), INSERT_CHUNK):
         statement = insert(table).values(rows[start : start + INSERT_CHUNK])
         changes = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}

@@ -1,8 +1,7 @@
 """Which killmails are stored or were rejected, and what zKillboard says of them. Storing them is for killmails.py."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -10,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from killreport_assets.store.entities import INSERT_CHUNK
 from killreport_assets.store.schema import tables
+from killreport_assets.store.schema.columns import Row
 
 
 def known_killmails(connection: Connection, killmail_ids: Sequence[int]) -> set[int]:
@@ -27,10 +27,10 @@ def recently_rejected(connection: Connection, killmail_ids: Sequence[int], withi
     return set(connection.execute(query).scalars())
 
 
-def write_zkillboard_values(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def write_zkillboard_values(connection: Connection, rows: Sequence[Row]) -> None:
     """Keep zKillboard's blocks, one a killmail: the one observed last wins."""
     table = tables.zkillboard_values
-    latest: dict[int, Mapping[str, Any]] = {}
+    latest: dict[int, Row] = {}
     for row in rows:
         known = latest.get(row["killmail_id"])
         if known is None or known["observed_at"] <= row["observed_at"]:

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -293,7 +292,7 @@ def get_user(connection: Connection, character_id: int) -> User:
 
 def set_interval(connection: Connection, character_id: int, *, tier: str | None, seconds: int | None) -> None:
     """Give a user a tier, or an interval of its own; the next due time follows from it after the next sync."""
-    values: dict[str, Any] = {"interval_seconds": seconds} | ({"tier": tier} if tier else {})
+    values: dict[str, object] = {"interval_seconds": seconds} | ({"tier": tier} if tier else {})
     connection.execute(sa.update(sign_ins).where(sign_ins.c.character_id == character_id).values(values))
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic
+from typing import Generic
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -68,7 +68,7 @@ class _SortedBatch(Generic[Result]):
 
 
 def run_worker(
-    handler: Handler[Any, Any],
+    handler: Handler[Plan, Result],
     broker: WorkBroker,
     engine: Engine,
     limits: WorkerLimits,

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 Timestamp = sa.DateTime(timezone=True)
+Row = dict[str, Any]
+"""Values by column; SQLAlchemy knows no closer type."""
 
 
 def bigint(name: str, comment: str | None = None, *, required: bool = False) -> sa.Column[Any]:

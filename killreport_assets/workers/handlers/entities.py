@@ -28,16 +28,16 @@ Body = dict[str, Any]
 FetchedEntity = Fetched[EsiBody] | Gone
 
 
-def _as_it_is(body: Any) -> Body:
+def _as_it_is(body: EsiBody) -> Body:
     return dict(body.model_dump())
 
 
-def _corporation(body: Any) -> Body:
+def _corporation(body: models.Corporation) -> Body:
     rates = {"tax_rate_isk": body.tax_rates.isk, "tax_rate_loyalty_point": body.tax_rates.loyalty_point}
     return _as_it_is(body) | rates
 
 
-def _type(body: Any) -> Body:
+def _type(body: models.Type) -> Body:
     values = {attribute.attribute_id: attribute.value for attribute in body.dogma_attributes}
     return _as_it_is(body) | {column: values.get(id_) for id_, column in DOGMA.items()}
 
