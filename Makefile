@@ -17,7 +17,7 @@ install: ## create .venv with the locked dependencies, bytecode compiled
 run: install ## take the sandbox's genuine killmails through the whole platform and print what came out
 	@$(VENV)/killreport run
 
-dev: install ## open the Dagster UI over the same data, with a feed that lives
+dev: install ## open the Dagster UI over the same data, with a feed that grows
 	@$(VENV)/killreport dev
 
 test: install ## provision what the tests need and run every test

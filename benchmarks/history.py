@@ -10,6 +10,7 @@ from sqlalchemy.engine import Engine
 
 from benchmarks.result import Result
 from benchmarks.writer import copy_killmails
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.models.killmail import Killmail, KillmailBody
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.sandbox.generated import GeneratedKillmails
@@ -24,7 +25,12 @@ from killreport_assets_testing.databases import Databases
 
 MADE, COPIES = 50_000, 20
 NEWEST = 10_000
-WANTED = {"character": 10.0, "corporation": 10.0, "alliance": 10.0, "type": 30.0}
+WANTED = {
+    EntityKind.CHARACTER: 10.0,
+    EntityKind.CORPORATION: 10.0,
+    EntityKind.ALLIANCE: 10.0,
+    EntityKind.TYPE: 30.0,
+}
 WANTED_INCREMENTAL = 1.0
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Engine
 
 from benchmarks.result import Result
 from killreport_assets.esi.client import EsiClient
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.provision.database import open_database
 from killreport_assets.queues.broker import WorkerLimits
 from killreport_assets.queues.catalogue import CHARACTERS
@@ -102,7 +103,7 @@ def _work() -> None:
     broker, esi = connect_broker(settings, engine), EsiClient(settings, engine)
     fetches = settings.queues.parallel_fetches[CHARACTERS.name]
     budget = WorkerLimits(messages=10**6, seconds=600, batch_size=max(50, 2 * fetches))
-    run_worker(EntityHandler("character", esi, 7), broker, engine, budget, parallel_fetches=fetches)
+    run_worker(EntityHandler(EntityKind.CHARACTER, esi, 7), broker, engine, budget, parallel_fetches=fetches)
 
 
 if __name__ == "__main__":

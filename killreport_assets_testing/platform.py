@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.client import EsiClient
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.queues.broker import WorkBroker, WorkerLimits
 from killreport_assets.queues.catalogue import WorkQueue
 from killreport_assets.queues.pgmq import PgmqBroker
@@ -47,7 +48,7 @@ class Platform:
 
     def entities(self, kind: str, limits: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
         """Run a worker of the info queue of a kind."""
-        return self.work(EntityHandler(kind, self.esi, 7), limits, **options)
+        return self.work(EntityHandler(EntityKind(kind), self.esi, 7), limits, **options)
 
     def killmails(self, limits: WorkerLimits = QUICK) -> WorkerReport:
         """Run a worker of the killmail queue."""

@@ -1,22 +1,23 @@
 {#-
-    Building only what changed. A build takes a snapshot first (int_build), lists the days that changed between the last
-    build's snapshot and its own (int_changed_days), and every model that sums by day deletes and inserts those days. When
-    all models of a cadence have succeeded, its snapshot is the last build's (end_build). Transaction ids decide, not clocks.
-    The ranges of days are written into the statements, so that the planner reads only the partitions that have them.
+    Incremental builds of the changed days. A build first takes a snapshot (int_build) and lists the days that changed
+    between the last build's snapshot and its own (int_changed_days); every model that sums by day deletes and inserts
+    those days. When all models of a cadence succeed, the snapshot is stored as the last build's (end_build).
+    Transaction ids decide what changed, not clocks. The ranges of days are literals in the statements, so that the
+    planner reads only the partitions of these days.
 -#}
 
-{#- frequent, or nightly for the models by month: those are tagged. -#}
+{#- The model's cadence: frequent, or nightly for models with that tag (those by month). -#}
 {% macro cadence() -%}
     {{ 'nightly' if 'nightly' in model.config.tags else 'frequent' }}
 {%- endmacro %}
 
-{#- A model's relation where a ref is not possible: tests and hooks only read what the build has made already. -#}
+{#- A model's relation where ref is not possible: tests and hooks read only relations that are built already. -#}
 {% macro relation_of(name) -%}
     {{ return(graph.nodes['model.killreport.' ~ name].relation_name) }}
 {%- endmacro %}
 
-{#- The days that this model has to build, as [first, last] pairs of consecutive days; from `back` days before
-    to `spread` days after each. -#}
+{#- The days that this model builds, as [first, last] ranges of consecutive days; each changed day extends its range
+    from `back` days before to `spread` days after it. -#}
 {% macro changed_ranges(spread=0, back=0) -%}
     {%- set ranges = [] -%}
     {%- if execute -%}
@@ -39,7 +40,7 @@
     {{ return(ranges) }}
 {%- endmacro %}
 
-{#- Whether a UTC day is one of the days to build. -#}
+{#- Condition: a UTC day is one of the days to build. -#}
 {% macro in_changed_days(date_column, spread=0, back=0) -%}
     {%- set ranges = changed_ranges(spread, back) -%}
     (false
@@ -48,7 +49,7 @@
     {%- endfor %})
 {%- endmacro %}
 
-{#- The first days of the months that have a day to build. -#}
+{#- The first days of the months that contain a day to build. -#}
 {% macro changed_months() -%}
     {%- set months = [] -%}
     {%- for first, last in changed_ranges() -%}
@@ -59,7 +60,7 @@
     {{ return(months | unique | list) }}
 {%- endmacro %}
 
-{#- Whether a month, by its first day, is one of them. -#}
+{#- Condition: a month, given by its first day, contains a day to build. -#}
 {% macro in_changed_months(month_column) -%}
     (false
     {%- for month in changed_months() %}
@@ -67,8 +68,8 @@
     {%- endfor %})
 {%- endmacro %}
 
-{#- Whether a killmail of this time is of the days that changed, or of their whole months; with an hour before and after
-    where neighbours count. Written as ranges of time, so that partitions without any are not read. -#}
+{#- Condition: a killmail time is on a changed day, or with `months` in its month; `with_neighbours` adds an hour before
+    and after. Uses time ranges, so that other partitions are not read. -#}
 {% macro in_changed_times(time_column, months=false, with_neighbours=false) -%}
     (false
     {%- for first, last in changed_ranges() %}
@@ -82,19 +83,19 @@
     {%- endfor %})
 {%- endmacro %}
 
-{#- Whether a killmail of this time is to be built: all of them, or those that changed. -#}
+{#- Condition: killmails of this time are built; all in a full build, changed days only in an incremental one. -#}
 {% macro is_to_build(time_column, months=false, with_neighbours=false) -%}
     {%- do ref('int_changed_days') -%}
     {{ in_changed_times(time_column, months, with_neighbours) if is_incremental() else 'true' }}
 {%- endmacro %}
 
-{#- The same of a day. -#}
+{#- The same condition for a day. -#}
 {% macro is_day_to_build(date_column, spread=0, back=0) -%}
     {%- do ref('int_changed_days') -%}
     {{ in_changed_days(date_column, spread, back) if is_incremental() else 'true' }}
 {%- endmacro %}
 
-{#- The strategy of the models by day (unique_key killmail_date) and by month (unique_key month). -#}
+{#- Incremental strategy of models by day (unique_key killmail_date) and by month (unique_key month). -#}
 {% macro get_incremental_changed_days_sql(arguments) %}
     {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) -%}
     delete from {{ arguments['target_relation'] }}
@@ -108,8 +109,8 @@
     select {{ columns }} from {{ arguments['temp_relation'] }};
 {% endmacro %}
 
-{#- Let the planner know of what was just written: a day that it has never heard of it takes for empty. Of a whole history
-    it knows enough. -#}
+{#- Analyze the partitions of changed months: the planner estimates no rows for days that its statistics do not contain.
+    Skipped for more than 24 months, where existing statistics are good enough. -#}
 {% macro analyze_changed_months() -%}
     {%- if execute and target.type == 'postgres' -%}
         {%- set months = changed_months() -%}
@@ -124,13 +125,13 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The same of a model that others join. -#}
+{#- Analyze a model that others join. -#}
 {% macro analyze_this() -%}
     {{ 'analyze ' ~ this if target.type == 'postgres' }}
 {%- endmacro %}
 
-{#- The strategy of the models that are small: all rows go and come, but the table stays, and with it what others built
-    on it. -#}
+{#- Incremental strategy of small models: replaces all rows but keeps the table, and with it the objects that depend on
+    it. -#}
 {% macro get_incremental_replace_all_sql(arguments) %}
     {%- set columns = get_quoted_csv(arguments['dest_columns'] | map(attribute='name')) -%}
     delete from {{ arguments['target_relation'] }};
@@ -138,7 +139,7 @@
     select {{ columns }} from {{ arguments['temp_relation'] }};
 {% endmacro %}
 
-{#- After a build in which every model of a cadence succeeded and nothing failed: this is how far it is built. -#}
+{#- Store the build's snapshot for each cadence of which every model succeeded, if nothing failed. -#}
 {% macro end_build(results) %}
     {%- if execute and flags.WHICH in ('build', 'run') -%}
         {%- set failed = results | selectattr('status', 'in', ['error', 'fail', 'runtime error', 'skipped', 'partial success'])

@@ -1,7 +1,7 @@
-{#- Definitions that several models share, each by the name of its source (docs/metrics.md). -#}
+{#- Definitions that several models share, named after their source (docs/metrics.md). -#}
 
-{#- Ids of EVE's static data that definitions rest on. Those of players and of the region of Jita are also in
-    killreport_assets/models/ids.py; a test compares. -#}
+{#- Ids of EVE's static data that definitions use. Those of players and of Jita's region are also in
+    killreport_assets/models/ids.py; a test checks that they are equal. -#}
 {% macro eve_ids() -%}
     {{ return({
         'last_npc_character': 3999999,
@@ -20,17 +20,17 @@
     }) }}
 {%- endmacro %}
 
-{#- A player's character: zKillboard counts every id above the NPCs'. -#}
+{#- Condition: the id is a player character's; like zKillboard, every id above the NPCs' range. -#}
 {% macro is_player_character(character_id) -%}
     (coalesce({{ character_id }}, 0) > {{ eve_ids().last_npc_character }})
 {%- endmacro %}
 
-{#- A players' corporation. -#}
+{#- Condition: the id is a player corporation's. -#}
 {% macro is_player_corporation(corporation_id) -%}
     (coalesce({{ corporation_id }}, 0) > {{ eve_ids().last_npc_corporation }})
 {%- endmacro %}
 
-{#- Slots by inventory flag. -#}
+{#- The slot of an inventory flag. -#}
 {% macro slot(flag) -%}
     case
         when {{ flag }} = 0 then 'unknown'
@@ -52,7 +52,7 @@
     end
 {%- endmacro %}
 
-{#- zKillboard's fitted flags. Before May 2012 all flags are 0, and it counts them as fitted. -#}
+{#- Condition: zKillboard counts the flag as fitted. Before May 2012 all flags are 0, which it counts as fitted. -#}
 {% macro is_fitted_zkb(flag, parent_index) -%}
     (
         {{ parent_index }} is null
@@ -66,7 +66,7 @@
     )
 {%- endmacro %}
 
-{#- The price that the kind of an item fixes: packed copies and what cannot be sold are worth nothing, a pod 10,000. -#}
+{#- Fixed prices by kind of item: 0.01 for blueprint copies and items that cannot be sold, 10,000 for a capsule. -#}
 {% macro fixed_price(type_id, group_id, category_id, singleton, flag) -%}
     case
         when {{ singleton }} = 2 or {{ flag }} = 179 or {{ type_id }} = 33329 or {{ category_id }} = 91 then 0.01
@@ -74,7 +74,7 @@
     end
 {%- endmacro %}
 
-{#- The named methods of pricing. -#}
+{#- The price methods. -#}
 {% macro price_methods() -%}
     {{ return(['zkb_trimmed', 'forge_average', 'esi_average']) }}
 {%- endmacro %}
@@ -93,7 +93,7 @@
     end
 {%- endmacro %}
 
-{#- A hull's size, the exponent of zKillboard's points: its rig size, at least 1; a Tech III cruiser's is a cruiser's. -#}
+{#- A hull's size, the exponent in zKillboard's points: its rig size, at least 1; Tech III as a cruiser's. -#}
 {% macro hull_size(hulls) -%}
     case
         when {{ hulls }}.group_id = 963 then 2
@@ -101,7 +101,7 @@
     end
 {%- endmacro %}
 
-{#- The number of a killmail's slot of so many seconds. -#}
+{#- The number of the time slot of this length that contains the killmail. -#}
 {% macro utc_slot(seconds) -%}
     cast(floor(extract(epoch from killmail_time) / {{ seconds }}) as bigint)
 {%- endmacro %}

@@ -1,11 +1,11 @@
-{#- What PostgreSQL says in its own way; another engine needs its own version of these and of changed_days.sql. -#}
+{#- SQL specific to PostgreSQL; another engine needs its own version of these macros and of changed_days.sql. -#}
 
-{#- The UTC day of a timestamp: the day that archives, marts and people in EVE mean. -#}
+{#- The UTC day of a timestamp, as used by archives, marts and EVE. -#}
 {% macro utc_date(timestamp) -%}
     cast(({{ timestamp }}) at time zone 'UTC' as date)
 {%- endmacro %}
 
-{#- The moment at which a UTC day begins. -#}
+{#- The start of a UTC day, as a timestamp. -#}
 {% macro utc_midnight(day) -%}
     cast('{{ day }} 00:00:00+00' as timestamp with time zone)
 {%- endmacro %}
@@ -25,7 +25,7 @@
     cast(extract(isodow from {{ timestamp }} at time zone 'UTC') as integer)
 {%- endmacro %}
 
-{#- The UTC day of a killmail's prices: zKillboard takes that of an hour before the kill. -#}
+{#- The UTC day of a killmail's prices: as on zKillboard, the day of one hour before the kill. -#}
 {% macro price_date(timestamp) -%}
     {%- if var('price_as_of') -%}
         cast('{{ var("price_as_of") }}' as date)
@@ -34,7 +34,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- What counts as today. -#}
+{#- The day that counts as today. -#}
 {% macro as_of() -%}
     {%- if var('as_of') -%}
         cast('{{ var("as_of") }}' as date)
@@ -43,22 +43,22 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- ISK with its cents, exact: sums do not depend on their order. -#}
+{#- ISK with cents, exact: sums do not depend on the order of rows. -#}
 {% macro isk(expression) -%}
     cast({{ expression }} as numeric(24, 2))
 {%- endmacro %}
 
-{#- An index that only PostgreSQL makes. -#}
+{#- Indexes on PostgreSQL; none on other engines. -#}
 {% macro postgres_indexes(indexes) -%}
     {{ return(indexes if target.type == 'postgres' else []) }}
 {%- endmacro %}
 
-{#- Whether a transaction had been committed when a snapshot was taken. -#}
+{#- Condition: a transaction was committed when a snapshot was taken. -#}
 {% macro is_seen(transaction_id, snapshot) -%}
     pg_visible_in_snapshot(cast(cast({{ transaction_id }} as text) as xid8), cast({{ snapshot }} as pg_snapshot))
 {%- endmacro %}
 
-{#- What is committed now, as text. -#}
+{#- The current snapshot, as text. -#}
 {% macro current_snapshot() -%}
     cast(pg_current_snapshot() as text)
 {%- endmacro %}

@@ -1,4 +1,4 @@
-{#- The nine grains of statistics, and the sums and ratios that each of them has. -#}
+{#- The nine kinds of entities that have statistics, and the sums and ratios of each. -#}
 
 {% macro entity_kinds() -%}
     {{ return([
@@ -6,12 +6,12 @@
     ]) }}
 {%- endmacro %}
 
-{#- The kinds of which a killmail names the sides: who fights whom, in what, and where. -#}
+{#- The kinds that can be victim and attacker, for statistics of opponents, ships and places. -#}
 {% macro player_kinds() -%}
     {{ return(['character', 'corporation', 'alliance']) }}
 {%- endmacro %}
 
-{#- Every sum of a day and its SQL over the sides of killmails, in the order of the columns. -#}
+{#- Every daily sum and its SQL over the sides of killmails, in column order. -#}
 {% macro sum_expressions() -%}
     {{ return({
         'kills': 'count(*) filter (where is_kill)',
@@ -52,7 +52,7 @@
     {{ return(['isk_destroyed', 'isk_lost']) }}
 {%- endmacro %}
 
-{#- Where an entity of a kind stands on a killmail: its column of an attacker and of the victim, or of the place. -#}
+{#- The columns that contain an entity kind: that of attackers (none for places), and that of the victim or place. -#}
 {% macro places_of(kind) -%}
     {{ return({
         'character': ['attackers.character_id', 'victim_character_id'],
@@ -67,17 +67,17 @@
     }[kind]) }}
 {%- endmacro %}
 
-{#- A cast sum of one side's killmails. -#}
+{#- The sum of an expression over one side's killmails, 0 without any. -#}
 {% macro _sum(expression, condition=none) -%}
     coalesce(sum({{ expression }}){% if condition %} filter (where {{ condition }}){% endif %}, 0)
 {%- endmacro %}
 
-{#- The same as a whole number. -#}
+{#- The same sum as a whole number. -#}
 {% macro _whole(expression, condition=none) -%}
     cast({{ _sum(expression, condition) }} as bigint)
 {%- endmacro %}
 
-{#- One row a day and entity of a kind: see mart_*_daily. A place has each of its killmails on both sides. -#}
+{#- One row per day and entity of a kind: see mart_*_daily. A place has each of its killmails on both sides. -#}
 {% macro entity_daily(kind) -%}
 {%- set attacker_column, victim_column = places_of(kind) -%}
 {%- set ids = eve_ids() -%}
@@ -175,7 +175,7 @@ from sides
 group by killmail_date, entity_id
 {%- endmacro %}
 
-{#- Sums of a daily mart's rows, cast back to what they were. -#}
+{#- Sums over a daily mart's rows, cast to the types of its columns. -#}
 {% macro summed(prefix='') -%}
     {%- for name in sums() %}
     {{ isk('sum(' ~ prefix ~ name ~ ')') if name in isk_sums() else 'cast(sum(' ~ prefix ~ name ~ ') as bigint)' }} as {{ name }}
@@ -187,7 +187,7 @@ group by killmail_date, entity_id
     round(cast({{ numerator }} as numeric) / nullif({{ denominator }}, 0), {{ digits }})
 {%- endmacro %}
 
-{#- Every ratio of sums and its SQL; absent where there is nothing to divide by. Sources: docs/metrics.md. -#}
+{#- Every ratio of sums and its SQL; null where the denominator is 0. Sources: docs/metrics.md. -#}
 {% macro ratio_expressions() -%}
     {{ return({
         'efficiency': _ratio('kills', '(kills + losses)'),
@@ -217,7 +217,7 @@ group by killmail_date, entity_id
     end
 {%- endmacro %}
 
-{#- Ratios that are percentages, 0 to 100; all others are doubles. -#}
+{#- Ratios that are percentages, as integers from 0 to 100; all others are doubles. -#}
 {% macro percentages() -%}
     {{ return(['danger_ratio_zkb', 'gang_ratio_zkb']) }}
 {%- endmacro %}
@@ -229,7 +229,7 @@ group by killmail_date, entity_id
     {%- endfor %}
 {%- endmacro %}
 
-{#- One row a month and entity, on top of the days. -#}
+{#- One row per month and entity, from the daily mart. -#}
 {% macro entity_monthly(kind) -%}
 with monthly as (
     select
@@ -248,8 +248,9 @@ select
 from monthly
 {%- endmacro %}
 
-{#- One row an entity over all of history, on top of the days: only what was on a killmail of a changed day is
-    summed again. What a new map or a new static data export may empty (the few groups, constellations and regions) is summed whole. -#}
+{#- One row per entity over all of history, from the daily mart: only entities with a killmail on a changed day are
+    summed again. The few groups, constellations and regions are always summed, because new static data can leave one
+    without killmails. -#}
 {% macro entity_all_time(kind) -%}
 {%- do ref('int_changed_days') -%}
 with summed as (

@@ -1,4 +1,4 @@
-{#- A model's schema is what its folder says, without the profile's schema in front. -#}
+{#- A model's schema is the one configured for its folder, without the profile's schema as a prefix. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ custom_schema_name or target.schema }}
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {#-
-    Each side on which an entity of some kinds stands on the killmails to build, one row a killmail, entity and side,
-    with what is counted of it. For the marts by month.
+    The sides of the killmails to build, for entities of these kinds: one row per killmail, entity and side, with its
+    counts. For the marts by month.
 -#}
 {% macro involvements(kinds) -%}
     {%- for kind in kinds %}

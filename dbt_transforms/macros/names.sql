@@ -1,4 +1,4 @@
-{#- Names that came in bulk, before the bodies: one row an entity of the kind that has no body yet. -#}
+{#- Names that were resolved in bulk: one row per entity of the kind that has no body yet. -#}
 {% macro names_without_body(kind, bodies) -%}
     {{ source('raw', 'entity_names') }} as bulk_names
     where
@@ -10,7 +10,7 @@
         )
 {%- endmacro %}
 
-{#- A body's own name, or while it has none the one that came in bulk. -#}
+{#- The name in the body, or the one resolved in bulk while the body has none. -#}
 {% macro name_of(kind) -%}
     coalesce(bodies.name, (
         select bulk_names.name from {{ source('raw', 'entity_names') }} as bulk_names
@@ -18,12 +18,12 @@
     ))
 {%- endmacro %}
 
-{#- A column of the row with this key in another model, looked up when it is read: names come after the killmail. -#}
+{#- A column of another model's row with this key, looked up at query time: names arrive after the killmail. -#}
 {% macro looked_up(column, model, key, id) -%}
     (select named.{{ column }} from {{ ref(model) }} as named where named.{{ key }} = {{ id }})
 {%- endmacro %}
 
-{#- The name of an entity whose kind is a column's; looked up when it is read. -#}
+{#- The name of an entity whose kind is in a column, looked up at query time. -#}
 {% macro entity_name(kind, id) -%}
     case {{ kind }}
     {%- for name, model, key, column in [

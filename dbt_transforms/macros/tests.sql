@@ -1,4 +1,4 @@
-{#- Generic tests by the names of dbt_utils, and what a test looks at: after an increment only the days that changed. -#}
+{#- Generic tests, named as in dbt_utils, and the rows that tests read: only changed days after a frequent build. -#}
 
 {#- Fails for every combination of the columns that occurs more than once. -#}
 {% test unique_combination_of_columns(model, combination_of_columns) %}
@@ -8,14 +8,14 @@
     having count(*) > 1
 {% endtest %}
 
-{#- Fails for every row in which one of the columns is absent: not_null for several columns, read once. -#}
+{#- Fails for every row in which one of the columns is null: not_null in one scan. -#}
 {% test not_null_columns(model, columns) %}
     select *
     from {{ model }}
     where {{ columns | join(' is null or ') }} is null
 {% endtest %}
 
-{#- Fails for every row in which one of the columns is below the minimum: accepted_range for several columns, read once. -#}
+{#- Fails for every row in which one of the columns is below the minimum: accepted_range in one scan. -#}
 {% test accepted_range(model, columns, min_value=0) %}
     select *
     from {{ model }}
@@ -29,8 +29,8 @@
     where not ({{ expression }})
 {% endtest %}
 
-{#- What a test of a model with days reads: everything, or with `tests: changed` only the days of this build. Tests of what
-    has no day are tagged nightly. -#}
+{#- The rows that a test reads of a model with days: all, or with `tests: changed` only the days of this build. Tests of
+    models without days are tagged nightly. -#}
 {% macro get_where_subquery(relation) -%}
     {%- set node = graph.nodes.get(model.attached_node) if execute and model.attached_node else none -%}
     {{ tested(relation, node) }}

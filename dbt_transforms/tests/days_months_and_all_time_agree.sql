@@ -1,6 +1,6 @@
 {{ config(tags=['nightly'], meta={'dagster': {'ref': {'name': 'mart_character_all_time'}}}) }}
 
-{#- What the days sum to, the months and all of history do. -#}
+{#- Daily, monthly and all-time marts have equal sums. -#}
 with sums as (
     {% for kind in entity_kinds() %}
     {% for grain in ['daily', 'monthly', 'all_time'] %}

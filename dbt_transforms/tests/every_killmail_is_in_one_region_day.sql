@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'mart_region_daily'}}}) }}
 
--- Killmails whose place is known are the kills of exactly one region and day, and its losses.
+-- Every killmail with a known region is one kill and one loss of exactly one region and day.
 with counted as (
     select
         killmail_date,

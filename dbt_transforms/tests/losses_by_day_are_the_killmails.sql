@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'mart_corporation_daily'}}}) }}
 
--- Every killmail with a victim's corporation is one loss of its day, with its value and its points.
+-- Every killmail with a victim corporation is one loss on its day, with its value and its points.
 with counted as (
     select
         killmail_date,

@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'int_killmails'}}}) }}
 
--- Every stored killmail is in int_killmails, but on days that changed after this build had begun.
+-- Every stored killmail is in int_killmails, except on days that changed after the start of this build.
 with stored as (
     select
         killmail_date,

@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'fct_killmail_values'}}}) }}
 
--- Destroyed and dropped make the total, by every method, and what is fitted, droppable or the hull is part of it.
+-- By every price method, destroyed and dropped add up to the total, and fitted, droppable and hull are parts of it.
 select *
 from {{ tested(ref('fct_killmail_values')) }}
 where

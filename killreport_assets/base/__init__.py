@@ -1,1 +1,1 @@
-"""What every room may use: errors, log lines, redaction, text that PostgreSQL can hold. No I/O but log lines."""
+"""Helpers for every package: errors, logging, redaction, JSON values, storable text. No I/O except log lines."""

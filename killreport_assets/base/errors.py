@@ -1,16 +1,16 @@
-"""Errors that every room has to distinguish: what a person can mend, and a server of ours that is away.
+"""Errors that every package distinguishes: those that the operator can fix, and a database or broker that is down.
 
-Errors of a service or of a record live with what raises them (http/errors.py, models/killmail.py).
+Errors of a service or of a record are next to the code that raises them (http/errors.py, models/killmail.py).
 """
 
 
 class UserError(Exception):
-    """Something that the operator can mend; shown without a traceback."""
+    """An error that the operator can fix; shown without a traceback."""
 
 
 class ServerUnreachable(UserError):
-    """PostgreSQL cannot be reached: it may be there in a moment."""
+    """PostgreSQL cannot be reached; a retry may succeed."""
 
 
 class BrokerUnavailable(Exception):
-    """The broker cannot be reached, or the connection broke; what was not settled will be delivered again."""
+    """The broker cannot be reached, or the connection broke; deliveries that are not settled are redelivered."""

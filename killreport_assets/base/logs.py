@@ -1,4 +1,4 @@
-"""Log lines: JSON when not on a terminal, so that machines can read them; one a batch, never a secret."""
+"""Log lines: text on a terminal, else JSON; one per batch, never with a secret."""
 
 import logging
 import sys
@@ -13,22 +13,22 @@ _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class _Text(logging.Formatter):
-    """For people: the message, then its facts."""
+    """For people: the message, then its extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        facts = " ".join(f"{name}={value}" for name, value in vars(record).items() if name not in _OWN and value)
-        return without_secrets(f"{super().format(record)} {facts}".rstrip())
+        extras = " ".join(f"{name}={value}" for name, value in vars(record).items() if name not in _OWN and value)
+        return without_secrets(f"{super().format(record)} {extras}".rstrip())
 
 
 class _Json(JsonFormatter):
-    """For machines: one object a line; tracebacks too lose their passwords."""
+    """For machines: one object per line; secrets are removed from tracebacks too."""
 
     def process_log_record(self, log_data: dict[str, object]) -> dict[str, object]:
         return {name: without_secrets(value) if isinstance(value, str) else value for name, value in log_data.items()}
 
 
 def configure_logging(log_format: Literal["auto", "text", "json"], level: str) -> None:
-    """Let the package's log lines go to stderr; calling it again changes the level only."""
+    """Send the package's log lines to stderr; a second call changes the level only."""
     logger = logging.getLogger(LOGGER)
     if not any(isinstance(handler.formatter, _Text | _Json) for handler in logger.handlers):
         handler = logging.StreamHandler(sys.stderr)

@@ -1,4 +1,4 @@
-"""Taking secrets out of texts that people and log files see: passwords of URLs; tokens, should one ever get there."""
+"""Removal of secrets from text for people and log files: passwords in URLs, and tokens as a precaution."""
 
 import re
 
@@ -13,7 +13,7 @@ _JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 
 def without_secrets(text: str) -> str:
-    """The text with passwords of URLs, and everything that looks like a token, taken out."""
+    """Mask passwords in URLs, and everything that looks like a token."""
     text = _IN_QUERY.sub(r"\1=***", _IN_AUTHORITY.sub(r"\1:***@", text))
     text = _CODE.sub("code=***", text)
     return _JWT.sub("***", _BEARER.sub(r"\1 ***", text))

@@ -1,6 +1,6 @@
-"""Text as PostgreSQL can hold it."""
+"""Text that PostgreSQL can store."""
 
 
 def storable(text: str) -> str:
-    """The text without NUL and lone surrogates, which are written out: PostgreSQL would refuse the row."""
+    """Escape NUL and lone surrogates, which PostgreSQL refuses."""
     return text.encode(errors="backslashreplace").decode().replace("\x00", "\\u0000")

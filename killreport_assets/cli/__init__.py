@@ -1,1 +1,1 @@
-"""The command `killreport`: thin commands over the other rooms, and the one printer of rows."""
+"""The command `killreport`: thin commands over the other packages, and the printing of rows."""

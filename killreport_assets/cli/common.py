@@ -27,9 +27,9 @@ def current_settings() -> Settings:
 
 
 def use_sandbox(urls: Mapping[str, str]) -> Settings:
-    """Point every service at a sandbox, in this process and its children; it may be asked more than the real ESI."""
+    """Point every service at a sandbox, in this process and its children; its rate limit is above the real ESI's."""
     os.environ.update(urls)
-    os.environ.pop("KILLREPORT_SSO_CLIENT_SECRET", None)  # that of an application at the real EVE
+    os.environ.pop("KILLREPORT_SSO_CLIENT_SECRET", None)  # it belongs to an application at the real EVE
     os.environ.setdefault("KILLREPORT_ESI_MAX_RPS", str(SANDBOX_MAX_RPS))
     current_settings.cache_clear()
     return current_settings()
@@ -37,7 +37,7 @@ def use_sandbox(urls: Mapping[str, str]) -> Settings:
 
 @contextmanager
 def database_of(settings: Settings, *, asks_services: bool = False) -> Iterator[Engine]:
-    """The database; of the services' origin where they are to be asked, else of either."""
+    """Open the database; with `asks_services` it must have the services' origin, else either."""
     from killreport_assets.provision.database import migrated_database, open_database
 
     engine = open_database(settings) if asks_services else migrated_database(settings)
@@ -49,7 +49,7 @@ def database_of(settings: Settings, *, asks_services: bool = False) -> Iterator[
 
 @contextmanager
 def broker_of(settings: Settings, engine: Engine) -> "Iterator[WorkBroker]":
-    """The work queues."""
+    """Connect to the work queues."""
     from killreport_assets.queues.connect import connect_broker
 
     broker = connect_broker(settings, engine)

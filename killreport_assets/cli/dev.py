@@ -1,4 +1,4 @@
-"""`killreport dev`: Dagster's UI and daemon over the data, with a living sandbox beside them."""
+"""`killreport dev`: Dagster's UI and daemon over the data, with a running sandbox beside them."""
 
 import os
 import signal
@@ -35,12 +35,12 @@ def serve(*, live: bool, release_every: float) -> None:
             sandbox = SandboxProcess(settings.process.sandbox_port, feed, release_every)
             settings = use_sandbox(stack.enter_context(sandbox).urls)
         if live and not settings.services.contact:
-            raise UserError("live services are asked: set KILLREPORT_CONTACT to your e-mail first")
+            raise UserError("--live sends requests to real services: set KILLREPORT_CONTACT to your e-mail first")
         open_database(settings).dispose()
         enter_dagster_environment(settings)
         os.environ.setdefault("DAGSTER_GRPC_TIMEOUT_SECONDS", GRPC_SECONDS)
         _prepare_storage()
-        out.print(f"Dagster's UI: [bold]http://127.0.0.1:{settings.process.webserver_port}[/]  (Ctrl-C ends it)")
+        out.print(f"Dagster's UI: [bold]http://127.0.0.1:{settings.process.webserver_port}[/]  (Ctrl-C stops it)")
         dagster = Path(sys.executable).with_name("dagster")
         command = [
             str(dagster),
@@ -54,12 +54,12 @@ def serve(*, live: bool, release_every: float) -> None:
         ]
         command += ["--log-level", "warning"]
         signal.signal(signal.SIGTERM, _interrupt)
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have us ignore it, in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may make background processes ignore it
         server = subprocess.Popen(command, start_new_session=True, preexec_fn=_accept_interrupts)
         try:
             code = server.wait()
         except KeyboardInterrupt:
-            out.print("ending Dagster's processes …")
+            out.print("stopping Dagster's processes …")
             server.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
                 server.wait(STOP_SECONDS)
@@ -67,11 +67,11 @@ def serve(*, live: bool, release_every: float) -> None:
         finally:
             _end_group(server.pid)
         if code:
-            raise UserError(f"Dagster ended with {code}; is port {settings.process.webserver_port} taken?")
+            raise UserError(f"Dagster exited with {code}; is port {settings.process.webserver_port} in use?")
 
 
 def _end_group(group: int) -> None:
-    """End what is left of Dagster's processes: a code server that waits for a run that was lost waits for ever."""
+    """End Dagster's remaining processes: a code server that waits for a lost run waits forever."""
     members = [process for process in psutil.process_iter() if _group_of(process) == group]
     for process in members:
         with suppress(psutil.NoSuchProcess):
@@ -94,7 +94,7 @@ def _interrupt(*_: object) -> None:
 
 
 def _accept_interrupts() -> None:
-    """In the child: a shell that started us in the background had us ignore interrupts."""
+    """Accept interrupts in the child: a shell may make background processes ignore them."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

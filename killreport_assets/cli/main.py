@@ -1,4 +1,4 @@
-"""The command `killreport`: what an operator types. Commands are thin; heavy libraries are imported where needed."""
+"""The command `killreport` and its main commands. Commands are thin; heavy libraries are imported where needed."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="EVE Online killmails as Dagster data assets: found, stored whole, enriched, and derived with dbt.",
+    help="EVE Online killmails as Dagster data assets: collected, stored whole, enriched, and transformed with dbt.",
     epilog="Settings are environment variables that start with KILLREPORT_; `killreport settings` lists them.",
 )
 app.add_typer(work_cli.app)
@@ -37,14 +37,14 @@ err = Console(stderr=True, soft_wrap=True)
 
 
 class Source(StrEnum):
-    """Where a run takes its killmails from."""
+    """Where a run gets its killmails from."""
 
     sandbox = "sandbox"
     live = "live"
 
 
 def main() -> None:
-    """Run the command line; what the operator can mend is said in one line, without a traceback."""
+    """Run the command line; errors that the operator can fix are printed in one line, without a traceback."""
     import sqlalchemy.exc
 
     from killreport_assets.base.errors import BrokerUnavailable
@@ -70,9 +70,9 @@ def _show_version(value: bool) -> None:
 def _options(
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,  # noqa: ARG001
 ) -> None:
-    with suppress(UserError):  # whichever command needs the settings says what is wrong with them
+    with suppress(UserError):  # a command that needs the settings reports what is wrong
         settings = current_settings()
-        # A command's output is for its user: runs log what they do, commands only what is wrong, unless a level is set.
+        # A command's output is for its user: runs log what they do, commands only warnings, unless a level is set.
         process = settings.process
         level = process.log_level if "log_level" in process.model_fields_set else "WARNING"
         configure_logging(process.log_format, level)
@@ -86,12 +86,12 @@ def run(
     from_sequence: Annotated[
         int | None, typer.Option(help="live: where to start the feed when there is no cursor yet; default its head")
     ] = None,
-    days: Annotated[int, typer.Option(min=0, help="live: so many days of EVE Ref's archives")] = 0,
+    days: Annotated[int, typer.Option(min=0, help="live: how many days of EVE Ref's archives to load")] = 0,
     character: Annotated[
         list[int] | None, typer.Option(help="live: a character whose zKillboard list to read; may be repeated")
     ] = None,
 ) -> None:
-    """Take killmails in through every source, fill in what they mention, build the dbt tables, and say what came out.
+    """Load killmails from every source, fetch what they mention, build the dbt tables, and print a summary.
 
     Bounded, resumable, and safe to repeat. Exits with 0 only when nothing was left behind.
     """
@@ -104,12 +104,12 @@ def run(
 
 @app.command()
 def dev(
-    live: Annotated[bool, typer.Option("--live", help="against the configured services, not the sandbox")] = False,
+    live: Annotated[bool, typer.Option("--live", help="use the configured services, not the sandbox")] = False,
     release_every: Annotated[
-        float, typer.Option(help="seconds between two made killmails of the sandbox's feed")
+        float, typer.Option(help="seconds between two generated killmails of the sandbox's feed")
     ] = 5.0,
 ) -> None:
-    """Open the Dagster UI over the same data; on the sandbox, with a feed that lives. Ctrl-C ends it."""
+    """Serve the Dagster UI over the same data; on the sandbox, with a feed that grows. Ctrl-C stops it."""
     from killreport_assets.cli.dev import serve
 
     serve(live=live, release_every=release_every)
@@ -119,12 +119,12 @@ def dev(
 def up(
     tcp: Annotated[int | None, typer.Option(help="also listen on this loopback port, with a password")] = None,
 ) -> None:
-    """Start the embedded PostgreSQL (any command that needs it does); it stays until `killreport down`."""
+    """Start the embedded PostgreSQL (any command that needs it does); it runs until `killreport down`."""
     from killreport_assets.database.embedded import EmbeddedPostgres
 
     settings = current_settings()
     if settings.database.database_url is not None:
-        raise UserError("KILLREPORT_DATABASE_URL is set: that PostgreSQL is used, there is none to start")
+        raise UserError("KILLREPORT_DATABASE_URL is set: that PostgreSQL is used, not an embedded one")
     server = EmbeddedPostgres(settings.home)
     server.start(tcp)
     out.print(f"PostgreSQL is up in {escape(str(settings.home))} (process {server.pid})")
@@ -143,7 +143,7 @@ def down() -> None:
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="print an object; unknown is null")] = False) -> None:
-    """Say how the platform is: contents, coverage, queues, feeds, request budget, jobs. Exits with 1 if not healthy."""
+    """Show the platform's health: contents, queues, feeds, request budget, jobs, users. Exits with 1 if not healthy."""
     from killreport_assets.cli.status import show_status
 
     if not show_status(current_settings(), as_json=as_json):
@@ -153,9 +153,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="print an object
 @app.command()
 def metrics(
     port: Annotated[int | None, typer.Option(help="default: KILLREPORT_METRICS_PORT")] = None,
-    host: Annotated[str, typer.Option(help="the address to listen on; anybody who reaches it may read")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="the address to listen on; reading needs no password")] = "127.0.0.1",
 ) -> None:
-    """Serve /metrics for Prometheus and /health, on loopback unless --host is given. Ctrl-C ends it."""
+    """Serve /metrics for Prometheus and /health, on loopback unless --host is given. Ctrl-C stops it."""
     from killreport_assets.monitoring.metrics import serve
 
     settings = current_settings()
@@ -166,7 +166,7 @@ def metrics(
 
 @app.command()
 def migrate() -> None:
-    """Create the databases where they are missing and bring their schema to this version; safe to repeat."""
+    """Create missing databases and migrate their schema to this version; safe to repeat."""
     from killreport_assets.database.engine import create_missing_databases, database_urls, make_engine
     from killreport_assets.database.migrate import head
     from killreport_assets.provision.database import bring_up_to_date
@@ -180,7 +180,7 @@ def migrate() -> None:
 
 @app.command("database-url")
 def database_url() -> None:
-    """Print what to give to psql or a BI tool; it may hold a password."""
+    """Print the URL for psql or a BI tool; it may contain a password."""
     from killreport_assets.database.embedded import EmbeddedPostgres
     from killreport_assets.database.engine import DATABASE, database_urls, libpq_url
 
@@ -193,7 +193,7 @@ def database_url() -> None:
 
 @app.command()
 def sql(
-    statement: Annotated[str, typer.Argument(help="one statement; it can only read")],
+    statement: Annotated[str, typer.Argument(help="one statement that only reads")],
     as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV with a header")] = False,
 ) -> None:
@@ -205,10 +205,10 @@ def sql(
 
 @app.command()
 def query(
-    name: Annotated[str | None, typer.Argument(help="which; without one they are listed")] = None,
+    name: Annotated[str | None, typer.Argument(help="the query to run; without it, the queries are listed")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV with a header")] = False,
     as_parquet: Annotated[
-        bool, typer.Option("--parquet", help="write Parquet to the output: … > file.parquet")
+        bool, typer.Option("--parquet", help="write Parquet to standard output: … > file.parquet")
     ] = False,
     show: Annotated[bool, typer.Option("--show", help="print the SQL instead of running it")] = False,
 ) -> None:
@@ -234,11 +234,11 @@ def query(
 @app.command()
 def sandbox(
     port: Annotated[int | None, typer.Option(help="default: KILLREPORT_SANDBOX_PORT")] = None,
-    release_every: Annotated[float | None, typer.Option(help="release a made killmail every so many seconds")] = None,
-    seed: Annotated[int, typer.Option(help="of the made killmails")] = 0,
-    profile: Annotated[str, typer.Option(help="of the made killmails: fights or history")] = "fights",
+    release_every: Annotated[float | None, typer.Option(help="seconds between two generated killmails")] = None,
+    seed: Annotated[int, typer.Option(help="seed of the generated killmails")] = 0,
+    profile: Annotated[str, typer.Option(help="profile of the generated killmails: fights or history")] = "fights",
 ) -> None:
-    """Serve a local ESI, R2Z2, zKillboard, EVE Ref and static data export over genuine killmails. Ctrl-C ends it."""
+    """Serve a local ESI, R2Z2, zKillboard, EVE Ref and static data export over genuine killmails. Ctrl-C stops it."""
     from killreport_assets.sandbox.process import serve, service_urls
 
     if profile not in {"fights", "history"}:
@@ -254,9 +254,9 @@ def sandbox(
 
 @app.command()
 def settings() -> None:
-    """List every setting, what it is now, and what it is for."""
+    """List every setting, its value, and what it is for."""
     current = current_settings()
-    table = Table("variable", "now", "what for", box=None, header_style="bold")
+    table = Table("variable", "value", "description", box=None, header_style="bold")
     for group in current.groups.values():
         for name, info in type(group).model_fields.items():
             value = dict(group)[name]
@@ -267,7 +267,7 @@ def settings() -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def dbt(context: typer.Context) -> None:
-    """Run dbt on dbt_transforms with the connection filled in: `killreport dbt build --select fct_killmails`."""
+    """Run dbt on dbt_transforms with the connection set: `killreport dbt build --select fct_killmails`."""
     from killreport_assets.database.engine import database_urls
     from killreport_assets.transforms.project import DBT, PROJECT, dbt_environment
 

@@ -1,4 +1,4 @@
-"""`killreport run`: set the stage for the main job, show its progress, and say what came out."""
+"""`killreport run`: prepare the main job, show its progress, and print a summary."""
 
 import logging
 import time
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 MART_ROWS = 5
 LIVE_MARKET_DAYS = 40
-"""Days of market history before the archives asked for: a price rests on the latest 34 averages."""
+"""Days of market history before the requested archives: a price needs the latest 34 averages."""
 
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What a run against the configured services takes in."""
+    """What a run against the configured services loads."""
 
     from_sequence: int | None
     days: int
@@ -50,7 +50,7 @@ def run_main_job(live: LiveOptions | None) -> bool:
             feed = settings.home / "sandbox-feed"
             settings = use_sandbox(stack.enter_context(SandboxProcess(state=feed)).urls)
         elif settings.services.origin == "live" and not settings.services.contact:
-            raise UserError("a live run asks real services: set KILLREPORT_CONTACT to your e-mail first")
+            raise UserError("a live run sends requests to real services: set KILLREPORT_CONTACT to your e-mail first")
         complete = _run(settings, live)
     out.print(f"[dim]{time.monotonic() - clock:.0f} s[/]")
     return complete
@@ -62,7 +62,7 @@ def _run(settings: Settings, live: LiveOptions | None) -> bool:
     out.print("[bold]KillReport[/] " + ("on the sandbox" if live is None else f"on {settings.services.esi_url}"))
     engine = open_database(settings)
     with warnings.catch_warnings(), out.status("starting Dagster"):
-        warnings.simplefilter("ignore")  # Dagster's notes on beta features are for its developers
+        warnings.simplefilter("ignore")  # Dagster's warnings about beta features are for its developers
         before = spending(engine)
         report = _main_job(settings, engine, live)
     summary = summarize(engine)
@@ -130,11 +130,11 @@ def _print_summary(summary: Summary, spent: Spending) -> None:
     sources = ", ".join(f"{source} {count:,}" for source, count in summary.killmails_by_source.items())
     table.add_row("killmails", f"{summary.killmails:,}", sources)
     table.add_row("attackers", f"{summary.attackers:,}")
-    table.add_row("items", f"{summary.items:,}", f"{summary.nested_items:,} of them inside others")
+    table.add_row("items", f"{summary.items:,}", f"{summary.nested_items:,} of them nested")
     table.add_row("rejected", f"{summary.rejected:,}")
     for count in summary.entities:
         gone = f", {count.gone:,} gone" if count.gone else ""
-        table.add_row(f"{count.kind}s", f"{count.filled:,}", f"of {count.requested:,} asked for{gone}")
+        table.add_row(f"{count.kind}s", f"{count.filled:,}", f"of {count.requested:,} requested{gone}")
     asked = ", ".join(f"{service} {count:,}" for service, count in sorted(spent.requests.items())) or "none"
     table.add_row("requests", "", f"{asked}; {spent.tokens:,} ESI tokens")
     table.add_row("dead letters", f"{summary.dead_letters:,}")
@@ -155,7 +155,7 @@ def _print_mart(engine: Engine) -> None:
             for row in result:
                 table.add_row(*(escape(str(value)) for value in row))
     except sa.exc.ProgrammingError:
-        return  # dbt has not built it; that is among what was left behind
+        return  # dbt has not built it; the list of what was left behind says so
     out.print()
     out.print(table)
 
@@ -163,9 +163,9 @@ def _print_mart(engine: Engine) -> None:
 def _print_next(is_sandbox: bool) -> None:
     out.print()
     if is_sandbox:
-        out.print("Next: [bold]make dev[/] opens the Dagster UI over these runs, with a feed that lives.")
-        out.print('      [bold]killreport sql "select * from marts.fct_killmails limit 5"[/] asks the tables.')
+        out.print("Next: [bold]killreport dev[/] serves the Dagster UI over these runs, with a feed that grows.")
+        out.print('      [bold]killreport sql "select * from marts.fct_killmails limit 5"[/] queries the tables.')
         out.print(
             "      [bold]KILLREPORT_HOME=.killreport-live KILLREPORT_CONTACT=you@example.com "
-            "killreport run --source live[/] takes real killmails."
+            "killreport run --source live[/] loads real killmails."
         )

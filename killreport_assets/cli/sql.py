@@ -12,7 +12,7 @@ from killreport_assets.settings import Settings
 
 
 def named_queries() -> dict[str, str]:
-    """The example queries that come with KillReport, by name; each begins with a comment that says what it shows."""
+    """Return KillReport's example queries by name; each starts with a comment that says what it shows."""
     files = resources.files("killreport_assets.cli") / "queries"
     return {
         file.name.removesuffix(".sql"): file.read_text()
@@ -22,7 +22,7 @@ def named_queries() -> dict[str, str]:
 
 
 def about(query: str) -> str:
-    """What a named query shows: its first comment."""
+    """Return what a named query shows: its first comment."""
     lines = takewhile(lambda line: line.startswith("--"), query.splitlines())
     return " ".join(line.removeprefix("--").strip() for line in lines)
 
@@ -31,7 +31,7 @@ def run_statement(settings: Settings, statement: str, output: OutputFormat) -> N
     """Run one statement that only reads, and print its rows.
 
     Raises:
-        UserError: PostgreSQL refuses it; says why.
+        UserError: PostgreSQL refuses it; the text says why.
     """
     urls = database_urls(settings)
     create_missing_databases(urls)

@@ -1,4 +1,4 @@
-"""`killreport status`: the platform's health for a person, or as JSON."""
+"""`killreport status`: the platform's health as tables or JSON."""
 
 from humanize import naturaltime
 from rich.markup import escape
@@ -10,7 +10,7 @@ from killreport_assets.settings import Settings
 
 
 def show_status(settings: Settings, *, as_json: bool) -> bool:
-    """Print it; False when there is something that a person should look at. Starts nothing."""
+    """Print the platform's health; False when something needs attention. Starts nothing."""
     found = check_health(settings)
     if as_json:
         print_json(found.as_json())
@@ -56,9 +56,9 @@ def _contents(found: Health) -> Table | None:
         ("rejected killmails", contents.rejected),
         ("dead letters", sum(found.dead_letters.values())),
     ):
-        table.add_row(name, _number(count))
+        table.add_row(name, _shown(count))
     for state, count in found.users.states.items():
-        table.add_row(f"users {state}", _number(count))
+        table.add_row(f"users {state}", _shown(count))
     for sync in found.syncs:
         table.add_row(f"{sync.source} listings of the last hour", f"{sync.count:,} ({sync.failed:,} failed)")
     return table
@@ -68,7 +68,7 @@ def _coverage(found: Health) -> Table:
     table = _table("entities", "known", "named only", "gone", "pending", "dead")
     for kind in found.coverage:
         numbers = (kind.known, kind.named_only, kind.gone, kind.pending, kind.dead)
-        table.add_row(f"{kind.kind}s", *map(_number, numbers))
+        table.add_row(f"{kind.kind}s", *map(_shown, numbers))
     return table
 
 
@@ -77,19 +77,19 @@ def _queues(found: Health) -> Table:
     for name, depth in found.queues.items():
         dead = found.dead_letters.get(name, 0) + (depth.dead if depth else 0)
         if depth is None:
-            table.add_row(name, "?", "?", "?", _number(dead))
+            table.add_row(name, "?", "?", "?", _shown(dead))
         else:
             age = f"{depth.oldest_seconds:.0f} s" if depth.oldest_seconds is not None else "?" if depth.ready else "-"
-            table.add_row(name, _number(depth.ready), _number(depth.in_flight), age, _number(dead))
+            table.add_row(name, _shown(depth.ready), _shown(depth.in_flight), age, _shown(dead))
     for seconds, count in (found.delayed or {}).items():
-        table.add_row(f"delayed by {seconds:g} s and more", _number(count))
+        table.add_row(f"delayed by {seconds:g} s and more", _shown(count))
     return table
 
 
 def _feeds(found: Health) -> Table:
     table = _table("feed", "next entry", "behind", "moved")
     for feed in found.feeds:
-        table.add_row(feed.feed, _number(feed.next_sequence), _number(feed.entries_behind), naturaltime(feed.moved_at))
+        table.add_row(feed.feed, _shown(feed.next_sequence), _shown(feed.entries_behind), naturaltime(feed.moved_at))
     return table
 
 
@@ -100,7 +100,7 @@ def _budget(found: Health) -> Table:
         bucket = BUCKETS.get(pace.service)
         used = f"{pace.tokens_used:,} of {bucket.max_tokens:,}" if bucket and pace.tokens_used is not None else ""
         paused = f"until {pace.paused_until:%T}: {escape(str(pace.pause_reason))}" if pace.paused_until else ""
-        counts = ("", "") if bucket else (_number(asked or 0), _number(errors or 0))
+        counts = ("", "") if bucket else (_shown(asked or 0), _shown(errors or 0))
         table.add_row(pace.service, *counts, used, paused)
     return table
 
@@ -112,5 +112,5 @@ def _jobs(found: Health) -> Table:
     return table
 
 
-def _number(number: int | None) -> str:
+def _shown(number: int | None) -> str:
     return "?" if number is None else f"{number:,}"

@@ -1,4 +1,4 @@
-"""The commands about users: the sign-in page, who has signed in, their intervals, their tokens' keys."""
+"""The commands for users: the sign-in page, who has signed in, their intervals, their tokens' keys."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -13,23 +13,21 @@ from killreport_assets.cli.output import print_json, print_line
 from killreport_assets.cli.output import wide as out
 from killreport_assets.settings import is_loopback
 
-users = typer.Typer(no_args_is_help=True, help="Who has signed in with EVE, and how their killmail lists stand.")
-auth = typer.Typer(no_args_is_help=True, help="The page on which people sign in with EVE.")
+users = typer.Typer(no_args_is_help=True, help="Users who have signed in with EVE, and their killmail lists.")
+auth = typer.Typer(no_args_is_help=True, help="The page where users sign in with EVE.")
 tokens = typer.Typer(no_args_is_help=True, help="The keys that users' tokens are encrypted with.")
-CharacterId = Annotated[int, typer.Argument(metavar="CHARACTER_ID", min=1, help="of the list")]
+CharacterId = Annotated[int, typer.Argument(metavar="CHARACTER_ID", min=1, help="from `killreport users list`")]
 
 
 @auth.command()
 def serve(
     port: Annotated[int | None, typer.Option(help="default: KILLREPORT_AUTH_PORT")] = None,
     host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
-    sandbox: Annotated[
-        bool, typer.Option("--sandbox", help="against the sandbox of a running `killreport dev`")
-    ] = False,
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="use the sandbox of a running `killreport dev`")] = False,
 ) -> None:
-    """Serve the sign-in page, on loopback unless --host is given. Ctrl-C ends it.
+    """Serve the sign-in page, on loopback unless --host is given. Ctrl-C stops it.
 
-    Behind a proxy: KILLREPORT_AUTH_URL=https://your.host says how browsers reach it; the proxy terminates TLS and
+    Behind a proxy: set KILLREPORT_AUTH_URL=https://your.host, the address for browsers; the proxy terminates TLS and
     passes the Host header on.
     """
     from killreport_assets.sandbox.process import service_urls
@@ -42,20 +40,20 @@ def serve(
         settings = settings.with_values(auth_port=port)
     if not is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}") and settings.users.auth_url is None:
         raise UserError(
-            f"to listen on {host}, say how browsers reach the page: KILLREPORT_AUTH_URL=https://your.host, "
+            f"to listen on {host}, set the page's address for browsers: KILLREPORT_AUTH_URL=https://your.host, "
             "with a proxy in front that terminates TLS"
         )
     with database_of(settings, asks_services=True) as engine:
-        out.print(f"The sign-in page: [bold]{settings.users.public_auth_url}[/]  (Ctrl-C ends it)")
+        out.print(f"The sign-in page: [bold]{settings.users.public_auth_url}[/]  (Ctrl-C stops it)")
         out.print(f"Your application at EVE needs the callback URL {settings.users.public_auth_url}/callback")
         if settings.users.auth_url is None:
-            out.print("Only this machine reaches it. Behind a proxy, set KILLREPORT_AUTH_URL=https://your.host")
+            out.print("Only this machine can reach it. Behind a proxy, set KILLREPORT_AUTH_URL=https://your.host")
         app.serve(settings, engine, host, settings.users.auth_port)
 
 
 @users.command("list")
 def list_all(as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False) -> None:
-    """List who has signed in: state, intervals, last and next sync."""
+    """List the users who have signed in: state, intervals, last and next sync."""
     from killreport_assets.users.store import list_users
 
     with database_of(current_settings()) as engine, engine.connect() as connection:
@@ -82,7 +80,7 @@ def list_all(as_json: Annotated[bool, typer.Option("--json", help="print a list 
 
 @users.command()
 def show(character_id: CharacterId) -> None:
-    """Print everything about one user; tokens are not among it."""
+    """Print everything about one user except the tokens."""
     from killreport_assets.users.store import get_user
 
     with database_of(current_settings()) as engine, engine.connect() as connection:
@@ -93,16 +91,18 @@ def show(character_id: CharacterId) -> None:
 
 @users.command()
 def sync(
-    character_ids: Annotated[list[int] | None, typer.Argument(metavar="[CHARACTER_ID]...", help="of the list")] = None,
-    due: Annotated[bool, typer.Option("--due", help="all who are due, as the schedule does")] = False,
+    character_ids: Annotated[
+        list[int] | None, typer.Argument(metavar="[CHARACTER_ID]...", help="from `killreport users list`")
+    ] = None,
+    due: Annotated[bool, typer.Option("--due", help="all lists that are due, as the schedule does")] = False,
 ) -> None:
-    """Queue users' killmail lists: of these before all others, or of all who are due."""
+    """Queue users' killmail lists: those of these users before all others, or all that are due."""
     from killreport_assets.esi.client import EsiClient
     from killreport_assets.users.syncs import queue_due, queue_now
 
     settings = current_settings()
     if due == bool(character_ids):
-        raise UserError("say who: character ids, or --due")
+        raise UserError("give character ids, or --due")
     with database_of(settings, asks_services=True) as engine, broker_of(settings, engine) as broker:
         esi = EsiClient(settings, engine)
         try:
@@ -123,12 +123,12 @@ def interval(
     character_id: CharacterId,
     every: Annotated[str, typer.Argument(help="standard, premium, or seconds (300 and more)")],
 ) -> None:
-    """Say how often a user's killmails are looked for; the inactive are looked for more rarely all the same."""
+    """Set how often a user's killmails are listed; those of inactive users are still listed less often."""
     from killreport_assets.users.store import TIERS, get_user, set_interval
 
     seconds = int(every) if every.isdigit() else None
     if every not in TIERS and (seconds is None or not 300 <= seconds <= 10_000_000):
-        raise UserError(f"{every!r} is no interval: standard, premium, or seconds from 300 (ESI's cache) on")
+        raise UserError(f"{every!r} is not an interval: standard, premium, or 300 seconds (ESI's cache) and more")
     with database_of(current_settings()) as engine, engine.begin() as connection:
         user = get_user(connection, character_id)
         set_interval(connection, character_id, tier=every if seconds is None else None, seconds=seconds)
@@ -138,9 +138,9 @@ def interval(
 @users.command()
 def forget(
     character_id: CharacterId,
-    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
 ) -> None:
-    """End a user's grant at EVE and delete everything about it here but the killmails."""
+    """End a user's grant at EVE and delete everything about the user here except the killmails."""
     from killreport_assets.users.store import get_user
     from killreport_assets.users.tokens import token_keeper
 
@@ -182,7 +182,7 @@ def rotate_key() -> None:
 
 @tokens.command("new-key")
 def new_key() -> None:
-    """Print a fresh key, for KILLREPORT_TOKEN_KEY."""
+    """Print a new key, for KILLREPORT_TOKEN_KEY."""
     from killreport_assets.users import vault
 
     print_line(vault.new_key())

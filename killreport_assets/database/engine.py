@@ -1,6 +1,6 @@
-"""Which databases there are, how to reach them, and what a database is stamped with.
+"""The two databases: their URLs, their engines, and their creation.
 
-Engines are made here and nowhere else; tables are in tables.py, their versions in migrations/.
+Tables are in store/schema/, their versions in migrations/, the origin of a database in store/origin.py.
 """
 
 from dataclasses import dataclass
@@ -21,56 +21,56 @@ CONNECT_SECONDS = 10
 
 @dataclass(frozen=True)
 class DatabaseUrls:
-    """Where the two databases are: KillReport's own (psycopg 3) and Dagster's (psycopg2)."""
+    """The URLs of the two databases: KillReport's (psycopg 3) and Dagster's (psycopg2)."""
 
     killreport: URL
     dagster: URL
 
 
 def database_name(settings: Settings) -> str:
-    """What KillReport's own database is called; needs no server."""
+    """The name of KillReport's database; needs no server."""
     if settings.database.database_url is None:
         return DATABASE
     return make_url(settings.database.database_url.get_secret_value()).database or DATABASE
 
 
 def database_urls(settings: Settings) -> DatabaseUrls:
-    """The two databases' URLs; the embedded server is started when it is the one to use."""
+    """The URLs of the two databases; starts the embedded server unless a database URL is set."""
     if settings.database.database_url is None:
         server = EmbeddedPostgres(settings.home)
         server.start()
         own = make_url(server.url(DATABASE, "psycopg"))
-        beside = make_url(server.url(DAGSTER_DATABASE, "psycopg2"))
+        dagster = make_url(server.url(DAGSTER_DATABASE, "psycopg2"))
     else:
         own = make_url(settings.database.database_url.get_secret_value()).set(drivername="postgresql+psycopg")
-        beside = own.set(drivername="postgresql+psycopg2", database=DAGSTER_DATABASE)
+        dagster = own.set(drivername="postgresql+psycopg2", database=DAGSTER_DATABASE)
     if settings.database.dagster_database_url is not None:
-        beside = make_url(settings.database.dagster_database_url.get_secret_value()).set(
+        dagster = make_url(settings.database.dagster_database_url.get_secret_value()).set(
             drivername="postgresql+psycopg2"
         )
-    return DatabaseUrls(own, beside)
+    return DatabaseUrls(own, dagster)
 
 
 def reachable_urls(settings: Settings) -> DatabaseUrls | None:
-    """The URLs as `database_urls` gives them, but nothing is started: None when the embedded server is down."""
+    """The URLs as from `database_urls`, but without starting anything: None if the embedded server is down."""
     if settings.database.database_url is None and not EmbeddedPostgres(settings.home).is_running():
         return None
     return database_urls(settings)
 
 
 def libpq_url(url: URL) -> str:
-    """The URL as libpq, psql and BI tools read it, with its password; SQLAlchemy quotes blanks otherwise."""
-    who = quote(url.username or "", safe="")
+    """The URL with its password for libpq, psql and BI tools, which read quoted blanks differently from SQLAlchemy."""
+    credentials = quote(url.username or "", safe="")
     if url.password is not None:
-        who += ":" + quote(str(url.password), safe="")
-    where = f"{url.host or ''}{f':{url.port}' if url.port else ''}"
+        credentials += ":" + quote(str(url.password), safe="")
+    address = f"{url.host or ''}{f':{url.port}' if url.port else ''}"
     query = f"?{urlencode(dict(url.query), safe='/', quote_via=quote)}" if url.query else ""
-    return f"postgresql://{who}@{where}/{url.database}{query}"
+    return f"postgresql://{credentials}@{address}/{url.database}{query}"
 
 
 def make_engine(url: URL, pool_size: int = 4) -> Engine:
-    """An engine whose sessions work in UTC and whose idle connections are checked before they are used."""
-    # A server that vanishes without a word is noticed within half a minute, not within hours.
+    """Create an engine whose sessions use UTC and whose idle connections are checked before use."""
+    # Detects a server that disappears silently within half a minute instead of hours.
     arguments = {
         "options": "-c timezone=UTC",
         "connect_timeout": CONNECT_SECONDS,
@@ -83,10 +83,10 @@ def make_engine(url: URL, pool_size: int = 4) -> Engine:
 
 
 def create_missing_databases(urls: DatabaseUrls) -> None:
-    """Create the two databases where they do not exist yet; safe when two processes do so at once.
+    """Create the databases that do not exist yet; two processes may do so at once.
 
     Raises:
-        UserError: the server cannot be reached, or the role may not create what is missing.
+        UserError: the server cannot be reached, or the role may not create databases.
     """
     for url in (urls.killreport, urls.dagster):
         probe = sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.NullPool)
@@ -111,7 +111,7 @@ def create_missing_databases(urls: DatabaseUrls) -> None:
                 continue
             raise UserError(
                 f"database {url.database!r} is missing and could not be created ({_first_line(refused)}); "
-                f"create it, or let the role create databases"
+                f"create it, or allow the role to create databases"
             ) from None
 
 

@@ -1,6 +1,6 @@
-"""Every advisory lock that KillReport takes in PostgreSQL, and the one way to take them.
+"""KillReport's advisory locks in PostgreSQL, and the functions that take them.
 
-Only what must not run twice at once over all processes is locked here. Row locks belong to the queries that need them.
+They guard work that only one process may do at a time. Row locks belong to the queries that need them.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 
 @unique
 class Lock(IntEnum):
-    """The keys of the locks: unique within KillReport, and unlikely to be another program's."""
+    """The keys of the locks: unique within KillReport, and unlikely to be used by another program."""
 
     MIGRATION = 7_304_114_501
     """Changing the schema, or installing PGMQ and its queues."""
@@ -31,8 +31,7 @@ class Lock(IntEnum):
 def advisory_lock(engine: Engine, lock: Lock) -> Iterator[Connection]:
     """Wait for a lock and hold it; yields the connection that holds it, with no transaction open.
 
-    The lock belongs to the session, so that holding it for minutes keeps no transaction open. A process that dies
-    releases it.
+    The lock belongs to the session, so no transaction stays open while it is held. A process that dies releases it.
     """
     with engine.connect() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_lock(int(lock))))
@@ -43,7 +42,7 @@ def advisory_lock(engine: Engine, lock: Lock) -> Iterator[Connection]:
 
 @contextmanager
 def try_advisory_lock(engine: Engine, lock: Lock) -> Iterator[Connection | None]:
-    """As `advisory_lock`, but yields None at once when another session holds the lock."""
+    """Like `advisory_lock`, but yields None immediately if another session holds the lock."""
     with engine.connect() as connection:
         is_taken = connection.execute(sa.select(sa.func.pg_try_advisory_lock(int(lock)))).scalar_one()
         connection.commit()

@@ -1,6 +1,6 @@
-"""Bring a database's schemas raw and ops to the version of this package (Alembic).
+"""Migrate a database's schemas raw and ops to the version of this package (Alembic).
 
-What the versions do is in migrations/versions; the tables' shape is in store/schema/.
+The versions are in migrations/versions, the tables in store/schema/.
 """
 
 from functools import cache
@@ -21,8 +21,8 @@ SCHEMAS = ("raw", "ops")
 
 
 def alembic_config(connection: Connection | None = None) -> "Config":
-    """Alembic's configuration, which runs on this connection."""
-    from alembic.config import Config  # a quarter of a second, which most commands need not spend
+    """Alembic's configuration, which runs on `connection`."""
+    from alembic.config import Config  # imported here: it takes a quarter of a second, and most commands do not need it
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
@@ -33,7 +33,7 @@ def alembic_config(connection: Connection | None = None) -> "Config":
 
 @cache
 def head() -> str:
-    """The version that this package's schema has."""
+    """The version of this package's schema."""
     from alembic.script import ScriptDirectory
 
     newest = ScriptDirectory.from_config(alembic_config()).get_current_head()
@@ -51,9 +51,9 @@ def current_version(connection: Connection) -> str | None:
 
 
 def migrate(engine: Engine, target: str | None = None) -> bool:
-    """Upgrade to `target`, by default the head; False when there was nothing to do.
+    """Upgrade to `target`, by default the head; False if there was nothing to do.
 
-    Of two processes at once, the second waits.
+    If two processes migrate at once, the second waits.
 
     Raises:
         UserError: the database is newer than this package.

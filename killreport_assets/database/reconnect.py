@@ -1,4 +1,4 @@
-"""Reconnecting to a server of ours, with backoff. Errors of services are for workers/worker.py."""
+"""Retries while PostgreSQL or the broker cannot be reached. workers/worker.py handles errors of services."""
 
 import logging
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 def is_lost_connection(error: BaseException) -> bool:
-    """Whether a server of ours went away, or is not there (yet): the broker or PostgreSQL."""
+    """Whether the broker or PostgreSQL cannot be reached, or the connection to it broke."""
     if isinstance(error, BrokerUnavailable | ServerUnreachable):
         return True
     is_invalidated = isinstance(error, sa.exc.DBAPIError) and error.connection_invalidated
@@ -23,27 +23,27 @@ def is_lost_connection(error: BaseException) -> bool:
 
 
 def describe_connection_error(error: BaseException) -> str:
-    """One line about a lost connection."""
+    """Describe a lost connection in one line."""
     original = error.orig if isinstance(error, sa.exc.DBAPIError) else error
     return f"PostgreSQL: {original}".splitlines()[0] if original is not error else str(error).splitlines()[0]
 
 
 def retry_on_lost_connection(action: Callable[[], Result], seconds: float) -> Result:
-    """Run an action; while a server cannot be reached, run it again for up to `timeout` seconds, and log that.
+    """Run an action, and retry it for up to `seconds` while a server cannot be reached; retries are logged.
 
     Raises:
-        BrokerUnavailable, ServerUnreachable, sqlalchemy.exc.DBAPIError: it cannot be reached after all.
+        BrokerUnavailable, ServerUnreachable, sqlalchemy.exc.DBAPIError: the server cannot be reached in that time.
     """
 
-    def say(state: RetryCallState) -> None:
+    def log_retry(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         wait = state.next_action.sleep if state.next_action else 0.0
-        log.warning("%s; trying again in %.1f s", describe_connection_error(error) if error else "lost", wait)
+        log.warning("%s; retrying in %.1f s", describe_connection_error(error) if error else "lost", wait)
 
     retrying = Retrying(
         retry=retry_if_exception(is_lost_connection),
         stop=stop_after_delay(seconds),
-        before_sleep=say,
+        before_sleep=log_retry,
         reraise=True,
         wait=wait_exponential_jitter(INITIAL_BACKOFF, MAX_BACKOFF),
     )

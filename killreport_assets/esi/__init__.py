@@ -1,1 +1,1 @@
-"""EVE's API: one client, its typed errors, the bodies that we keep, and the budget shared by every process."""
+"""ESI, EVE's API: client, routes, bodies, bulk requests, outages. Errors and the request budget are in http/."""

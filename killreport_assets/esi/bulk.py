@@ -1,4 +1,4 @@
-"""ESI's bulk routes take a thousand ids and refuse them all for the sake of one: asking them by halving."""
+"""Requests to ESI's bulk routes, which refuse 1,000 ids because of one: refused batches are halved."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,26 +9,26 @@ from killreport_assets.http.errors import Forbidden, Refused, ServiceError
 
 Element = TypeVar("Element")
 MAX_REFUSALS = 15
-"""Each costs a part of the error limit: what is left then is asked for another time."""
+"""Each refusal counts against the error limit; ids left after this many are requested another time."""
 
 
 @dataclass
 class BulkAnswer(Generic[Element]):
-    """What came of a batch of ids."""
+    """The result for a list of ids."""
 
     elements: list[Element] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
-    """Ids that ESI refused by themselves."""
+    """Ids that ESI refused in a request of their own."""
     left: list[int] = field(default_factory=list)
-    """Ids that were not asked for any more."""
+    """Ids that were not requested."""
     stopped_by: str | None = None
-    """Why some are left: too many refusals, or a service that fails."""
+    """Why ids are left: too many refusals, or the error of the service."""
 
 
 def ask_in_bulk(ask: Callable[[Sequence[int]], list[Element]], ids: Sequence[int]) -> BulkAnswer[Element]:
-    """Ask for distinct ids, 1,000 a call; a batch that is refused is asked again in halves.
+    """Request distinct ids, 1,000 at a time; a refused batch is split in halves.
 
-    What was learnt before a failure is kept: see `stopped_by`.
+    A failure does not raise: the elements fetched before it are returned, and `stopped_by` is set.
     """
     answer: BulkAnswer[Element] = BulkAnswer()
     batches = [ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE)]
@@ -36,7 +36,7 @@ def ask_in_bulk(ask: Callable[[Sequence[int]], list[Element]], ids: Sequence[int
     while batches:
         batch = batches.pop()
         if refusals >= MAX_REFUSALS:
-            answer.stopped_by = answer.stopped_by or "ESI refused too many; the rest is left for later"
+            answer.stopped_by = answer.stopped_by or "ESI refused too many ids; the rest is left for later"
         if answer.stopped_by:
             answer.left += batch
             continue

@@ -1,6 +1,6 @@
-"""The one ESI client: every request goes through the shared budget and comes back as a typed body or a typed error.
+"""The ESI client: every request goes through the request budget and returns a typed body or raises a typed error.
 
-It never retries: what to do after an error is for the workers to decide.
+It never retries: the workers decide what to do after an error.
 """
 
 import logging
@@ -28,9 +28,9 @@ from killreport_assets.settings import Settings
 log = logging.getLogger(__name__)
 DEFAULT_PAUSE_SECONDS = 60.0
 INVALID_PAIR = {400, 404, 422}
-"""What ESI has been seen to answer to a killmail_id with a wrong hash."""
+"""Statuses observed for a killmail_id with a wrong hash."""
 PROBES = 3
-"""So often ESI is asked for its status before it counts as down."""
+"""Failed requests for ESI's status after which it counts as down."""
 IDS_AT_ONCE = 1_000
 """The most ids that ESI's bulk routes take."""
 
@@ -41,7 +41,7 @@ Path = Mapping[str, int | str]
 
 @dataclass(frozen=True)
 class Fetched(Generic[Body]):
-    """A body with ESI's ETag; `body` is None for a 304: what we have is still current."""
+    """A body with ESI's ETag; `body` is None for a 304: the stored one is still current."""
 
     body: Body | None
     etag: str | None
@@ -49,7 +49,7 @@ class Fetched(Generic[Body]):
 
 @dataclass(frozen=True)
 class Access:
-    """A user's access token, and whose bucket pays for it: application and character."""
+    """A user's access token, and its token owner: application and character."""
 
     token: SecretStr
     token_owner: str
@@ -57,7 +57,7 @@ class Access:
 
 @dataclass(frozen=True)
 class RecentKillmails:
-    """One page of a killmail list: hashes by id; `fresh_for` is how long ESI has nothing newer."""
+    """One page of a killmail list: hashes by id; for `fresh_for`, ESI has nothing newer."""
 
     hashes: dict[int, str]
     pages: int
@@ -68,7 +68,7 @@ class RecentKillmails:
 
 
 class EsiClient:
-    """Asks ESI; one object serves all threads of a process."""
+    """Requests records and lists from ESI; thread-safe."""
 
     def __init__(self, settings: Settings, engine: Engine, pool_size: int = 50) -> None:
         self._url = settings.services.esi_url
@@ -80,10 +80,10 @@ class EsiClient:
         )
 
     def killmail(self, killmail_id: int, killmail_hash: str) -> dict[str, object]:
-        """One killmail's body as ESI gives it; immutable, so never asked for twice.
+        """Fetch one killmail's body; it is immutable, so no ETag is needed.
 
         Raises:
-            InvalidHash: there is no such pair.
+            InvalidHash: ESI does not know this pair of id and hash.
             ServiceError: any other failure, by its kind.
         """
         try:
@@ -98,7 +98,7 @@ class EsiClient:
         return body
 
     def fetch(self, route: Route, model: type[Body], id_: int, etag: str | None = None) -> Fetched[Body]:
-        """One record by its id; with an ETag only if it has changed.
+        """Fetch one record by its id; with an ETag, only if it has changed.
 
         Raises:
             Gone: there is no such record.
@@ -111,7 +111,7 @@ class EsiClient:
         return Fetched(parse(model, json_body(response), route.template), response.headers.get("ETag"))
 
     def ids(self, route: Route, path: Path | None = None) -> list[int]:
-        """A route that lists ids, not paged: all alliances, the NPC corporations, an alliance's corporations.
+        """Fetch a list of ids that is not paged: all alliances, the NPC corporations, an alliance's corporations.
 
         Raises:
             Gone: there is no such record.
@@ -125,10 +125,10 @@ class EsiClient:
     def recent_killmails(
         self, route: Route, path: Path, page: int, access: Access, etag: str | None = None
     ) -> RecentKillmails:
-        """One page of a list of recent killmails; with an ETag only if it has changed.
+        """Fetch one page of a list of recent killmails; with an ETag, only if it has changed.
 
         Raises:
-            Forbidden: not with this token; `said` is the reason.
+            Forbidden: the token does not allow it; `said` is the reason.
             Gone: there is no such page.
             ServiceError: any other failure, by its kind.
         """
@@ -139,39 +139,39 @@ class EsiClient:
         body = json_body(response)
         if not isinstance(body, list):
             raise Unavailable(f"{route.template}: unexpected shape, not a list")
-        pages = int(_number(response.headers.get("X-Pages")) or 1)
+        pages = int(_number_of(response.headers.get("X-Pages")) or 1)
         read = RecentKillmails({}, pages, response.headers.get("ETag"), fresh_for(response))
         for element in body:
             try:
                 pair = parse(models.KillmailRef, element, route.template)
             except Unavailable as malformed:
-                log.warning("left out of a list: %s", malformed)
+                log.warning("skipping an entry of a killmail list: %s", malformed)
             else:
                 read.hashes[pair.killmail_id] = pair.killmail_hash
         return read
 
     def names(self, ids: Sequence[int]) -> list[models.Name]:
-        """Names of up to 1,000 ids of any kind: `POST /universe/names`.
+        """Fetch the names of up to 1,000 ids of any kind: `POST /universe/names`.
 
         Raises:
-            Refused: ESI cannot name one of them, and so names none.
+            Refused: ESI cannot name one of them, and therefore returns none.
             ServiceError: any other failure, by its kind.
         """
         response = self._ask(routes.NAMES, json=list(ids))
         return parse_list(models.Name, json_body(response), routes.NAMES.template)
 
     def affiliations(self, ids: Sequence[int]) -> list[models.Affiliation]:
-        """Corporation, alliance and faction of up to 1,000 characters: `POST /characters/affiliation`.
+        """Fetch corporation, alliance and faction of up to 1,000 characters: `POST /characters/affiliation`.
 
         Raises:
-            Refused: one of them is no character, and so ESI returns none.
+            Refused: one of them is not a character, and therefore ESI returns none.
             ServiceError: any other failure, by its kind.
         """
         response = self._ask(routes.AFFILIATIONS, json=list(ids))
         return parse_list(models.Affiliation, json_body(response), routes.AFFILIATIONS.template)
 
     def market_prices(self) -> tuple[list[models.MarketPrice], timedelta]:
-        """ESI's prices of all types as of now, and how long it has nothing newer: `GET /markets/prices`.
+        """Fetch the current prices of all types, and how long ESI has nothing newer: `GET /markets/prices`.
 
         Raises:
             ServiceError: any failure, by its kind.
@@ -181,7 +181,7 @@ class EsiClient:
         return prices, fresh_for(response)
 
     def close(self) -> None:
-        """Write what the budget still holds in memory and close the connections."""
+        """Flush the request budget and close the connections."""
         self._budget.flush()
         self._session.close()
 
@@ -195,13 +195,13 @@ class EsiClient:
         page: int | None = None,
         token: SecretStr | None = None,
     ) -> requests.Response:
-        """GET, or POST with a body; only an answer that is worth something comes back."""
+        """Send a GET, or a POST if `json` is set; return a success or a 304, raise an error for anything else."""
         try:
             response = self._send(route, path, etag=etag, json=json, page=page, token=token)
         except Unavailable:
             self._outage.failed()
             raise
-        self._heed(response, route)
+        self._raise_for_status(response, route)
         return response
 
     def _send(
@@ -229,19 +229,19 @@ class EsiClient:
         except Unavailable:
             return False
 
-    def _heed(self, response: requests.Response, route: Route) -> None:
-        """Turn headers into pauses and statuses into errors."""
+    def _raise_for_status(self, response: requests.Response, route: Route) -> None:
+        """Pause as the headers ask, and raise an error for a failed status."""
         status, headers = response.status_code, response.headers
         if status < 500:
             self._outage.answered()
-        remain = _number(headers.get("X-ESI-Error-Limit-Remain"))
+        remain = _number_of(headers.get("X-ESI-Error-Limit-Remain"))
         if status == 420 or (remain is not None and remain <= ERROR_LIMIT_HEADROOM):
-            seconds = _number(headers.get("X-ESI-Error-Limit-Reset")) or DEFAULT_PAUSE_SECONDS
+            seconds = _number_of(headers.get("X-ESI-Error-Limit-Reset")) or DEFAULT_PAUSE_SECONDS
             until = self._budget.pause(seconds, "ESI's error limit is nearly reached")
             if status == 420:
                 raise Throttled("ESI's error limit is reached", until)
         if status == 429:
-            seconds = _number(headers.get("Retry-After")) or DEFAULT_PAUSE_SECONDS
+            seconds = _number_of(headers.get("Retry-After")) or DEFAULT_PAUSE_SECONDS
             reason = f"ESI throttles {route.template if route.bucket.is_error_limit else route.bucket.group}"
             raise Throttled(reason, self._budget.pause(seconds, reason, route.bucket), route.bucket.token_owner)
         if status >= 500:
@@ -251,16 +251,15 @@ class EsiClient:
             raise Gone(f"{response.url}: 404 {_error_text(response)}", status)
         if status in {401, 403}:
             said = _error_text(response)
-            is_about_us = (
-                b"sso_status" not in response.content
-            )  # else ESI could not ask EVE's sign-in (esi-issues #1266)
-            raise Forbidden(f"{response.url}: {status} {said}", status, said if is_about_us else "")
+            # With sso_status, ESI could not ask EVE's sign-in (esi-issues #1266).
+            is_token_refused = b"sso_status" not in response.content
+            raise Forbidden(f"{response.url}: {status} {said}", status, said if is_token_refused else "")
         if status >= 400:
             raise Refused(f"{response.url}: {status} {_error_text(response)}", status)
 
 
 def fresh_for(response: requests.Response) -> timedelta:
-    """How long the service has nothing newer: Cache-Control's max-age, else Expires, else nothing."""
+    """How long the service has nothing newer: Cache-Control's max-age, else Expires, else zero."""
     cache_control = response.headers.get("Cache-Control", "")
     if max_age := re.search(r"max-age=(\d+)", cache_control):
         return timedelta(seconds=int(max_age[1]))
@@ -272,7 +271,7 @@ def fresh_for(response: requests.Response) -> timedelta:
     return max(expires - date, timedelta())
 
 
-def _number(header: str | None) -> float | None:
+def _number_of(header: str | None) -> float | None:
     try:
         return float(header) if header is not None else None
     except ValueError:

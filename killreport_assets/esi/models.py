@@ -1,7 +1,7 @@
-"""The ESI bodies that we keep, as pydantic models: only the fields that end up in a table.
+"""ESI's bodies as pydantic models, with only the fields that are stored in a table.
 
-Shapes of compatibility date 2026-08-18; a test compares them with the official specification. A killmail's shape is
-in store/killmail_body.py, where every source's killmails are checked.
+Shapes of compatibility date 2026-08-18; a test compares them with the official specification. The shape of killmails is
+in models/killmail.py, which checks those of every source.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from killreport_assets.http.errors import Unavailable
 
 
 class EsiBody(BaseModel):
-    """A body of ESI's; what we do not keep is ignored."""
+    """A body of ESI; fields that are not stored are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -176,10 +176,10 @@ Body = TypeVar("Body", bound=EsiBody)
 
 
 def parse(model: type[Body], body: object, what: str) -> Body:
-    """Read a body.
+    """Parse a body.
 
     Raises:
-        Unavailable: it is not of the model's shape; says where.
+        Unavailable: the body does not have the model's shape; the message names the field.
     """
     try:
         return model.model_validate(body)
@@ -190,10 +190,10 @@ def parse(model: type[Body], body: object, what: str) -> Body:
 
 
 def parse_list(model: type[Body], body: object, what: str) -> list[Body]:
-    """Read a list of bodies.
+    """Parse a list of bodies.
 
     Raises:
-        Unavailable: it is not a list of the model's shape; says where.
+        Unavailable: the body is not a list, or an element does not have the model's shape.
     """
     if not isinstance(body, list):
         raise Unavailable(f"{what}: unexpected shape, not a list")

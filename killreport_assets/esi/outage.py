@@ -1,4 +1,4 @@
-"""Telling a service that is down from a request that fails: only the latter costs a message an attempt."""
+"""Distinguish an outage of ESI from a single failed request: only the latter counts as an attempt of a message."""
 
 import threading
 import time
@@ -9,11 +9,11 @@ from killreport_assets.http.errors import Throttled
 from killreport_assets.settings import DailyWindow
 
 FAILURES_IN_A_ROW = 10
-"""After so many the service is asked whether it is there at all."""
+"""After this many failures, ESI's status is requested."""
 
 
 class Outage:
-    """What this process knows of ESI's health; threads share one object."""
+    """ESI's availability as this process sees it; thread-safe."""
 
     def __init__(
         self,
@@ -26,19 +26,19 @@ class Outage:
         self._pause_seconds = pause_seconds
         self._is_up, self._pause = is_up, pause
         self._lock = threading.Lock()
-        # The first failure of a process is looked into: it may have been started in the middle of an outage.
+        # A process may start in the middle of an outage, so its first failure already requests the status.
         self._failures = FAILURES_IN_A_ROW - 1
         self._until: tuple[float, Throttled] | None = None
 
     def answered(self) -> None:
-        """The service gave an answer of its own."""
+        """Record an answer below 500."""
         self._failures = 0
 
     def failed(self) -> None:
-        """A request got a 5xx or nothing at all.
+        """Record a 5xx or a request without an answer.
 
         Raises:
-            Throttled: the service is in its daily downtime, or down; no request is sent before then.
+            Throttled: ESI is in its daily downtime, or down; requests are paused.
         """
         with self._lock:
             if self._until is not None and time.monotonic() < self._until[0]:
@@ -51,7 +51,7 @@ class Outage:
             if self._is_up():
                 self._failures = 0
                 return
-            self._failures = FAILURES_IN_A_ROW - 1  # still down after the pause: the next failure is looked into
+            self._failures = FAILURES_IN_A_ROW - 1  # the first failure after the pause requests the status again
             raise self._paused(self._pause_seconds, "ESI does not answer")
 
     def _paused(self, seconds: float, reason: str) -> Throttled:

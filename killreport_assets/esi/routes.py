@@ -1,4 +1,4 @@
-"""The ESI routes that KillReport asks, with their rate-limit groups. Source: the official specification, 2026-08-18."""
+"""The ESI routes that KillReport uses, with their token buckets. Source: the official specification, 2026-08-18."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,7 +6,7 @@ from datetime import timedelta
 from killreport_assets.http.token_bucket import TokenBucket
 
 ERROR_LIMIT_HEADROOM = 20
-"""Errors of the legacy limit that we leave unused."""
+"""Errors of the error limit that are left unused."""
 ERROR_LIMIT = TokenBucket(
     "errors",
     100 - ERROR_LIMIT_HEADROOM,
@@ -28,7 +28,7 @@ CORPORATION_SCOPE = "esi-killmails.read_corporation_killmails.v1"
 
 @dataclass(frozen=True)
 class Route:
-    """One operation."""
+    """A path template and the token bucket that pays for it."""
 
     template: str
     bucket: TokenBucket = ERROR_LIMIT

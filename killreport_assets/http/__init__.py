@@ -1,1 +1,1 @@
-"""Asking services over HTTP: the session, typed errors, the shared rate limit and its ledger. Knows no service."""
+"""HTTP for every service: the session, typed errors, the request budget. Clients are in esi/ and sources/."""

@@ -1,21 +1,21 @@
-"""What can go wrong with a request, by what to do next: the clients raise, the workers decide."""
+"""Errors of requests, grouped by what to do next: clients raise them, workers decide."""
 
 from datetime import datetime
 
 
 class ServiceError(Exception):
-    """A service did not give what was asked for."""
+    """A request to a service failed."""
 
 
 class Unavailable(ServiceError):
-    """5xx, no answer, a broken body: the same request may well succeed later."""
+    """A 5xx, no answer or a broken body: the same request may succeed later."""
 
 
 class Throttled(ServiceError):
-    """The service asks to wait: a 420, a 429, an empty token bucket, or a pause that another process has noted."""
+    """Requests must wait: a 420, a 429, an empty token bucket, or a pause that another process has recorded."""
 
     def __init__(self, reason: str, until: datetime, token_owner: str = "") -> None:
-        """`token_owner` is whose bucket it is, when only its requests have to wait."""
+        """`token_owner` is set when only the requests of one token owner have to wait."""
         super().__init__(f"{reason}; until {until:%F %T} UTC")
         self.reason = reason
         self.until = until
@@ -23,7 +23,7 @@ class Throttled(ServiceError):
 
 
 class Refused(ServiceError):
-    """A 4xx that no repetition changes."""
+    """A 4xx that a retry does not change."""
 
     def __init__(self, text: str, status: int | None = None) -> None:
         super().__init__(text)
@@ -31,7 +31,7 @@ class Refused(ServiceError):
 
 
 class Gone(Refused):
-    """404 for a record: it never existed, or no longer does."""
+    """404 for a record: it never existed, or no longer exists."""
 
 
 class InvalidHash(Refused):
@@ -39,7 +39,7 @@ class InvalidHash(Refused):
 
 
 class Forbidden(Refused):
-    """401 or 403: not without a token, or not with this one; `said` is the service's own reason."""
+    """401 or 403: the token is missing or does not allow the request; `said` is the service's reason."""
 
     def __init__(self, text: str, status: int | None = None, said: str = "") -> None:
         super().__init__(text, status)

@@ -1,7 +1,6 @@
-"""The books of the budget, kept in PostgreSQL for all processes: paces, token buckets, pauses. SQL only.
+"""The request budget's ledger in PostgreSQL, shared by all processes: rate limits, token buckets, pauses. SQL only.
 
-Everything is dated by PostgreSQL's clock, so that the clocks of machines do not matter. When a process may send is
-budget.py's business.
+All times are PostgreSQL's, so the clocks of machines do not matter. rate_limit.py decides when a process may send.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,18 +16,18 @@ from killreport_assets.http.pauses import longest_pause
 from killreport_assets.http.token_bucket import TokenBucket
 
 UNANSWERED_SECONDS = 120.0
-"""No request takes so long: a process that booked it and has not noted its cost is dead."""
+"""Longer than any request takes: a process that has not recorded a booking's cost by then is dead."""
 SHARES = 8
-"""One process books at most this part of a bucket at once, so that others find some too."""
+"""One process books at most 1/SHARES of a bucket at once, so that tokens remain for the others."""
 CAUTION = 1.005
-"""How much longer than its window a booking counts: an answer may be charged a little after its request was sent."""
-KEEP_SECONDS = 120.0
-"""How long bookings outlive their window: what a server says of an earlier moment is compared with that moment."""
+"""The factor by which a booking outlasts its window: a service may charge an answer a little after the request."""
+BOOKING_KEPT_SECONDS = 120.0
+"""How long bookings are kept after their window: an observation is compared with the bookings of its own time."""
 
 
 @dataclass(frozen=True)
 class Booking:
-    """Requests booked in a bucket, by the second in which they are spent at the latest."""
+    """Requests booked in a bucket, identified by the second by which they are spent."""
 
     bucket: TokenBucket
     spent_in: datetime
@@ -36,7 +35,7 @@ class Booking:
 
 @dataclass
 class Refund:
-    """What has become known of a booking: so many answers, which cost so many tokens less than was booked."""
+    """Answers to requests of a booking, and the booked tokens that they did not cost."""
 
     answers: int = 0
     tokens: int = 0
@@ -44,7 +43,7 @@ class Refund:
 
 @dataclass(frozen=True)
 class Observation:
-    """What a server said of a bucket: tokens used in the window that ended at `at`."""
+    """A server's report on a bucket: tokens used in the window that ended at `at`."""
 
     used: int
     at: datetime
@@ -52,9 +51,9 @@ class Observation:
 
 @dataclass(frozen=True)
 class Reservation:
-    """Leave for `count` requests from `begin` on (seconds of PostgreSQL's clock), or for none: ask again later.
+    """`count` requests granted from `begin` on, in seconds of PostgreSQL's clock; with 0, reserve again after `wait`.
 
-    `now` is what PostgreSQL's clock said between `sent` and `received` of the asking process's clock.
+    `now` is PostgreSQL's time, read between `sent` and `received` of the process's clock.
     """
 
     count: int
@@ -68,7 +67,7 @@ class Reservation:
 
 @dataclass
 class Totals:
-    """Requests, tokens and errors of one bucket, for the statistics."""
+    """Requests, tokens and errors of one bucket."""
 
     requests: int = 0
     tokens: int = 0
@@ -76,7 +75,7 @@ class Totals:
 
 
 class TokensSpent(Throttled):
-    """The tokens of a bucket are spent until then; `wait` is how many seconds that is."""
+    """A bucket has no tokens left before `until`; `wait` is the seconds until then."""
 
     def __init__(self, reason: str, until: datetime, token_owner: str, wait: float) -> None:
         super().__init__(reason, until, token_owner)
@@ -84,9 +83,9 @@ class TokensSpent(Throttled):
 
 
 class Ledger:
-    """One service's books.
+    """The ledger of one service.
 
-    `sql_clock` is the SQL expression for the present, `monotonic` the process's clock; simulations have their own.
+    `sql_clock` is the SQL expression for the current time, `monotonic` the process's clock; simulations replace both.
     """
 
     def __init__(self, engine: Engine, service: str, sql_clock: str, monotonic: Callable[[], float]) -> None:
@@ -97,9 +96,9 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction that does not wait for the disk.
+        """Open a transaction whose commit does not wait for the disk.
 
-        Were PostgreSQL to crash, the last half second of bookings could be missing; it needs longer to come back.
+        A crash of PostgreSQL can lose the last half second of bookings; its restart takes longer than that.
         """
         with self._engine.begin() as connection:
             connection.exec_driver_sql("set local synchronous_commit = off")
@@ -108,18 +107,18 @@ class Ledger:
     def reserve(
         self, connection: Connection, bucket: TokenBucket | None, wanted: int, gap: float, max_ahead: float
     ) -> Reservation:
-        """Book up to `wanted` requests, `gap` seconds apart; none when they could only be later than `max_ahead`.
+        """Book up to `wanted` requests, `gap` seconds apart; none if the first is more than `max_ahead` seconds away.
 
         Raises:
-            Throttled: the service or the bucket is paused; says until when.
-            TokensSpent: the bucket's tokens are; the same.
+            Throttled: the service or the bucket is paused; has the end of the pause.
+            TokensSpent: the bucket has no tokens left; has the time when it has some again.
         """
         self._raise_when_paused(connection, bucket)
         if bucket is not None:
             share = max(1, bucket.max_tokens // bucket.max_cost // SHARES)
             wanted = min(wanted, share, self._affordable(connection, bucket))
             if wanted < 1:
-                return replace(self._later(connection, max_ahead), wait=gap)
+                return replace(self._nothing_reserved(connection, max_ahead), wait=gap)
         length = wanted * gap
         sent = self._monotonic()
         granted = connection.execute(
@@ -134,21 +133,21 @@ class Ledger:
             {"service": self._service, "length": length, "max_ahead": max_ahead},
         ).one_or_none()
         if granted is None:
-            return self._later(connection, max_ahead)
+            return self._nothing_reserved(connection, max_ahead)
         received = self._monotonic()
         begin, now = granted
         booking = None
         if bucket is not None:
-            # The second after the last of them: never earlier than they are spent.
+            # The second after the last request: never before it is spent.
             last = datetime.fromtimestamp(begin + length, UTC).replace(microsecond=0)
             booking = Booking(bucket, last + timedelta(seconds=1))
             self._book(connection, booking, wanted * bucket.max_cost, wanted)
         return Reservation(wanted, begin, now, sent, received, booking)
 
     def take_turns(self, connection: Connection, bucket: TokenBucket) -> None:
-        """Lock a bucket until the commit: what is summed up after this cannot be outdated.
+        """Lock a bucket until the commit, so that sums read afterwards stay correct.
 
-        Always the first lock of a transaction that takes several, so that no two wait for each other.
+        It is the first lock of every transaction that takes several, which prevents deadlocks.
         """
         connection.execute(
             sa.text(
@@ -159,7 +158,7 @@ class Ledger:
         )
 
     def refund(self, connection: Connection, refunds: Mapping[Booking, Refund]) -> None:
-        """Refund one bucket what answers did not cost; not for bookings that were settled as unanswered meanwhile."""
+        """Refund a bucket the tokens that answers did not cost, except for bookings already settled as unanswered."""
         for booking, refund in sorted(refunds.items(), key=lambda item: item[0].spent_in):
             connection.execute(
                 sa.text("""
@@ -175,7 +174,7 @@ class Ledger:
             )
 
     def reconcile(self, connection: Connection, bucket: TokenBucket, observation: Observation) -> None:
-        """Book what the server has counted and we have not: another program on this address, or a lost booking."""
+        """Book tokens that only the server has counted: another program on this address, or a lost booking."""
         ours = connection.execute(
             sa.text("""
             select coalesce(sum(tokens), 0) from ops.request_tokens
@@ -188,7 +187,7 @@ class Ledger:
             self._book(connection, Booking(bucket, spent_in), observation.used - int(ours), 0)
 
     def pause(self, seconds: float, reason: str, bucket: TokenBucket | None) -> datetime:
-        """Pause requests for so many seconds; a longer pause that is noted already stays. Returns its end."""
+        """Pause requests for `seconds`, unless a longer pause is already recorded; returns the end of the pause."""
         with self.transaction() as connection:
             until: datetime = connection.execute(
                 sa.text(f"""
@@ -204,7 +203,7 @@ class Ledger:
         return until
 
     def add_totals(self, connection: Connection, totals: Mapping[str, Totals]) -> None:
-        """Add to the statistics by day."""
+        """Add to the daily totals."""
         for group, total in sorted(totals.items()):
             connection.execute(
                 sa.text(f"""
@@ -226,8 +225,8 @@ class Ledger:
     def _name(self, bucket: TokenBucket | None) -> str:
         return f"{self._service}:{bucket}" if bucket else self._service
 
-    def _later(self, connection: Connection, max_ahead: float) -> Reservation:
-        """No request now: ask again when the next one could be granted within `max_ahead`."""
+    def _nothing_reserved(self, connection: Connection, max_ahead: float) -> Reservation:
+        """A reservation of nothing, with the wait until a request can be granted within `max_ahead`."""
         sent = self._monotonic()
         next_at, now = connection.execute(
             sa.text(f"""
@@ -246,9 +245,9 @@ class Ledger:
             raise Throttled(pause.reason, pause.until, bucket.token_owner if bucket and is_owners else "")
 
     def _affordable(self, connection: Connection, bucket: TokenBucket) -> int:
-        """How many requests of the worst cost the bucket still has; 0 while others' answers may give tokens back."""
+        """How many requests at the highest cost the bucket can pay for; 0 while only refunds can free tokens."""
         name = self._name(bucket)
-        # A booking that is never settled counts as a request without an answer.
+        # A booking that is never settled counts as unanswered.
         connection.execute(
             sa.text(f"""
             update ops.request_tokens set tokens = tokens - unsettled * :surplus, unsettled = 0
@@ -261,7 +260,7 @@ class Ledger:
                 f"delete from ops.request_tokens where bucket = :name "
                 f"and spent_in < {self._clock} - cast(:window as interval) - make_interval(secs => :keep)"
             ),
-            {"name": name, "window": bucket.window * CAUTION, "keep": KEEP_SECONDS},
+            {"name": name, "window": bucket.window * CAUTION, "keep": BOOKING_KEPT_SECONDS},
         )
         spent, unsettled, oldest, now = connection.execute(
             sa.text(f"""
@@ -273,8 +272,8 @@ class Ledger:
             {"name": name, "window": bucket.window * CAUTION},
         ).one()
         requests = int((bucket.max_tokens - spent) // bucket.max_cost)
-        surely_spent = spent - unsettled * bucket.max_cost
-        if requests < 1 and bucket.max_tokens - surely_spent < bucket.max_cost:
+        settled_tokens = spent - unsettled * bucket.max_cost
+        if requests < 1 and bucket.max_tokens - settled_tokens < bucket.max_cost:
             limit = "error limit" if bucket.is_error_limit else f"group {bucket.group}"
             until = (oldest or now) + bucket.window * CAUTION
             raise TokensSpent(

@@ -1,4 +1,4 @@
-"""What the books of the request budget say, for people and sensors. Reads only; esi/ledger.py writes them."""
+"""The state of the request budget, for people and sensors, and its purge. ledger.py writes bookings and pauses."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ class Pace:
     paused_until: datetime | None
     pause_reason: str | None
     tokens_used: int | None
-    """Tokens of the present window; None for a service as a whole."""
+    """Tokens used in the current window; None for a service as a whole."""
 
 
 @dataclass(frozen=True)
 class Pause:
-    """No request to `service`, a service or a bucket of it, is sent before `until`."""
+    """No request to `service` (a service or one of its buckets) is sent before `until`."""
 
     service: str
     reason: str
@@ -31,7 +31,7 @@ class Pause:
 def longest_pause(
     connection: Connection, services: Sequence[str], sql_clock: str = "clock_timestamp()"
 ) -> Pause | None:
-    """The pause of these services and buckets that lasts longest; None when there is none."""
+    """The pause of these services and buckets that ends last; None if none is paused."""
     row = connection.execute(
         sa.text(f"""
         select service, pause_reason, paused_until from ops.request_pace
@@ -43,7 +43,7 @@ def longest_pause(
 
 
 def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:
-    """Every service and bucket that was ever asked; `windows` are the buckets' lengths in seconds, by name."""
+    """Every service and bucket ever used; `windows` maps names of buckets to the seconds of their windows."""
     rows = connection.execute(
         sa.text("""
         select p.service, case when p.paused_until > now() then p.paused_until end as paused_until, p.pause_reason,
@@ -52,7 +52,7 @@ def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:
                    where t.bucket = p.service and t.spent_in > now() - make_interval(secs => w.seconds)), 0) as used
         from ops.request_pace p
         left join unnest(cast(:names as text[]), cast(:seconds as float8[])) as w (name, seconds) on w.name = p.service
-        where p.service not like '%:%:%'  -- not the buckets of single users
+        where p.service not like '%:%:%'  -- not the buckets of token owners
         order by p.service
         """),
         {"names": list(windows), "seconds": list(windows.values())},
@@ -69,14 +69,14 @@ def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:
 
 
 def purge_idle_token_buckets(connection: Connection, idle_for: timedelta) -> None:
-    """Forget the buckets of single users that were not touched for so long: longer than their window, they are full."""
+    """Delete token owners' buckets that were idle for `idle_for`: a bucket idle for longer than its window is full."""
     connection.execute(
         sa.text("""
         with idle as (
             select service from ops.request_pace
             where service like '%:%:%:%' and next_at < now() - cast(:idle_for as interval)
                 and coalesce(paused_until, now()) <= now()
-            for update skip locked  -- as the ledger locks them: first the pace, then the tokens
+            for update skip locked  -- in the order of ledger.py: first the pace, then the tokens
         ), gone as (
             delete from ops.request_pace p using idle where p.service = idle.service returning p.service
         )

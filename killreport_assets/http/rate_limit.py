@@ -1,7 +1,7 @@
-"""The budget: how often all processes together may ask a service. Here is one process's share; the books are ledger.py.
+"""The request budget: how often all processes together may ask a service, as one process uses it. SQL is in ledger.py.
 
-Two limits: the pace (requests in any second) and, where the route has one, a token bucket (tokens in any window; the
-error limit is one too). What a service answers can only narrow them.
+There are two limits: the rate limit (requests in any second) and, for routes that have one, a token bucket (tokens in
+any window; the error limit is one too). A service's answers can only lower them.
 """
 
 import threading
@@ -19,32 +19,32 @@ from killreport_assets.http.ledger import Booking, Ledger, Observation, Refund, 
 from killreport_assets.http.token_bucket import TokenBucket
 
 LATENESS = 0.02
-"""Seconds that a request may start after its granted time. Grants are spread over this much more than a second for
-each `max_rps`, so that even late ones never make more than `max_rps` in any second; a later one is forfeited."""
+"""Seconds by which a request may start after its granted time; a slot that is later is refunded. Every `max_rps` slots
+are spread over a second and LATENESS, so that even late requests never exceed `max_rps` in any second."""
 BLOCK_SECONDS = 0.05
-"""How far ahead one process reserves at once: long enough to spare PostgreSQL, short enough to leave others theirs."""
+"""How far ahead one process reserves: long enough to spare PostgreSQL, short enough to leave slots to the others."""
 MAX_AHEAD = 1.5
-"""Seconds: what could only be granted later than this is not booked but asked for again."""
+"""Seconds; a request that cannot be granted sooner is not booked, the process reserves again later."""
 INITIAL_BACKOFF, MAX_BACKOFF = 0.01, 1.0
-"""Seconds between two questions to the ledger while it has nothing to give."""
+"""Seconds between two reservations while the ledger has nothing left."""
 FLUSH_SECONDS = 1.0
 CLOCK_SECONDS = 60.0
-"""How long a reading of PostgreSQL's clock counts; two clocks drift apart by far less than LATENESS in that time."""
+"""How long a reading of PostgreSQL's clock is valid; in that time, two clocks drift by far less than LATENESS."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """This process's clock; simulations have their own."""
+    """This process's clock; simulations replace it."""
 
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     sql: str = "clock_timestamp()"
-    """The SQL expression for PostgreSQL's present."""
+    """The SQL expression for PostgreSQL's current time."""
 
 
 @dataclass(frozen=True)
 class Permit:
-    """Leave to send one request now; to be settled with what came of it."""
+    """Permission to send one request now; settle it with the status of the answer."""
 
     bucket: TokenBucket | None
     booking: Booking | None
@@ -52,7 +52,7 @@ class Permit:
 
 @dataclass(frozen=True)
 class _Slot:
-    """Leave for one request: not before `earliest`, not after `latest` (both of the process's clock)."""
+    """Permission for one request between `earliest` and `latest`, both in seconds of the process's clock."""
 
     earliest: float
     latest: float
@@ -60,17 +60,17 @@ class _Slot:
 
 
 class _ServerClock:
-    """What this process knows of PostgreSQL's clock: how far it is ahead of its own, within two bounds.
+    """How far PostgreSQL's clock is ahead of the process's, as a lower and an upper bound.
 
-    An answer that says `now` was written between sending the question and receiving it. Every answer narrows the
-    bounds, so one that came late, over a slow network or on a busy machine, does no harm.
+    PostgreSQL read `now` after the query was sent and before its result was received. Each reading can only narrow the
+    bounds, so a late one, over a slow network or on a busy machine, does no harm.
     """
 
     def __init__(self) -> None:
         self._readings: deque[tuple[float, float, float]] = deque()
 
     def read(self, sent: float, received: float, now: float) -> None:
-        """Take in an answer; `now` is PostgreSQL's time in seconds."""
+        """Add a reading; `now` is PostgreSQL's time in seconds."""
         self._readings.append((received, now - received, now - sent))
         while self._readings[0][0] < received - CLOCK_SECONDS:
             self._readings.popleft()
@@ -80,17 +80,17 @@ class _ServerClock:
         return max(low for _, low, _ in self._readings), min(high for _, _, high in self._readings)
 
     def window(self, at: float) -> tuple[float, float]:
-        """When PostgreSQL's time `at` is here: surely not before the first, surely not after the second."""
+        """The earliest and the latest time of the process's clock at which PostgreSQL's clock reaches `at`."""
         at_least, at_most = self._ahead
         return at - at_most, at - at_least
 
     def latest(self, at: float) -> float:
-        """PostgreSQL's time at our time `at`, at the latest."""
+        """The latest time that PostgreSQL's clock can show at the process's time `at`."""
         return at + self._ahead[1]
 
 
 class RequestBudget:
-    """One service's budget as one process sees it; threads share one object."""
+    """One service's budget in one process; thread-safe."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class RequestBudget:
         expected: frozenset[int] = frozenset(),
         clock: Clock | None = None,
     ) -> None:
-        """`expected` are statuses of 400 and above that are no errors; `timeout` is in seconds."""
+        """`expected` are statuses of 400 and above that do not count as errors; `timeout` is in seconds."""
         self._clock = clock or Clock()
         self._ledger = Ledger(engine, service, self._clock.sql, self._clock.monotonic)
         self._service = service
@@ -118,39 +118,39 @@ class RequestBudget:
         self._flushed = self._clock.monotonic()
         self._server_clock = _ServerClock()
         self._pauses = 0
-        self._ask_again: dict[TokenBucket | None, float] = defaultdict(float)
-        self._empty_replies: dict[TokenBucket | None, int] = defaultdict(int)
+        self._next_reservation: dict[TokenBucket | None, float] = defaultdict(float)
+        self._empty_reservations: dict[TokenBucket | None, int] = defaultdict(int)
 
     def acquire(self, bucket: TokenBucket | None = None) -> Permit:
         """Wait until a request may be sent.
 
         Raises:
-            Throttled: that would be longer than this budget's timeout; says until when.
+            Throttled: the service or bucket is paused or spent, or the wait exceeds the timeout.
         """
         clock = self._clock
-        give_up = clock.monotonic() + self._timeout
+        deadline = clock.monotonic() + self._timeout
         while True:
             with self._lock:
                 slot, pauses = self._next_slot(bucket), self._pauses
-                wait = self._ask_again[bucket] - clock.monotonic()
+                wait = self._next_reservation[bucket] - clock.monotonic()
             if slot is None:
-                if clock.monotonic() + wait > give_up:
-                    raise Throttled(f"{self._service} is asked by many", self._until(wait))
+                if clock.monotonic() + wait > deadline:
+                    raise Throttled(f"too many requests are waiting for {self._service}", self._until(wait))
                 clock.sleep(max(0.0, wait))
                 continue
             clock.sleep(max(0.0, slot.earliest - clock.monotonic()))
             if clock.monotonic() <= slot.latest and pauses == self._pauses:
                 return Permit(bucket, slot.booking)
             with self._lock:
-                self._give_back(slot.booking)
-                self._ask_more_rarely(bucket, 0.0)
-                if clock.monotonic() > give_up:
-                    # Over a connection slower than LATENESS no permit is ever in time.
-                    reason = f"PostgreSQL answers too late to keep the pace of {self._service}"
+                self._refund(slot.booking)
+                self._back_off(bucket, 0.0)
+                if clock.monotonic() > deadline:
+                    # Over a connection slower than LATENESS, every slot is late.
+                    reason = f"PostgreSQL answers too slowly to keep the rate limit of {self._service}"
                     raise Throttled(reason, self._until(self._timeout))
 
     def spend(self, send: Callable[[], requests.Response], bucket: TokenBucket | None = None) -> requests.Response:
-        """Send one request within the budget and note what it cost.
+        """Send one request within the budget and settle its permit.
 
         Raises:
             Throttled: see `acquire`; nothing was sent.
@@ -166,7 +166,7 @@ class RequestBudget:
         return response
 
     def settle(self, permit: Permit, status: int | None, *, remaining: int | None = None) -> None:
-        """Note the status of a granted request's answer, None when there was none, and what the server has left."""
+        """Record a permit's answer: its status, None if there was none, and the tokens that the server has left."""
         with self._lock:
             bucket = permit.bucket
             cost = bucket.cost_of(status) if bucket else 0
@@ -183,7 +183,7 @@ class RequestBudget:
                 self._flush()
 
     def pause(self, seconds: float, reason: str, bucket: TokenBucket | None = None) -> datetime:
-        """Pause the whole service, or one bucket of it, for so many seconds. Returns the pause's end."""
+        """Pause the whole service, or one of its buckets, for `seconds`; returns the end of the pause."""
         with self._lock:
             self._pauses += 1
             for group in list(self._slots) if bucket is None else [bucket]:
@@ -191,7 +191,7 @@ class RequestBudget:
         return self._ledger.pause(seconds, reason, bucket)
 
     def flush(self) -> None:
-        """Write what this process still holds in memory: unspent tokens and its totals."""
+        """Write unspent tokens and totals that are still in memory to the ledger."""
         with self._lock:
             for bucket in list(self._slots):
                 self._drop_slots(bucket)
@@ -205,23 +205,23 @@ class RequestBudget:
     def _drop_slots(self, bucket: TokenBucket | None) -> None:
         slots = self._slots[bucket]
         while slots:
-            self._give_back(slots.popleft().booking)
+            self._refund(slots.popleft().booking)
 
     def _next_slot(self, bucket: TokenBucket | None) -> _Slot | None:
-        """The next slot; None when there is none before `_ask_again`."""
+        """The next slot; None if there is none before `_next_reservation`."""
         slots = self._slots[bucket]
         while slots and slots[0].latest < self._clock.monotonic():
-            self._give_back(slots.popleft().booking)
-        if not slots and self._clock.monotonic() >= self._ask_again[bucket]:
+            self._refund(slots.popleft().booking)
+        if not slots and self._clock.monotonic() >= self._next_reservation[bucket]:
             try:
                 self._reserve(bucket)
             except TokensSpent as spent:
-                self._ledger.pause(spent.wait, spent.reason, bucket)  # so that no worker starts for nothing
+                self._ledger.pause(spent.wait, spent.reason, bucket)  # so that no worker starts just to wait
                 raise
         return slots.popleft() if slots else None
 
     def _reserve(self, bucket: TokenBucket | None) -> None:
-        """Book a block of requests; or, when it could only be later than `MAX_AHEAD`, note when to ask again."""
+        """Book a block of requests, or back off if none can be granted within `MAX_AHEAD`."""
         refunds: dict[Booking, Refund] = {}
         with self._ledger.transaction() as connection:
             if bucket is not None:
@@ -230,21 +230,21 @@ class RequestBudget:
         self._server_clock.read(reserved.sent, reserved.received, reserved.now)
         self._forget(bucket, refunds)
         for i in range(reserved.count):
-            first, surely = self._server_clock.window(reserved.begin + i * self._gap)
-            self._slots[bucket].append(_Slot(surely, first + LATENESS, reserved.booking))
+            at_earliest, at_latest = self._server_clock.window(reserved.begin + i * self._gap)
+            self._slots[bucket].append(_Slot(at_latest, at_earliest + LATENESS, reserved.booking))
         if reserved.count:
-            self._empty_replies[bucket] = 0
+            self._empty_reservations[bucket] = 0
         else:
-            self._ask_more_rarely(bucket, reserved.wait)
+            self._back_off(bucket, reserved.wait)
 
-    def _ask_more_rarely(self, bucket: TokenBucket | None, wait: float) -> None:
-        """Wait longer after each empty reply: the process that holds the tokens may have died."""
-        self._empty_replies[bucket] = min(self._empty_replies[bucket] + 1, 10)
-        wait = max(wait, min(MAX_BACKOFF, INITIAL_BACKOFF * 2.0 ** self._empty_replies[bucket]))
-        self._ask_again[bucket] = self._clock.monotonic() + wait
+    def _back_off(self, bucket: TokenBucket | None, wait: float) -> None:
+        """Wait longer after each empty reservation: the process that holds the tokens may have died."""
+        self._empty_reservations[bucket] = min(self._empty_reservations[bucket] + 1, 10)
+        wait = max(wait, min(MAX_BACKOFF, INITIAL_BACKOFF * 2.0 ** self._empty_reservations[bucket]))
+        self._next_reservation[bucket] = self._clock.monotonic() + wait
 
     def _write_bucket(self, connection: Connection, bucket: TokenBucket) -> dict[Booking, Refund]:
-        """Lock a bucket and bring its books up to date; returns the refunds to forget after the commit."""
+        """Lock a bucket and update its ledger; returns the refunds to forget after the commit."""
         self._ledger.take_turns(connection, bucket)
         refunds = {b: replace(refund) for b, refund in self._refunds.items() if b.bucket == bucket}
         self._ledger.refund(connection, refunds)
@@ -254,7 +254,7 @@ class RequestBudget:
             self._ledger.reconcile(connection, bucket, Observation(used, at))
         return refunds
 
-    def _give_back(self, booking: Booking | None) -> None:
+    def _refund(self, booking: Booking | None) -> None:
         if booking is not None:
             self._note_refund(booking, booking.bucket.max_cost)
 

@@ -1,6 +1,6 @@
-"""The one HTTP session: User-Agent, timeouts, pooling, and the guard of the real services.
+"""The HTTP session: User-Agent, timeouts, pooling, and the check that requests to real services have a contact.
 
-What to ask and how often is for esi/ and sources/; nothing here waits or retries.
+Routes and budgets are in esi/ and sources/; nothing here waits or retries.
 """
 
 import os
@@ -24,7 +24,7 @@ MAX_REDIRECTS = 3
 
 
 def user_agent(settings: Settings) -> str:
-    """Who asks, as CCP wants it: name, version, and an e-mail where there is one."""
+    """The User-Agent that CCP asks for: name, version, and the e-mail if one is set."""
     requests_version = metadata.version("requests")
     return f"KillReport/{__version__} ({settings.services.contact or 'sandbox'}) requests/{requests_version}"
 
@@ -32,12 +32,12 @@ def user_agent(settings: Settings) -> str:
 Send = Callable[[], requests.Response]
 
 
-def _at_once(send: Send) -> requests.Response:
+def _send_directly(send: Send) -> requests.Response:
     return send()
 
 
 class HttpSession:
-    """A pooled session that talks to real services only when it can say who it is."""
+    """A pooled session that sends requests to real services only if a contact is set."""
 
     def __init__(self, settings: Settings, pool_size: int = 20) -> None:
         self._settings = settings
@@ -56,35 +56,33 @@ class HttpSession:
         method: str,
         url: str,
         *,
-        within: Callable[[Send], requests.Response] = _at_once,
+        within: Callable[[Send], requests.Response] = _send_directly,
         max_redirects: int = MAX_REDIRECTS,
         **arguments: Any,
     ) -> requests.Response:
-        """Send one request; any status is an answer. `within` sends each hop: a redirect is a request of its own.
+        """Send one request and follow redirects; no status is an error. `within` sends every hop.
 
-        An Authorization header goes to no other host than the first.
+        An Authorization header is sent to the first host only.
 
         Raises:
-            Unavailable: no answer in time, or the connection broke.
-            UserError: a real service was about to be asked without `KILLREPORT_CONTACT`.
+            Unavailable: no answer in time, a broken connection, or too many redirects.
+            UserError: the URL is a real service's and `KILLREPORT_CONTACT` is not set.
         """
         for _ in range(max_redirects + 1):
-            self._guard(url)
+            self._require_contact(url)
             response = within(partial(self._send, method, url, **arguments))
             if not response.is_redirect:
                 return response
             response.close()
-            asked, url = url, urljoin(url, response.headers["Location"])
-            if urlsplit(url)[:2] != urlsplit(asked)[:2]:
+            previous, url = url, urljoin(url, response.headers["Location"])
+            if urlsplit(url)[:2] != urlsplit(previous)[:2]:
                 headers = arguments.get("headers", {})
                 arguments["headers"] = {name: value for name, value in headers.items() if name != "Authorization"}
         raise Unavailable(f"{url}: more than {max_redirects} redirects")
 
-    def _guard(self, url: str) -> None:
+    def _require_contact(self, url: str) -> None:
         if not is_loopback(url) and not self._settings.services.contact:
-            raise UserError(
-                f"no request goes to {url.split('/')[2]} without a contact: set KILLREPORT_CONTACT to your e-mail"
-            )
+            raise UserError(f"requests to {url.split('/')[2]} need a contact: set KILLREPORT_CONTACT to your e-mail")
 
     def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
         timeout = (CONNECT_SECONDS, self._settings.services.http_timeout)
@@ -95,12 +93,12 @@ class HttpSession:
         except requests.Timeout:
             raise Unavailable(f"{url}: no answer in {self._settings.services.http_timeout:g} s") from None
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as broken:
-            raise Unavailable(f"{url}: {_shortly(broken)}") from None
+            raise Unavailable(f"{url}: {_summary(broken)}") from None
         except requests.exceptions.ContentDecodingError:
             raise Unavailable(f"{url}: the answer's compression is broken") from None
 
     def _proxies_for(self, url: str) -> dict[str, str]:
-        """The environment's proxies for the URL's host, looked up once."""
+        """The environment's proxies for the URL's host, cached."""
         host = urlsplit(url).netloc
         if host not in self._proxies:
             self._proxies[host] = requests.utils.get_environ_proxies(url)
@@ -111,16 +109,16 @@ class HttpSession:
         self._session.close()
 
 
-def _shortly(error: Exception) -> str:
+def _summary(error: Exception) -> str:
     text = str(error)
     return "connection refused" if "Connection refused" in text else text.split("(Caused by ")[-1].rstrip(")")
 
 
 def json_body(response: requests.Response) -> object:
-    """The decoded body.
+    """Decode a JSON body.
 
     Raises:
-        Unavailable: it is not JSON, for example cut off in the middle.
+        Unavailable: the body is not JSON, for example because it was cut off.
     """
     try:
         return orjson.loads(response.content)

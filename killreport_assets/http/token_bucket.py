@@ -1,4 +1,4 @@
-"""A limit in tokens: what an answer costs, and whose bucket pays. Data only; keeping it is for rate_limit.py."""
+"""Token buckets: their size, their window, and what each answer costs. Data only; rate_limit.py enforces them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True)
 class TokenBucket:
-    """A limit in tokens for any window of that length, for each address; what an answer costs depends on its status."""
+    """A limit of tokens in any window, per IP address; the cost of an answer depends on its status."""
 
     group: str
     max_tokens: int
@@ -16,25 +16,25 @@ class TokenBucket:
     client_error: int = 5
     server_error: int = 0
     token_owner: str = ""
-    """Whose it is, application and character, where a route needs a token: each has a bucket of its own."""
+    """Application and character, for routes that need an access token: each token owner has its own bucket."""
 
     def __str__(self) -> str:
         return f"{self.group}:{self.token_owner}" if self.token_owner else self.group
 
     @property
     def max_cost(self) -> int:
-        """The most that one request can cost: booked until its answer is known."""
+        """The most that one request can cost; booked until the answer arrives."""
         return max(self.success, self.not_modified, self.client_error, self.server_error)
 
     @property
     def is_error_limit(self) -> bool:
-        """Whether it counts errors, not tokens: a success costs nothing."""
+        """Whether the bucket counts errors: a success costs nothing."""
         return self.success == 0
 
     def cost_of(self, status: int | None) -> int:
-        """The tokens that an answer of this status costs (CCP's rate-limiting page); a 429 itself costs nothing.
+        """Tokens that an answer of this status costs (source: CCP's rate-limiting page); a 429 itself costs nothing.
 
-        Without an answer (None) it is unknown: the most likely cost.
+        Without an answer (None) the cost is unknown, and the most likely one is returned.
         """
         if status is None:
             return max(self.success, self.server_error)

@@ -1,1 +1,1 @@
-"""From a source into the tables: one loader for each source. Asking the source is for sources/ and esi/."""
+"""Loading sources into the tables: one loader for each source. The sources' clients are in sources/ and esi/."""

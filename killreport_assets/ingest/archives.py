@@ -1,4 +1,4 @@
-"""Loading EVE Ref's killmail archives: a day in chunks, noted as read only when the whole day is stored."""
+"""Loading EVE Ref's killmail archives: a day in chunks, marked as read only when the whole day is stored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from killreport_assets.sources.everef import EveRef
 from killreport_assets.store.killmails import WriteReport, write_killmails
 from killreport_assets.store.versions import write_version
 
-SOURCE = "everef"
+ARCHIVE_SOURCE = "everef"
 CHUNK = 500
-"""Killmails of one transaction: a few megabytes in memory."""
+"""Killmails in one transaction: a few megabytes in memory."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class ArchiveLoader:
     everef: EveRef
     days: Sequence[date] = ()
     newest_days: int = 1
-    """Without days: so many of the newest; 0: every day there is."""
+    """Without `days`: the number of newest days; 0: every available day."""
 
     def load(self, engine: Engine) -> LoadReport:
-        """Load the days one after another; one that fails costs no other."""
+        """Load the days one after another; a day that fails does not affect the others."""
         wanted = list(self.days) or last_calendar_days(self.everef.totals(), self.newest_days)
         written = WriteReport()
-        changed = days_to_read(engine, self.everef, wanted, SOURCE)
+        changed = days_to_read(engine, self.everef, wanted, ARCHIVE_SOURCE)
         read, problems = read_days(changed, lambda day: written.add(write_archive(engine, self.everef, day)))
         facts = written_facts(written) | {"days asked for": len(wanted), "days read": read}
         return LoadReport(facts, problems)
@@ -43,12 +43,12 @@ def write_archive(engine: Engine, everef: EveRef, day: date) -> WriteReport:
 
     Raises:
         Gone: there is no archive of this day.
-        Unavailable: it breaks off; what came before is stored, and the day will be read again.
+        Unavailable: the archive breaks off; what came before is stored, and the day will be read again.
     """
     archive = everef.open(day)
     report = WriteReport()
     while chunk := list[KillmailBody](islice(archive.bodies, CHUNK)):
         report.add(write_killmails(engine, chunk, "everef"))
     with engine.begin() as connection:
-        write_version(connection, SOURCE, f"{day}", archive.etag)
+        write_version(connection, ARCHIVE_SOURCE, f"{day}", archive.etag)
     return report

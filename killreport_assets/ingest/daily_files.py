@@ -1,4 +1,4 @@
-"""EVE Ref's collections of a file a day: which of them to read, and reading them one by one."""
+"""EVE Ref's daily files: which of them to read, and reading them one by one."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, timedelta
@@ -11,7 +11,7 @@ from killreport_assets.store.versions import read_versions
 
 
 def days_to_read(engine: Engine, files: EveRefFiles, days: Iterable[date], source: str) -> Iterator[date]:
-    """Those of the days whose file is not, or may not be, the one that was read last; newest first."""
+    """Yield the days whose file has changed, or may have changed, since it was last read; newest first."""
     with engine.connect() as connection:
         read = read_versions(connection, source)
     for day in sorted(days, reverse=True):
@@ -20,11 +20,11 @@ def days_to_read(engine: Engine, files: EveRefFiles, days: Iterable[date], sourc
             if known is None or known != files.etag(day):
                 yield day
         except ServiceError:
-            yield day  # opening it says what is wrong
+            yield day  # opening it reports the problem
 
 
 def read_days(days: Iterable[date], read_day: Callable[[date], None]) -> tuple[int, list[str]]:
-    """Read each day; returns how many were read, and what was wrong with the others."""
+    """Read each day; returns how many were read, and the problems of the others."""
     count, problems = 0, []
     for day in days:
         try:
@@ -38,12 +38,12 @@ def read_days(days: Iterable[date], read_day: Callable[[date], None]) -> tuple[i
 
 
 def newest_days(totals: Mapping[date, int], count: int) -> list[date]:
-    """The newest days that there are; all with 0."""
+    """Return the newest available days; all with a count of 0."""
     return sorted(totals)[-count:] if count else sorted(totals)
 
 
 def last_calendar_days(totals: Mapping[date, int], count: int) -> list[date]:
-    """The days up to the newest that there is; all with 0. A file that is missing in between is asked for too."""
+    """Return the calendar days up to the newest available one, missing ones included; all available with 0."""
     if not count or not totals:
         return sorted(totals)
     return [max(totals) - timedelta(days=back) for back in range(count)]

@@ -1,4 +1,4 @@
-"""Following zKillboard's live feed into the tables, each batch with its cursor."""
+"""Loading zKillboard's live feed: each batch is written together with its cursor."""
 
 import logging
 import time
@@ -22,31 +22,31 @@ BATCH = 100
 
 @dataclass
 class FeedReport:
-    """What following the feed did."""
+    """The result of following the feed."""
 
     first_sequence: int
     next_sequence: int
     entries: int = 0
     """Entries that were read, in order."""
     head: int | None = None
-    """The newest entry that the feed was seen to have."""
+    """The newest entry that the feed had when it was last read."""
     caught_up: bool = False
     gaps: list[tuple[int, int]] = field(default_factory=list)
-    """First and last number of entries that the feed no longer has."""
+    """First and last numbers of ranges of entries that the feed no longer has."""
     stopped_by: str | None = None
     written: WriteReport = field(default_factory=WriteReport)
 
 
 @dataclass(frozen=True)
 class FeedLoader:
-    """Follows the feed from its cursor; where there is none yet, from `start`, or from the feed's head."""
+    """Follows the feed from its cursor; without a cursor, from `start`, or from the feed's head."""
 
     feed: R2z2Feed
     start: int | None = None
     max_entries: int = 5_000
 
     def load(self, engine: Engine) -> LoadReport:
-        """Follow it until caught up, `max_entries` entries, or an error."""
+        """Follow the feed until caught up, `max_entries` entries, or an error."""
         report = follow(self.feed, engine, start=self.start, max_entries=self.max_entries)
         facts = written_facts(report.written) | {
             "first sequence": report.first_sequence,
@@ -63,8 +63,8 @@ class FeedLoader:
 def follow(feed: R2z2Feed, engine: Engine, *, start: int | None = None, max_entries: int = 5_000) -> FeedReport:
     """Read from the cursor until caught up, `max_entries` entries, or an error; write each batch with its cursor.
 
-    `start` is where to begin when there is no cursor yet; default the head. An entry is handled when it is stored,
-    was there, or is kept as rejected: only then the cursor passes it.
+    `start` applies when there is no cursor yet; its default is the head. The cursor passes an entry only when it is
+    stored, was stored already, or is kept as rejected.
     """
     with engine.connect() as connection:
         cursor = read_cursor(connection, FEED)
@@ -96,7 +96,7 @@ def _read_batch(feed: R2z2Feed, report: FeedReport, max_entries: int) -> list[Fe
                 if head < report.next_sequence:
                     report.caught_up = True
                     break
-                time.sleep(SECOND_LOOK_SECONDS)  # it may have been published between the two looks
+                time.sleep(SECOND_LOOK_SECONDS)  # it may have been published between the two requests
                 entry = feed.entry(report.next_sequence)
             if entry is None and head == report.next_sequence:
                 report.caught_up = True

@@ -1,6 +1,6 @@
-"""What loading a source is: one protocol for every source, and one report.
+"""The protocol of loaders and their report, the same for every source.
 
-A loader reads its source through a client (sources/, esi/), stores what is new, and notes how far it came. It knows no
+A loader reads its source through a client (sources/, esi/), stores what is new, and records its progress. It uses no
 queue: what is fetched one by one goes through workers/.
 """
 
@@ -16,12 +16,12 @@ MAX_PROBLEMS = 5
 
 @dataclass
 class LoadReport:
-    """What one loading came to."""
+    """The result of one load."""
 
     facts: dict[str, int | str] = field(default_factory=dict)
-    """Counts and positions, as people read them in the UI."""
+    """Counts and positions, as the UI shows them."""
     problems: list[str] = field(default_factory=list)
-    """Why it stopped early, or what it left out; empty when everything that was asked for is loaded."""
+    """Why it stopped early, or what it left out; empty when everything requested is loaded."""
 
     @property
     def stopped_by(self) -> str | None:
@@ -30,17 +30,17 @@ class LoadReport:
 
 
 class Loader(Protocol):
-    """Loads one source; built with its client and with what is asked for."""
+    """Loads one source; built with its client and with what to load."""
 
     def load(self, engine: Engine) -> LoadReport:
-        """Load what is asked for and was not loaded before.
+        """Load what is requested and was not loaded before.
 
-        What fails is a problem in the report: it stops nothing else, and is loaded the next time.
+        A failure is a problem in the report: it does not stop the rest, and is loaded the next time.
         """
 
 
 def written_facts(report: WriteReport) -> dict[str, int | str]:
-    """What became of killmails, as facts of a report."""
+    """Return the counts of written killmails as facts of a report."""
     return {
         "stored": len(report.stored),
         "already there": len(report.already_there),

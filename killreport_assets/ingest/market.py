@@ -9,8 +9,9 @@ from sqlalchemy.engine import Engine
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.ingest.daily_files import days_to_read, newest_days, read_days
 from killreport_assets.ingest.loader import LoadReport
+from killreport_assets.models.ids import THE_FORGE
 from killreport_assets.sources.market_history import MarketHistory
-from killreport_assets.store.market import THE_FORGE, write_market_day, write_market_prices
+from killreport_assets.store.market import write_market_day, write_market_prices
 from killreport_assets.store.versions import read_versions, write_version
 
 HISTORY_SOURCE = "everef_market_history"
@@ -27,14 +28,14 @@ class MarketHistoryLoader:
     """Regions to keep besides The Forge."""
     days: Sequence[date] | None = None
     newest_days: int = 7
-    """Without days: so many of the newest that there are; 0: every day there is."""
+    """Without `days`: the number of newest available days; 0: every available day."""
     on_day: Callable[[date, DayFacts], None] = lambda _day, _facts: None
     """Called after each day with its counts."""
 
     def load(self, engine: Engine) -> LoadReport:
-        """Load the days one after another; one that fails costs no other."""
+        """Load the days one after another; a day that fails does not affect the others."""
         regions = {THE_FORGE, *self.regions}
-        # What was read for fewer regions is read again.
+        # Days that were read for fewer regions are read again.
         source = f"{HISTORY_SOURCE}:{','.join(map(str, sorted(regions)))}"
         wanted = self.days if self.days is not None else newest_days(self.files.totals(), self.newest_days)
         totals = {"rows": 0, "changed": 0, "rejected": 0}
@@ -55,15 +56,15 @@ class MarketHistoryLoader:
 
 @dataclass(frozen=True)
 class MarketPricesLoader:
-    """Notes ESI's prices as observed today, unless it has nothing newer; what was observed on other days stays."""
+    """Stores ESI's prices as observed today, unless ESI has nothing newer; prices observed on other days stay."""
 
     esi: EsiClient
 
     def load(self, engine: Engine) -> LoadReport:
-        """Note the prices.
+        """Store the prices.
 
         Raises:
-            ServiceError: ESI does not answer; nothing has changed then.
+            ServiceError: ESI does not answer; nothing is changed.
         """
         now = datetime.now(UTC)
         with engine.connect() as connection:

@@ -17,27 +17,28 @@ from killreport_assets.http.errors import ServiceError, Unavailable
 from killreport_assets.ingest.loader import LoadReport
 from killreport_assets.ingest.static_gaps import fill_static_gaps
 from killreport_assets.models.dogma import DOGMA
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.sources.sde import StaticData
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.lineage import settle_known
 from killreport_assets.store.schema import tables
 from killreport_assets.store.versions import read_versions, write_version
 
-SOURCE = "sde"
+EXPORT_SOURCE = "sde"
 Record = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class StaticDataLoader:
-    """Loads the newest export, types too, and asks ESI for what it cannot give."""
+    """Loads the newest export, including types, and requests from ESI what the export lacks."""
 
     static_data: StaticData
     esi: EsiClient
     run_id: str | None = None
 
     def load(self, engine: Engine) -> LoadReport:
-        """Load it; without an export, what is missing comes from ESI, one by one."""
+        """Load the export; without one, what is missing comes from ESI, one by one."""
         with engine.begin() as connection:
             upsert(connection, tables.inventory_flags, inventory_flags())
         rows: dict[str, int] = {}
@@ -45,35 +46,35 @@ class StaticDataLoader:
         try:
             rows = load_export(self.static_data, engine)
         except ServiceError as error:
-            facts["export"] = f"out of reach: {error}"
+            facts["export"] = f"unreachable: {error}"
             log.warning("no static data export (%s): what is missing comes from ESI, one by one", error)
         with engine.begin() as connection:
-            settled = settle_known(connection, "type", self.run_id)
+            settled = settle_known(connection, EntityKind.TYPE, self.run_id)
         report = LoadReport({"rows loaded": sum(rows.values()), "filled from ESI": 0, "pending types settled": settled})
         report.facts |= facts
         try:
             report.facts["filled from ESI"] = sum(fill_static_gaps(self.esi, engine).values())
         except ServiceError as error:
-            report.problems.append(f"the static data's gaps are not filled: {error}")
+            report.problems.append(f"the gaps of the static data are not filled: {error}")
         return report
 
 
 def inventory_flags() -> list[dict[str, object]]:
-    """The rows of `raw.inventory_flags`, which no export has."""
+    """Return the rows of `raw.inventory_flags`, which no export has."""
     text = (resources.files("killreport_assets.ingest") / "data" / "inventory_flags.json").read_text()
     rows: list[dict[str, object]] = json.loads(text)
     return rows
 
 
 def load_export(static_data: StaticData, engine: Engine) -> dict[str, int]:
-    """Bring the static tables to the newest build; the rows written of each table, empty when there is nothing new.
+    """Update the static tables to the newest build; returns the rows written by table, empty when nothing is new.
 
     Raises:
-        Unavailable: the export cannot be read; nothing has changed then.
+        Unavailable: the export cannot be read; nothing is changed.
     """
     build = static_data.latest_build()
     with engine.connect() as connection:
-        if read_versions(connection, SOURCE).get("build") == build:
+        if read_versions(connection, EXPORT_SOURCE).get("build") == build:
             return {}
     with static_data.download(build) as file, _open_zip(file) as export, engine.begin() as connection:
         dogma = _dogma(export)
@@ -91,7 +92,7 @@ def load_export(static_data: StaticData, engine: Engine) -> dict[str, int]:
                 (tables.types, "types", lambda record: _type(record, dogma)),
             )
         }
-        write_version(connection, SOURCE, "build", build)
+        write_version(connection, EXPORT_SOURCE, "build", build)
     return counts
 
 
@@ -117,7 +118,7 @@ def _load_table(
     for record in records:
         try:
             rows.append(row(record))
-        except (KeyError, TypeError, AttributeError) as broken:  # one odd record costs only itself
+        except (KeyError, TypeError, AttributeError) as broken:  # a malformed record does not stop the rest
             log.warning("static data: a record of %s is left out (%r): %.200s", table.name, broken, record)
     return upsert(connection, table, rows)
 

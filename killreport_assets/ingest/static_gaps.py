@@ -1,6 +1,6 @@
-"""Static data that the export could not give, from ESI one by one: after a patch, or when the export is out of reach.
+"""Static data that the export lacks, from ESI one by one: after a patch, or when the export is unreachable.
 
-Types are not here: the writer puts unknown ones on their work queue.
+Types are not here: storing killmails requests unknown ones from their work queue.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from killreport_assets.esi import models, routes
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.esi.models import EsiBody
 from killreport_assets.http.errors import Refused
-from killreport_assets.store.changed_days import mark_static
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.schema import tables
+from killreport_assets.store.static_data import complete_regions, unresolved_references
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class _Gap:
     referenced_by: sa.Column[Any]
 
 
-# In this order each finds what the ones before it have brought.
+# In this order, each finds what the ones before it have added.
 _GAPS = (
     _Gap(tables.groups, routes.GROUP, models.Group, tables.types.c.group_id),
     _Gap(tables.categories, routes.CATEGORY, models.Category, tables.groups.c.category_id),
@@ -37,23 +37,18 @@ _GAPS = (
 
 
 def fill_static_gaps(client: EsiClient, engine: Engine) -> dict[str, int]:
-    """Fetch each group, category, system, constellation and region that is referred to and missing.
+    """Fetch each group, category, system, constellation and region that is referenced and missing.
 
-    Returns the number of rows filled by table. What ESI refuses is left out; it is asked again the next time.
+    Returns the number of rows filled by table. What ESI refuses is skipped, and requested again the next time.
 
     Raises:
-        Throttled, Unavailable: ESI cannot be asked now; what was filled before stays.
+        Throttled, Unavailable: ESI does not answer now; what was filled before stays.
     """
     filled: dict[str, int] = {}
     for gap in _GAPS:
         key = next(iter(gap.table.primary_key))
         with engine.connect() as connection:
-            query = (
-                sa.select(gap.referenced_by)
-                .distinct()
-                .where(gap.referenced_by.is_not(None), ~sa.exists().where(key == gap.referenced_by))
-            )
-            missing = sorted(connection.execute(query).scalars())
+            missing = unresolved_references(connection, gap.referenced_by, key)
         for missing_id in missing:
             try:
                 fetched = client.fetch(gap.route, gap.model, missing_id)
@@ -64,18 +59,6 @@ def fill_static_gaps(client: EsiClient, engine: Engine) -> dict[str, int]:
                     upsert(connection, gap.table, [fetched.body.model_dump()])
                 filled[gap.table.name] = filled.get(gap.table.name, 0) + 1
     if filled:
-        _complete_regions(engine)
+        with engine.begin() as connection:
+            complete_regions(connection)
     return filled
-
-
-def _complete_regions(engine: Engine) -> None:
-    """ESI's systems do not name their region: take it from their constellation."""
-    with engine.begin() as connection:
-        completed = connection.execute(
-            sa.text("""
-            update raw.systems s set region_id = c.region_id from raw.constellations c
-            where s.region_id is null and c.region_id is not null and c.constellation_id = s.constellation_id
-            returning s.system_id
-            """)
-        )
-        mark_static(connection, tables.systems, list(completed.scalars()))

@@ -1,1 +1,1 @@
-"""The domain without any I/O: what a killmail is, and which ids are whose."""
+"""The domain without I/O: the shape and hash of a killmail, kinds and ranges of ids, dogma attributes."""

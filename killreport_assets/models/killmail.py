@@ -1,6 +1,6 @@
-"""What a killmail's body must look like before it is stored, and its computable hash.
+"""The shape of a killmail's body, checked before it is stored, and its computable hash.
 
-Checks only; writing is in killmails.py. The shape is that of ESI's `GET /killmails/{killmail_id}/{killmail_hash}`.
+Checks only; store/killmails.py writes. The shape is that of ESI's `GET /killmails/{killmail_id}/{killmail_hash}`.
 """
 
 import hashlib
@@ -19,15 +19,15 @@ FIRST_KILLMAIL = datetime(2003, 5, 6, tzinfo=UTC)
 """EVE's first day."""
 
 
-def _is_written(value: object) -> object:
+def _text_or_datetime(value: object) -> object:
     if not isinstance(value, str | datetime):
-        raise ValueError("must be a date and time in ISO 8601")  # noqa: TRY004 - pydantic wants a ValueError
+        raise ValueError("must be a date and time in ISO 8601")  # noqa: TRY004 - pydantic needs a ValueError
     return value
 
 
 def _utc(value: datetime) -> datetime:
     if value.tzinfo is None:
-        raise ValueError("must say its time zone")
+        raise ValueError("must have a time zone")
     try:
         time = value.astimezone(UTC)
     except OverflowError:
@@ -38,21 +38,21 @@ def _utc(value: datetime) -> datetime:
 
 
 def is_killmail_hash(value: object) -> bool:
-    """Whether this is written as killmail hashes are: 40 hex digits."""
+    """Whether the value has the form of a killmail hash: 40 hex digits."""
     return isinstance(value, str) and re.fullmatch(r"\s*[0-9a-fA-F]{40}\s*", value, re.ASCII) is not None
 
 
 Id = Annotated[int, Field(ge=0, le=BIGGEST_BIGINT)]
-UtcTime = Annotated[datetime, Field(strict=False), BeforeValidator(_is_written), AfterValidator(_utc)]
+UtcTime = Annotated[datetime, Field(strict=False), BeforeValidator(_text_or_datetime), AfterValidator(_utc)]
 
 
 class _Body(BaseModel):
-    # strict: an id that comes as a string is a broken body, not a number
+    # strict: a body with an id as a string is broken
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
 class ContainedItem(_Body):
-    """One item row inside another: nothing is inside of it (the specification knows two levels)."""
+    """One item row inside another; it contains nothing itself (the specification has two levels)."""
 
     item_type_id: Id
     flag: Id
@@ -82,7 +82,7 @@ class Position(_Body):
 
 
 class Attacker(_Body):
-    """One attacker; any combination of ids occurs, also none at all."""
+    """One attacker; any combination of ids occurs, including none."""
 
     character_id: Id | None = None
     corporation_id: Id | None = None
@@ -121,14 +121,14 @@ class Killmail(_Body):
 
     @property
     def final_blow(self) -> Attacker:
-        """The attacker that landed the final blow; `check` has made sure that there is exactly one."""
+        """The attacker with the final blow; `check` ensures that there is exactly one."""
         return next(attacker for attacker in self.attackers if attacker.final_blow)
 
     def computed_hash(self) -> str:
-        """The killmail's hash: sha1 over victim, final blow, hull and FILETIME.
+        """Compute the killmail's hash: sha1 over victim, final blow, hull and FILETIME.
 
-        It vouches for these four fields only, not for attackers, items or position. Source: zKillboard's
-        mer/load_mer_dump.php; verified on every genuine killmail of the sandbox.
+        It covers these four fields only, not attackers, items or position. Source: zKillboard's mer/load_mer_dump.php;
+        verified on every genuine killmail of the sandbox.
         """
         ticks = int(self.killmail_time.timestamp()) * 10_000_000 + FILETIME_EPOCH
         parts = (
@@ -142,9 +142,9 @@ class Killmail(_Body):
 
 @dataclass(frozen=True)
 class KillmailBody:
-    """A body in hand, as a source gave it: unchecked.
+    """An unchecked body from a source.
 
-    `body` is the decoded JSON of ESI's shape, `hash` the recorded killmail hash when the source has one.
+    `body` is the decoded JSON in ESI's shape, `hash` the recorded killmail hash if the source has one.
     """
 
     body: Any
@@ -152,14 +152,14 @@ class KillmailBody:
 
 
 class InvalidKillmail(Exception):
-    """The body cannot be stored; the text is the reason."""
+    """The body cannot be stored; the message is the reason."""
 
 
 def check(candidate: KillmailBody) -> Killmail:
     """Parse and check a body.
 
     Raises:
-        InvalidKillmail: wrong shape, not exactly one final blow, or not the killmail that the hash names.
+        InvalidKillmail: the shape is wrong, there is not exactly one final blow, or the hash does not match.
     """
     try:
         killmail = Killmail.model_validate(candidate.body)

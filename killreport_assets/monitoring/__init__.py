@@ -1,1 +1,1 @@
-"""How the platform is: gathered once, shown as status, `/health` and metrics. Reads only."""
+"""The platform's health: gathered once, shown as status, `/health` and metrics. Reads only."""

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import BrokerUnavailable, UserError
+from killreport_assets.base.plain import plain
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.engine import DatabaseUrls, make_engine, reachable_urls
@@ -20,11 +21,12 @@ from killreport_assets.queues.broker import Depth
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings
+from killreport_assets.store.schema import tables
 from killreport_assets.users.health import UserHealth, check_users
 from killreport_assets.users.killmail_lists import intervals
 
 STANDSTILL = timedelta(days=1)
-"""A feed or a queue in which nothing happens for so long is a problem."""
+"""A feed or a queue that makes no progress for this long is a problem."""
 LONG_PAUSE = timedelta(minutes=30)
 """Longer than any limit's window or ESI's daily downtime."""
 BUCKETS = {f"esi:{bucket.group}": bucket for bucket in (ERROR_LIMIT, KILLMAIL, STATUS)}
@@ -32,7 +34,7 @@ BUCKETS = {f"esi:{bucket.group}": bucket for bucket in (ERROR_LIMIT, KILLMAIL, S
 
 @dataclass
 class Health:
-    """Everything that is known at one moment; None: it is unknown."""
+    """Everything that is known at one moment; None: unknown."""
 
     checked_at: datetime
     home: str
@@ -56,25 +58,17 @@ class Health:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether there is nothing that a person should look at."""
+        """Whether nothing needs attention."""
         return not self.problems
 
     def as_json(self) -> dict[str, Any]:
-        """For `--json` and `/health`: times in ISO 8601, unknown values null."""
-        body: dict[str, Any] = _plain(asdict(self))
+        """Return the object for `--json` and `/health`: times in ISO 8601, unknown values null."""
+        body: dict[str, Any] = plain(asdict(self))
         return {"healthy": self.is_healthy} | body
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {f"{key:g}" if isinstance(key, float) else str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
 def check_health(settings: Settings) -> Health:
-    """Look at everything; what cannot be reached is a problem, not an error. Starts nothing."""
+    """Check everything; an unreachable server is a problem in the result, not an error. Starts nothing."""
     broker = "RabbitMQ" if settings.queues.amqp_url else "PGMQ, in the same database"
     found = Health(datetime.now(UTC), str(settings.home), "down (embedded)", broker)
     urls = reachable_urls(settings)
@@ -107,14 +101,14 @@ def _check_database(found: Health, settings: Settings, engine: Engine) -> bool:
         with engine.connect() as connection:
             found.schema_version = current_version(connection)
             if found.schema_version is None:
-                found.problems.append("there is no schema yet; `killreport migrate` or `killreport run` makes it")
+                found.problems.append("there is no schema yet; `killreport migrate` or `killreport run` creates it")
                 return False
             if found.schema_version != head():
                 found.problems.append(
-                    f"the schema is {found.schema_version}, this package wants {head()}: killreport migrate"
+                    f"the schema is {found.schema_version}, this package needs {head()}: killreport migrate"
                 )
                 return False
-            found.origin = connection.execute(sa.text("select origin from ops.origin")).scalar()
+            found.origin = connection.execute(sa.select(tables.origin.c.origin)).scalar()
             found.killmails_last_hour = health.killmails_stored(connection, 1)
             found.feeds = health.feeds(connection)
             windows = {name: bucket.window.total_seconds() for name, bucket in BUCKETS.items()}
@@ -127,7 +121,7 @@ def _check_database(found: Health, settings: Settings, engine: Engine) -> bool:
         found.contents = health.contents(engine)
     except sa.exc.DBAPIError as unreachable:
         if "does not exist" in str(unreachable.orig) and isinstance(unreachable, sa.exc.OperationalError):
-            found.problems.append("there is no database yet; `killreport migrate` or `killreport run` makes it")
+            found.problems.append("there is no database yet; `killreport migrate` or `killreport run` creates it")
         else:
             found.problems.append(describe_connection_error(unreachable))
         return False

@@ -21,21 +21,19 @@ from killreport_assets.settings import Settings
 
 LOOK_AGAIN_SECONDS = 5.0
 Samples = Sequence[tuple[tuple[str, ...], float | None]]
-"""Label values and the value; one that is None is left out."""
+"""Label values and the value; None is left out."""
 
 
 class HealthCollector(Collector):
-    """One look at the platform as Prometheus metrics; what is unknown has no sample."""
+    """The platform's health as Prometheus metrics; unknown values have no sample."""
 
     def __init__(self, health: Health) -> None:
         self._health = health
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric."""
+        """Yield every metric."""
         health = self._health
-        yield _gauge(
-            "healthy", "1 when there is nothing that a person should look at", [((), float(health.is_healthy))]
-        )
+        yield _gauge("healthy", "1 when nothing needs attention", [((), float(health.is_healthy))])
         if health.contents is not None:
             contents = health.contents
             yield _gauge("killmails", "Killmails stored", [((), contents.killmails)])
@@ -79,7 +77,7 @@ class HealthCollector(Collector):
         rates = [((name,), errors / count) for name, (count, errors) in today.items() if count]
         yield _gauge("error_rate_today", "Share of this UTC day's requests that failed", rates, "service")
         used = [((pace.service,), pace.tokens_used) for pace in self._health.budget]
-        yield _gauge("budget_tokens_used", "Tokens used in the present window", used, "bucket")
+        yield _gauge("budget_tokens_used", "Tokens used in the current window", used, "bucket")
         limits = [((name,), bucket.max_tokens) for name, bucket in BUCKETS.items()]
         yield _gauge("budget_tokens_limit", "Tokens that a window allows", limits, "bucket")
         paused = [
@@ -111,7 +109,7 @@ def _gauge(name: str, what: str, samples: Samples, *labels: str) -> GaugeMetricF
 
 
 def build_app(settings: Settings) -> Starlette:
-    """The two routes; requests within a few seconds get the same answer."""
+    """Build the application; requests within a few seconds get the same answer."""
     latest: TTLCache[None, Health] = TTLCache(maxsize=1, ttl=LOOK_AGAIN_SECONDS)
     looking = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""What the database knows of the platform's health: coverage, feeds, budget, dead letters, syncs, runs. Reads only."""
+"""The platform's health in the database: coverage, feeds, budget, dead letters, syncs, runs. Reads only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Feed:
-    """One feed: our cursor, the newest entry that was seen, and how far we are behind it (None: unknown)."""
+    """One feed: our cursor, the newest known entry, and how far we are behind it (None: unknown)."""
 
     feed: str
     next_sequence: int
@@ -63,13 +63,13 @@ class Contents:
 
 
 def contents(engine: Engine) -> Contents:
-    """What is stored, without reading all of it."""
+    """Count the stored rows, without reading all of them."""
     counted = (killmails, killmail_attackers, killmail_items, rejected_killmails)
     return Contents(*(row_count(engine, table) for table in counted))
 
 
 def coverage(connection: Connection) -> list[Coverage]:
-    """Every kind of entity."""
+    """Return the coverage of every kind of entity."""
     kinds = []
     for kind, table in DIMENSIONS.items():
         row = connection.execute(
@@ -89,7 +89,7 @@ def coverage(connection: Connection) -> list[Coverage]:
 
 
 def feeds(connection: Connection) -> list[Feed]:
-    """Every feed that was ever followed."""
+    """Return every feed that was ever followed."""
     rows = connection.execute(
         sa.text("""
         select feed, next_sequence, head_sequence,
@@ -101,7 +101,7 @@ def feeds(connection: Connection) -> list[Feed]:
 
 
 def recent_syncs(connection: Connection) -> list[Syncs]:
-    """Listings that began within the last hour."""
+    """Return the listings that started within the last hour, by source."""
     rows = connection.execute(
         sa.text("""
         select source, count(*), count(*) filter (where outcome <> all(:successes)), avg(seconds)::float8,
@@ -115,7 +115,7 @@ def recent_syncs(connection: Connection) -> list[Syncs]:
 
 
 def killmails_stored(connection: Connection, hours: int) -> int:
-    """Killmails stored within so many hours."""
+    """Count the killmails stored within the last `hours`."""
     count: int = connection.execute(
         sa.text("select count(*) from raw.killmails where stored_at > now() - make_interval(hours => :hours)"),
         {"hours": hours},
@@ -124,7 +124,7 @@ def killmails_stored(connection: Connection, hours: int) -> int:
 
 
 def dead_letters(connection: Connection) -> Mapping[str, int]:
-    """Dead letters that were not replayed, by queue."""
+    """Count the dead letters that were not replayed, by queue."""
     rows = connection.execute(
         sa.text("select queue, count(*) from ops.dead_letters where replayed_at is null group by queue")
     )
@@ -132,7 +132,7 @@ def dead_letters(connection: Connection) -> Mapping[str, int]:
 
 
 def requests_today(connection: Connection) -> Mapping[str, tuple[int, int]]:
-    """Requests and errors of this UTC day, by service."""
+    """Return the requests and errors of this UTC day, by service."""
     rows = connection.execute(
         sa.text("""
         select service, sum(requests)::bigint, sum(errors)::bigint from ops.request_totals
@@ -143,7 +143,7 @@ def requests_today(connection: Connection) -> Mapping[str, tuple[int, int]]:
 
 
 def last_successes(dagster: Connection) -> Mapping[str, datetime]:
-    """When each job last succeeded, from Dagster's own database; nothing when it has no tables yet."""
+    """Return when each job last succeeded, from Dagster's own database; empty while it has no tables."""
     if dagster.execute(sa.text("select to_regclass('runs')")).scalar() is None:
         return {}
     rows = dagster.execute(

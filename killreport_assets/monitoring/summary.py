@@ -1,4 +1,4 @@
-"""What is in the database, counted for a person: the summary of a run. Reads only."""
+"""Counts of the database's contents: the summary of a run. Reads only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 
 @dataclass(frozen=True)
 class EntityCount:
-    """How many entities of a kind killmails asked for, and how many of these have been filled in."""
+    """How many entities of a kind killmails requested, and how many of these have been filled in."""
 
     kind: str
     requested: int
@@ -41,7 +41,7 @@ class Spending:
     tokens: int
 
     def since(self, earlier: "Spending") -> "Spending":
-        """What was spent after `earlier`."""
+        """Return what was spent after `earlier`."""
         requests = {name: count - earlier.requests.get(name, 0) for name, count in self.requests.items()}
         return Spending({name: count for name, count in requests.items() if count}, self.tokens - earlier.tokens)
 
@@ -51,7 +51,7 @@ def _one(connection: sa.Connection, query: str) -> Any:
 
 
 def summarize(engine: Engine) -> Summary:
-    """Count what is there."""
+    """Count what is in the database."""
     with engine.connect() as connection:
         by_source = connection.execute(
             sa.text("select source, count(*) as killmails from raw.killmails group by source order by 1")
@@ -79,7 +79,7 @@ def summarize(engine: Engine) -> Summary:
 
 
 def spending(engine: Engine) -> Spending:
-    """What all processes have asked of the services so far."""
+    """Return what all processes have requested from the services so far."""
     with engine.connect() as connection:
         rows = connection.execute(
             sa.text("select service, sum(requests), sum(tokens) from ops.request_totals group by service")

@@ -1,1 +1,1 @@
-"""All that imports Dagster but the dbt code location: assets, ops, jobs, schedules, sensors, checks, resources."""
+"""Everything that imports Dagster, except the dbt code location: assets, ops, jobs, schedules, sensors, checks."""

@@ -1,11 +1,11 @@
-"""What schedules and sensors share: whether they are on from the start, and which runs are under way."""
+"""Shared by schedules and sensors: their default status, and the statuses of unfinished runs."""
 
 import dagster as dg
 
 from killreport_assets.settings import Settings
 
 UNFINISHED = [status for status in dg.DagsterRunStatus if status.name not in {"SUCCESS", "FAILURE", "CANCELED"}]
-"""The statuses of runs that wait or run."""
+"""The statuses of runs that are queued or running."""
 TRIGGER_TAG = "killreport/trigger"
 
 

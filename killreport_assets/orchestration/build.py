@@ -1,4 +1,4 @@
-"""The only place that wires: resources into assets, jobs, schedules, sensors and checks."""
+"""The platform's definitions: the only module that combines assets, jobs, schedules, sensors, checks and resources."""
 
 import dagster as dg
 
@@ -34,6 +34,6 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
         schedules=build_schedules(settings),
         sensors=[build_feed_sensor(settings), build_dead_letters_sensor(settings), *build_backlog_sensors(settings)],
         resources=build_resources(settings),
-        # A run's steps share their process: a worker is one step, and a second process would cost seconds for nothing.
+        # Steps run in the run's process: a worker is a single step, and another process would only add seconds.
         executor=dg.in_process_executor,
     )

@@ -1,6 +1,6 @@
-"""Dagster's event log, kept small: log lines and transient events go after a while, materializations stay.
+"""Retention for Dagster's event log: old log lines and transient events are deleted, materializations are kept.
 
-Dagster has no retention of its own for it (dagster-io/dagster#33785); the recipe is that of its documentation.
+Dagster has no setting for it (dagster-io/dagster#33785); the query follows Dagster's documentation.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-AT_ONCE = 20_000
+BATCH_ROWS = 20_000
 TRANSIENT = (
     "ASSET_MATERIALIZATION_PLANNED",
     "ASSET_OBSERVATION",
@@ -26,7 +26,7 @@ TRANSIENT = (
 
 
 def purge_event_log(dagster: Engine, keep: timedelta) -> int:
-    """Delete from Dagster's database what is transient and older; returns how many rows that were."""
+    """Delete transient events older than `keep` from Dagster's database; returns the number of deleted rows."""
     before = datetime.now(UTC).replace(tzinfo=None) - keep  # Dagster writes naive UTC
     purged = 0
     while True:
@@ -36,10 +36,10 @@ def purge_event_log(dagster: Engine, keep: timedelta) -> int:
                 delete from event_logs where id in (
                     select id from event_logs
                     where timestamp < :before and (dagster_event_type is null or dagster_event_type = any(:transient))
-                    order by id limit :at_once)
+                    order by id limit :batch_rows)
                 """),
-                {"before": before, "transient": list(TRANSIENT), "at_once": AT_ONCE},
+                {"before": before, "transient": list(TRANSIENT), "batch_rows": BATCH_ROWS},
             ).rowcount
         purged += count
-        if count < AT_ONCE:
+        if count < BATCH_ROWS:
             return purged

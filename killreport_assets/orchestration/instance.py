@@ -1,4 +1,4 @@
-"""Dagster's home: `HOME/dagster/dagster.yaml`, and the environment in which Dagster's processes are to run."""
+"""Dagster's home: `HOME/dagster/dagster.yaml`, and the environment variables of Dagster's processes."""
 
 import os
 
@@ -10,9 +10,9 @@ from killreport_assets.settings import Settings
 DAGSTER_URL = "KILLREPORT_DAGSTER_DATABASE_URL"
 WORKSPACE = project_file("workspace.yaml")
 MAX_ALL_WORKER_RUNS = 6
-"""Worker runs of all queues together; a few runs more leave room for the feed and the schedules."""
+"""Worker runs of all queues together; the instance allows a few more runs, for the feed and the schedules."""
 DAGSTER_YAML = """\
-# Written by KillReport at every start; the database's URL, with its password, is only in the environment.
+# Written by KillReport at every start; the database URL, with its password, is only in the environment.
 storage:
   postgres:
     postgres_url: {{env: {url}}}
@@ -21,8 +21,8 @@ concurrency:
   runs:
     max_concurrent_runs: {all_runs}
     tag_concurrency_limits:
-      - {{key: killreport/queue, limit: {of_all_queues}}}
-      - {{key: killreport/queue, value: {{applyLimitPerUniqueValue: true}}, limit: {of_a_queue}}}
+      - {{key: killreport/queue, limit: {all_worker_runs}}}
+      - {{key: killreport/queue, value: {{applyLimitPerUniqueValue: true}}, limit: {queue_worker_runs}}}
       - {{key: dagster/backfill, limit: 2}}
       - {{key: killreport/transforms, limit: 1}}
 
@@ -33,7 +33,7 @@ run_monitoring:
   max_runtime_seconds: 7200
   poll_interval_seconds: 30
 
-# A crashed worker is started once more; what a message needs is the work queues' business.
+# A crashed worker run is started again once; retries of single messages are left to the work queues.
 run_retries: {{enabled: true, max_retries: 1, retry_on_asset_or_op_failure: false}}
 
 retention:
@@ -47,16 +47,16 @@ nux: {{enabled: false}}
 
 
 def dagster_environment(settings: Settings) -> dict[str, str]:
-    """Write dagster.yaml and return the variables that Dagster's processes need; both databases exist then.
+    """Write dagster.yaml, create missing databases, and return the environment variables of Dagster's processes.
 
     Raises:
         UserError: PostgreSQL cannot be reached.
     """
     home = settings.home / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    of_a_queue = max([MAX_WORKER_RUNS, *settings.queues.drain_runs.values()])
-    of_all_queues = max(MAX_ALL_WORKER_RUNS, of_a_queue)
-    limits = {"all_runs": of_all_queues + 4, "of_all_queues": of_all_queues, "of_a_queue": of_a_queue}
+    queue_runs = max([MAX_WORKER_RUNS, *settings.queues.drain_runs.values()])
+    all_queue_runs = max(MAX_ALL_WORKER_RUNS, queue_runs)
+    limits = {"all_runs": all_queue_runs + 4, "all_worker_runs": all_queue_runs, "queue_worker_runs": queue_runs}
     yaml = DAGSTER_YAML.format(url=DAGSTER_URL, **limits)
     (home / "dagster.yaml").write_text(yaml)
     urls = database_urls(settings)

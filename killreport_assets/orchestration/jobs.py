@@ -1,4 +1,4 @@
-"""Dagster's jobs: what can be launched as a unit. What they do is in assets/ and ops/."""
+"""Dagster's jobs: the units that can be launched. The work itself is in assets/ and ops/."""
 
 from typing import Any
 
@@ -23,10 +23,10 @@ from killreport_assets.workers.producers import Producer
 from killreport_assets.workers.registry import producers, registrations
 
 MAX_RUNTIME_SECONDS = 900
-"""Longer than any worker's limits: a run that is still there then hangs, and run monitoring ends it."""
+"""Longer than any worker's limits: a run that exceeds it hangs, and run monitoring terminates it."""
 QUEUE_TAG = "killreport/queue"
 BOUNDED = {"dagster/max_runtime": str(MAX_RUNTIME_SECONDS), "killreport/trigger": "by hand"}
-"""A job's tags; what sensors and schedules start says so instead."""
+"""A job's tags; sensors and schedules override the trigger."""
 
 
 def drain_job_name(queue: WorkQueue) -> str:
@@ -59,48 +59,28 @@ def _producing_job(producer: Producer) -> dg.JobDefinition:
     return publish
 
 
-@dg.job(tags=BOUNDED)
-def scan_killmail_entities() -> None:
-    """Publish the entities that killmails mention, that are unknown, and that are not published yet; name them."""
-    publish_pending_entities()
+def _job_of(name: str, op: dg.OpDefinition) -> dg.JobDefinition:
+    """A job that runs a single op and takes over its description."""
+
+    @dg.job(name=name, tags=BOUNDED, description=op.description)
+    def run() -> None:
+        op()
+
+    return run
 
 
-@dg.job(tags=BOUNDED)
-def refresh_affiliations() -> None:
-    """Look up in bulk where known characters belong, and keep what has changed as history."""
-    look_up_affiliations()
-
-
-@dg.job(tags=BOUNDED)
-def replay_dead_letters() -> None:
-    """Publish dead letters again: those of the configuration, or all."""
-    publish_dead_letters()
-
-
-@dg.job(tags=BOUNDED)
-def trace_killmail() -> None:
-    """Show what one killmail caused (config: killmail_id), as an observation of raw/killmails."""
-    observe_killmail()
-
-
-@dg.job(tags=BOUNDED)
-def trace_entity() -> None:
-    """Show which killmails caused one entity to be fetched (config: kind, id), as an observation of its table."""
-    observe_entity()
-
-
-@dg.job(tags=BOUNDED)
-def purge_event_log() -> None:
-    """Keep Dagster's event log small: log lines and transient events go, materializations stay."""
-    delete_transient_events()
-
-
+scan_killmail_entities = _job_of("scan_killmail_entities", publish_pending_entities)
+refresh_affiliations = _job_of("refresh_affiliations", look_up_affiliations)
+replay_dead_letters = _job_of("replay_dead_letters", publish_dead_letters)
+trace_killmail = _job_of("trace_killmail", observe_killmail)
+trace_entity = _job_of("trace_entity", observe_entity)
+purge_event_log = _job_of("purge_event_log", delete_transient_events)
 PRODUCING_JOBS = {name: _producing_job(producer) for name, producer in producers().items()}
 WORKER_JOBS = [_worker_job(queue) for queue in WORK_QUEUES]
 ingest_killmails = dg.define_asset_job(
     "ingest_killmails",
     dg.AssetSelection.assets(asset_key(tables.killmails)).required_multi_asset_neighbors().without_checks(),
-    description="Find killmails in one source (the live feed, unless the configuration says another) and store them",
+    description="Load killmails from one source (by default the live feed) and store them",
 )
 load_static_data = dg.define_asset_job(
     "load_static_data",
@@ -110,18 +90,18 @@ load_static_data = dg.define_asset_job(
 load_market_history = dg.define_asset_job(
     "load_market_history",
     dg.AssetSelection.assets(asset_key(statistics_tables.market_history)),
-    description="Read the market history of the newest days (config: more) or of chosen partitions, where it changed",
+    description="Load changed market history of the newest days (configurable) or of selected partitions",
 )
 load_market_prices = dg.define_asset_job(
     "load_market_prices",
     dg.AssetSelection.assets(asset_key(statistics_tables.market_prices)),
-    description="Note ESI's prices of the day",
+    description="Store ESI's prices of the day",
 )
 queue_users = dg.define_asset_job(
     "queue_users",
     dg.AssetSelection.assets(asset_key(users)),
     tags=BOUNDED | {"killreport/producer": "users"},
-    description="Queue the killmail lists of users who are due, or (by configuration) of some now; check the users",
+    description="Publish the killmail lists that are due, or those of the configured users now; check the users",
 )
 check_raw_tables = dg.define_asset_job(
     "check_raw_tables", dg.AssetSelection.checks(*CHECKS), description="Run the checks of the raw tables and queues"
@@ -129,7 +109,7 @@ check_raw_tables = dg.define_asset_job(
 check_lineage = dg.define_asset_job(
     "check_lineage",
     dg.AssetSelection.checks(*LINEAGE_CHECKS),
-    description="Prove from the tables alone that nothing that killmails mention was forgotten; reads everything",
+    description="Check from the tables that every entity of every killmail is known or pending; reads everything",
 )
 JOBS = [
     ingest_killmails,

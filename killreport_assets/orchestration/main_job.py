@@ -1,6 +1,6 @@
-"""The main job: take killmails in through every source, run workers until the queues are empty, build the dbt tables.
+"""The main job: load killmails from every source, run workers until the queues are empty, build the dbt tables.
 
-Every step is a recorded Dagster run, so that the UI shows it; a step that fails is reported and stops no other.
+Every step is a recorded Dagster run, visible in the UI; a failed step is reported and does not stop the others.
 """
 
 import os
@@ -22,24 +22,24 @@ from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import WORK_QUEUES, ZKILLBOARD_CHARACTERS, WorkQueue
 
 PROGRESS_TIMEOUT = 200.0
-"""Seconds without progress after which messages that are delayed, or held by other workers, are left behind."""
+"""Seconds without progress after which messages that are delayed, or leased by other workers, are left behind."""
 MAX_FAILURES = 3
-"""Worker runs of a queue in a row in which everything failed, before its messages are left behind."""
+"""Consecutive failed worker runs of a queue before its messages are left behind."""
 IDLE_SECONDS = 0.5
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-"""The UI keeps every event; the console has a line a step."""
+"""The UI keeps every event; the console shows one line per step."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run of the main job takes in."""
+    """What one run of the main job loads."""
 
     from_sequence: int | None = None
     archive_days: int | None = None
-    """Days of EVE Ref's archives, newest first; 0: all there are; None: none."""
+    """Days of EVE Ref's archives, newest first; 0: all available; None: none."""
     character_ids: list[int] = field(default_factory=list)
     market_days: int = 0
-    """Days of market history, newest first; 0: all there are."""
+    """Days of market history, newest first; 0: all available."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class Step:
 
 @dataclass
 class MainJobReport:
-    """What the main job did, and what it had to leave behind."""
+    """The steps of the main job, and the work that it left behind."""
 
     steps: list[Step] = field(default_factory=list)
     left_behind: list[str] = field(default_factory=list)
 
 
 class MainJob:
-    """Runs the steps in this process, on the given Dagster instance."""
+    """Runs the steps in this process, recorded on the given Dagster instance."""
 
     def __init__(
         self,
@@ -78,9 +78,9 @@ class MainJob:
         self._dead_before = summarize(engine).dead_letters
 
     def run(self, plan: Plan) -> MainJobReport:
-        """Do all steps; see `MainJobReport.left_behind` for what could not be done."""
+        """Run all steps; `MainJobReport.left_behind` lists what could not be done."""
         self._step("static data", self._platform, "load_static_data")
-        # Before the killmails: later prices would have to look for the days that they change.
+        # Before the killmails: prices that arrive later have to find the days that they change.
         market = {"ops": {"market_history": {"config": {"newest_days": plan.market_days}}}}
         self._step("market history", self._platform, "load_market_history", market)
         self._step("market prices", self._platform, "load_market_prices")
@@ -90,11 +90,11 @@ class MainJob:
         if plan.character_ids:
             self._work(ZKILLBOARD_CHARACTERS, plan.character_ids)
         self._step("pending entities", self._platform, "scan_killmail_entities")
-        self._work_off_queues()
-        self._step("static data, what is missing", self._platform, "load_static_data")
+        self._empty_queues()
+        self._step("missing static data", self._platform, "load_static_data")
         self._step("checks", self._platform, "check_raw_tables")
         self._build_transforms()
-        self._note_left_messages()
+        self._record_remaining_work()
         return self._report
 
     def _ingest(self, name: str, source: dict[str, object]) -> None:
@@ -106,8 +106,8 @@ class MainJob:
         op = {"ops": {f"consume_{queue.name}": {"config": config}}}
         return self._step(queue.name, self._platform, drain_job_name(queue), op, is_final=False)
 
-    def _work_off_queues(self) -> None:
-        """Run workers of every queue until nothing is ready or delayed, or until they fail again and again."""
+    def _empty_queues(self) -> None:
+        """Run workers of every queue until no message is ready or delayed, or until their runs keep failing."""
         failures: Counter[str] = Counter()
         progress = time.monotonic()
         while True:
@@ -129,10 +129,10 @@ class MainJob:
         started = time.monotonic()
         try:
             definitions = self._transforms()
-        except Exception as error:  # dbt may be missing or broken: the killmails are stored all the same
-            self._note(Step("dbt", time.monotonic() - started, {}, str(error)))
+        except Exception as error:  # dbt may be missing or broken; the killmails are stored regardless
+            self._record(Step("dbt", time.monotonic() - started, {}, str(error)))
         else:
-            # Column lineage is for the nightly build: it costs as much as all the rest.
+            # Column lineage is left to the nightly build: it takes as long as everything else.
             config = {"ops": {"transforms": {"config": {"describe_columns": False}}}}
             self._step("dbt", definitions, "build_all_transforms", config)
 
@@ -150,39 +150,39 @@ class MainJob:
         error = None
         result = None
         try:
-            # What dbt prints would stand between the steps; the UI has it.
-            with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            # dbt's output would clutter the list of steps; the UI shows it.
+            with Path(os.devnull).open("w") as devnull, redirect_stdout(devnull):
                 result = definitions.resolve_job_def(job).execute_in_process(
                     run_config=(config or {}) | QUIET, instance=self._instance, tags=tags, raise_on_error=False
                 )
-        except Exception as failed:  # a resource that cannot be built: this step fails, the others go on
+        except Exception as failed:  # a resource that cannot be built fails this step, not the others
             error = f"{type(failed).__name__}: {failed}"
         if result is not None and not result.success:
             error = _first_error(result)
         metadata = _metadata(result) if result is not None else {}
         step = Step(name, time.monotonic() - clock, metadata | {"started": started}, error)
-        self._note(step, is_final=is_final)
+        self._record(step, is_final=is_final)
         return step
 
-    def _note(self, step: Step, *, is_final: bool = True) -> None:
-        """Report a step; an error of one that is not tried again means that something is left behind."""
+    def _record(self, step: Step, *, is_final: bool = True) -> None:
+        """Report a step; a failed final step means that work is left behind."""
         self._report.steps.append(step)
         self._on_step(step)
         if step.error and is_final:
             self._report.left_behind.append(f"{step.name}: {step.error}")
 
-    def _note_left_messages(self) -> None:
+    def _record_remaining_work(self) -> None:
         for queue in WORK_QUEUES:
             depth = self._broker.depth(queue.name)
             if left := depth.ready + (depth.in_flight or 0):
                 self._report.left_behind.append(f"{queue.name}: {left} messages")
         if delayed := sum(self._broker.delayed().values()):
-            self._report.left_behind.append(f"{delayed} messages are delayed and will be tried again")
+            self._report.left_behind.append(f"{delayed} messages are delayed and will be delivered again")
         summary = summarize(self._engine)
         if dead := summary.dead_letters - self._dead_before:
             self._report.left_behind.append(f"{dead} new dead letters: select * from ops.dead_letters")
         if summary.pending:
-            self._report.left_behind.append(f"{summary.pending} entities are not filled in yet")
+            self._report.left_behind.append(f"{summary.pending} entities are still pending")
 
 
 def _without_none(**options: object) -> dict[str, object]:
@@ -190,7 +190,7 @@ def _without_none(**options: object) -> dict[str, object]:
 
 
 def _metadata(result: dg.ExecuteInProcessResult) -> dict[str, object]:
-    """The metadata that the run's step shows in the UI."""
+    """The metadata that the UI shows for the run's step."""
     found: dict[str, object] = {}
     for event in result.all_events:
         if event.is_step_materialization:

@@ -1,4 +1,4 @@
-"""What every asset shows of itself in the UI: column schema, row count, a preview, what a worker or loader did."""
+"""Metadata that assets show in the UI: column schema, row count, a preview, and reports of workers and loaders."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Engine
 
 from killreport_assets.ingest.loader import LoadReport
+from killreport_assets.models.ids import zkillboard_url
 from killreport_assets.store.previews import newest_rows, row_count
 from killreport_assets.store.trace import TracedCause
 from killreport_assets.workers.names import NamesReport
@@ -37,7 +38,7 @@ SUMMARY_FACTS = (
     "changed",
     "throttled until",
 )
-"""Of a step's metadata, what a summary in one line shows."""
+"""The metadata of a step that a one-line summary shows."""
 
 
 def asset_key(table: sa.Table) -> dg.AssetKey:
@@ -75,7 +76,7 @@ def table_metadata(engine: Engine, table: sa.Table) -> Metadata:
 
 
 def worker_metadata(report: WorkerReport) -> Metadata:
-    """What a worker did: counts by outcome, the killmails that it was about, a sample, the first errors."""
+    """A worker's report: counts by outcome, the range of its killmails, a sample, the first errors."""
     metadata: Metadata = {"received": report.received, "published": report.published}
     metadata |= {"requested": report.requested} if report.requested else {}
     metadata |= {str(outcome): count for outcome, count in report.outcomes.items() if count}
@@ -92,23 +93,23 @@ def worker_metadata(report: WorkerReport) -> Metadata:
 
 
 def load_metadata(report: LoadReport) -> Metadata:
-    """What a loader did, and what stopped it."""
+    """A loader's report, with the reason when it stopped early."""
     metadata: Metadata = {**report.facts}
     return metadata | ({STOPPED_BY: report.stopped_by} if report.stopped_by else {})
 
 
 def stop_when_incomplete(metadata: Metadata) -> None:
-    """Turn the run red when its loader has left something out.
+    """Fail the run when its loader stopped early.
 
     Raises:
-        dagster.Failure: with what stopped it; what was loaded stays.
+        dagster.Failure: with the reason; loaded rows stay.
     """
     if problem := metadata.get(STOPPED_BY):
         raise dg.Failure(f"stopped early: {problem}", metadata=metadata)
 
 
 def causes_table(causes: Sequence[TracedCause]) -> dg.TableMetadataValue:
-    """Which killmail caused which entity to be fetched, with links to zKillboard."""
+    """A table of which killmail caused which entity to be fetched, with links to zKillboard."""
     return dg.MetadataValue.table(
         [
             dg.TableRecord(
@@ -116,7 +117,7 @@ def causes_table(causes: Sequence[TracedCause]) -> dg.TableMetadataValue:
                     "entity": f"{cause.kind} {cause.entity_id}",
                     "name": cause.name or "",
                     "roles": ", ".join(cause.roles),
-                    "killmail": f"https://zkillboard.com/kill/{cause.killmail_id}/",
+                    "killmail": zkillboard_url(cause.killmail_id),
                     "outcome": cause.outcome,
                     "requested": f"{cause.requested_at:%F %T}" if cause.requested_at else "",
                     "queue": cause.queue or "",
@@ -133,7 +134,7 @@ def causes_table(causes: Sequence[TracedCause]) -> dg.TableMetadataValue:
 
 
 def names_metadata(report: NamesReport) -> Metadata:
-    """What naming in bulk came to."""
+    """Counts of names resolved in bulk."""
     metadata: Metadata = {"named": report.named} if report.named else {}
     metadata |= {"unnameable": report.unnameable} if report.unnameable else {}
     return metadata | ({"names stopped by": report.stopped_by} if report.stopped_by else {})

@@ -1,6 +1,6 @@
-"""Dagster's resources: each makes one plain object from the settings, and closes it after the run.
+"""Dagster's resources: each builds one plain object from the settings, and closes it after the run.
 
-What the objects do is in the rooms below, which know nothing of Dagster.
+The objects themselves come from packages that do not import Dagster.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ class _Closable(Protocol):
 
 
 def _reconnect_seconds(context: dg.InitResourceContext) -> float:
-    """A run waits for a server that is away; a sensor's tick says so at once."""
+    """A run waits for an unreachable server; a sensor's tick fails at once."""
     settings: Settings = context.resources.settings
     return settings.database.reconnect_seconds if context.run is not None else 0.0
 
@@ -59,7 +59,7 @@ def _worker_context(context: dg.InitResourceContext) -> Iterator[WorkerContext]:
 
 
 def _client(make: Callable[[Any], _Closable], *needs: str, description: str) -> dg.ResourceDefinition:
-    """A client that is made from the resources that it needs, and closed after the run."""
+    """A client that is built from the resources it needs, and closed after the run."""
 
     @contextmanager
     def made(context: dg.InitResourceContext) -> Iterator[_Closable]:
@@ -71,7 +71,7 @@ def _client(make: Callable[[Any], _Closable], *needs: str, description: str) -> 
 
 
 def build_resources(settings: Settings) -> dict[str, object]:
-    """Every resource by the name under which assets and ops ask for it."""
+    """All resources, by the name that assets and ops use."""
     return {
         "settings": settings,
         "database": dg.ResourceDefinition(

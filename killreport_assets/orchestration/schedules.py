@@ -1,4 +1,4 @@
-"""Dagster's schedules: cron's times are settings, spread so that they do not start together."""
+"""Dagster's schedules; their cron expressions are settings, with defaults that do not start at the same time."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from killreport_assets.settings import Settings
 
 
 def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
-    """The schedules, switched on from the start against the sandbox, off against real services."""
+    """Build the schedules, enabled by default against the sandbox and disabled against real services."""
     crons, status = settings.schedules, schedule_status(settings)
     jobs: list[tuple[Any, str]] = [
         (scan_killmail_entities, crons.scan_schedule),

@@ -1,1 +1,1 @@
-"""Bringing a platform's servers to the point where work can begin: databases, schema, queues, origin."""
+"""Preparing a platform's servers for work: databases, schema, queues, origin."""

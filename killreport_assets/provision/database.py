@@ -1,6 +1,6 @@
 """The platform's database, ready for work: created, migrated, with its queues, and of the right origin.
 
-Programs start here. What an engine is and how a migration runs is in database/.
+Programs start here. Engines and migrations are in database/.
 """
 
 from sqlalchemy.engine import Engine
@@ -13,17 +13,17 @@ from killreport_assets.store.origin import stamp_origin
 
 
 def bring_up_to_date(settings: Settings, engine: Engine) -> bool:
-    """Migrate the schema, and install PGMQ's queues where they carry the work; False when there was nothing to do.
+    """Migrate the schema, and install PGMQ's queues if they are used; False when there was nothing to do.
 
     Raises:
-        UserError: the database is newer than this package, or PGMQ is to be used and its wheel is missing.
+        UserError: the database is newer than this package, or PGMQ is used and its wheel is missing.
     """
     is_migrated = migrate(engine)
     return (settings.queues.amqp_url is None and install_queues(engine)) or is_migrated
 
 
 def migrated_database(settings: Settings) -> Engine:
-    """The engine of a migrated database of either origin: for what calls no service.
+    """Return the engine of a migrated database of either origin: for code that calls no service.
 
     Raises:
         UserError: see `create_missing_databases` and `bring_up_to_date`.
@@ -36,7 +36,7 @@ def migrated_database(settings: Settings) -> Engine:
 
 
 def open_database(settings: Settings) -> Engine:
-    """The engine of a migrated database of the right origin: for everything that writes what services answer.
+    """Return the engine of a migrated database of the right origin: for code that writes what services answer.
 
     Raises:
         UserError: see `migrated_database` and `stamp_origin`.

@@ -1,1 +1,1 @@
-"""The work queues: their catalogue, their messages, and the brokers that carry them. Never imports dagster."""
+"""The work queues: their catalogue, their messages, and their brokers. Never imports dagster."""

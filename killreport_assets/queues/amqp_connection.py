@@ -1,7 +1,7 @@
 """One AMQP connection on a thread of its own (pika), for the RabbitMQ adapter.
 
-pika's objects belong to one thread. Here that is a thread which does nothing but I/O, so heartbeats are answered
-however busy the worker's thread is, and a thousand messages are confirmed in one round trip.
+pika's objects belong to one thread. Here that thread does only I/O, so heartbeats are answered however busy the
+worker's thread is, and a thousand messages are confirmed in one round trip.
 """
 
 import threading
@@ -57,7 +57,7 @@ class AmqpConnection:
             with suppress(InvalidStateError):
                 future.set_exception(self._broken)
         with suppress(Exception):
-            if self._connection.is_open:  # a channel broke: the broker is to take back its messages now
+            if self._connection.is_open:  # a channel broke: closing makes the broker requeue its messages
                 self._connection.close()
                 return
         with suppress(Exception):
@@ -81,12 +81,12 @@ class AmqpConnection:
             raise BrokerUnavailable(f"RabbitMQ at {self.address}: {error or type(error).__name__}") from error
 
     def check(self) -> None:
-        """Raise what broke the connection, if anything did."""
+        """Raise the error that broke the connection, if there is one."""
         if self._broken:
             raise self._broken
 
     def call(self, start: Callable[[Future[Any]], object]) -> Any:
-        """Run `start` on the I/O thread and wait until the future that it is given is completed."""
+        """Run `start` on the I/O thread and wait for the future that is passed to it."""
         future = self._future()
 
         def guarded() -> None:
@@ -101,7 +101,7 @@ class AmqpConnection:
         return self._result(future)
 
     def do(self, action: Callable[[], object]) -> None:
-        """Run `action` on the I/O thread and wait until it has run."""
+        """Run `action` on the I/O thread and wait for its end."""
 
         def act(future: Future[Any]) -> None:
             action()
@@ -114,7 +114,7 @@ class AmqpConnection:
         return self.call(lambda future: method(**arguments, callback=future.set_result))
 
     def open_channel(self) -> Any:
-        """A new channel; one that the broker closes breaks everything that waits for it."""
+        """Open a channel; if the broker closes it, the connection is broken."""
         channel = self.call(lambda future: self._connection.channel(on_open_callback=future.set_result))
         self.do(lambda: channel.add_on_close_callback(self._channel_closed))
         return channel

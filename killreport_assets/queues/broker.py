@@ -1,6 +1,6 @@
-"""The port: what a broker of work queues must be able to do. The adapters are rabbitmq.py and pgmq.py.
+"""The port: the interface of a broker of work queues. The adapters are rabbitmq.py and pgmq.py.
 
-What is true of both: a published message is safe when `publish` returns; a delivery is settled exactly once, by
+Both guarantee: a published message is safe when `publish` returns; a delivery is settled exactly once, by
 acknowledging it, by retrying it later, or by dead-lettering it, and is redelivered when its consumer dies before that;
 a consumer returns no healthy message to its queue.
 """
@@ -15,12 +15,12 @@ from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.retry import RetryDelays
 
 DELIVERY_LIMIT = 10
-"""A message that was delivered so often without being settled kills its workers: it is dead-lettered unread."""
+"""A message that was delivered this often without being settled kills its workers: it is dead-lettered unread."""
 
 
 @dataclass(frozen=True)
 class WorkerLimits:
-    """When a consumer stops receiving, whichever comes first. What it has prefetched is still delivered."""
+    """A consumer stops receiving at the first of these limits. What it has prefetched is still delivered."""
 
     messages: int = 5_000
     seconds: float = 240.0
@@ -30,24 +30,24 @@ class WorkerLimits:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One message that was delivered and is not settled yet."""
+    """One message that is delivered and not settled yet."""
 
     queue: str
     body: bytes
     message_id: str | None
     attempts: int
-    """Attempts that failed so far."""
+    """Failed attempts so far."""
     first_failed_at: datetime | None
     deliveries: int
     """How often it was delivered before without being settled."""
     urgent: bool
     tag: tuple[str, int]
-    """Its lane, and the broker's own number of it."""
+    """Its lane, and the broker's own number for it."""
 
 
 @dataclass(frozen=True)
 class Depth:
-    """How many messages a queue has; None where the broker cannot tell."""
+    """How many messages a queue has; None where the broker does not know."""
 
     ready: int
     dead: int
@@ -61,22 +61,22 @@ class Consumer(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more will be delivered."""
+        """Whether no further message will be delivered."""
 
     def stop(self) -> None:
-        """Fetch no more; what was prefetched is still delivered, so that nothing is returned to the queue."""
+        """Stop prefetching; what was prefetched is still delivered, so that nothing is returned to the queue."""
 
     def receive(self, wait_seconds: float) -> list[Delivery]:
-        """The next batch: as soon as one is full, else what there is after `wait_seconds`, maybe nothing."""
+        """Return the next batch: as soon as it is full, else what has arrived after `wait_seconds`, maybe nothing."""
 
     def extend_leases(self) -> None:
-        """Keep what was received from being delivered to others: to be called often while work on it takes long."""
+        """Keep received messages hidden from other consumers; call it often while work on them takes long."""
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Settle as done: they are not delivered again."""
+        """Settle deliveries as done: they are not delivered again."""
 
     def retry_later(self, deliveries: Sequence[Delivery], delay: timedelta, *, count_attempt: bool = True) -> None:
-        """Deliver them again after the shortest retry delay that is as long as `delay`, else after the longest.
+        """Deliver them again after the shortest retry delay of at least `delay`, else after the longest.
 
         Counts a failed attempt unless `count_attempt` is false.
         """
@@ -90,29 +90,29 @@ class WorkBroker(Protocol):
 
     @property
     def delays(self) -> RetryDelays:
-        """The retry delays that it keeps."""
+        """The broker's retry delays."""
 
     def publish(self, queue: str, messages: Sequence[Message], *, urgent: bool = False) -> None:
-        """Publish; returns when the broker has confirmed every message.
+        """Publish messages; returns when the broker has confirmed every one.
 
         Raises:
-            BrokerUnavailable: some may not be safe; publish them again.
+            BrokerUnavailable: some messages may not be safe; publish them again.
         """
 
     def consume(self, queue: str, limits: WorkerLimits) -> AbstractContextManager[Consumer]:
-        """Start to receive messages from a queue, or from its dead-letter queue by that name."""
+        """Start receiving messages from a queue, or from a dead-letter queue by its name."""
 
     def depth(self, queue: str) -> Depth:
-        """How many messages are in the queue, both lanes."""
+        """Return how many messages are in the queue, both lanes."""
 
     def delayed(self) -> Mapping[float, int]:
-        """How many messages of all queues wait for each retry delay, by its seconds."""
+        """Return how many messages of all queues wait for each retry delay, by its seconds."""
 
     def reconnect(self) -> None:
-        """Drop what is broken and connect again; open consumers are lost, their messages are redelivered.
+        """Drop broken connections and connect again; open consumers are lost, and their messages redelivered.
 
         Raises:
-            BrokerUnavailable: it still cannot be reached.
+            BrokerUnavailable: the broker is still unreachable.
         """
 
     def close(self) -> None:
@@ -120,10 +120,10 @@ class WorkBroker(Protocol):
 
 
 def priority_lane(queue: str) -> str:
-    """The name of the lane that is consumed first."""
+    """Return the name of the queue's priority lane, which is consumed first."""
     return f"{queue}.urgent"
 
 
 def dead_letter_queue(queue: str) -> str:
-    """The name of the queue's dead-letter queue."""
+    """Return the name of the queue's dead-letter queue."""
     return f"{queue}.dead"

@@ -1,9 +1,10 @@
-"""The catalogue of work queues: data only. What is done with their messages is for workers/handlers/."""
+"""The catalogue of work queues: data only. Their handlers are in workers/handlers/ and users/handlers/."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.models.ids import EntityKind
 
 MAX_WORKER_RUNS = 3
 """Worker runs of one queue at once, unless `KILLREPORT_DRAIN_RUNS` says otherwise."""
@@ -17,16 +18,16 @@ class WorkQueue:
     kind: str
     """What its messages are about; each queue has its own."""
     parallel_fetches: int
-    """Requests under way at once in one worker; what a service allows in all is the shared budget's to say."""
+    """Concurrent requests in one worker; the shared request budget limits those of all processes."""
     description: str
     batch_size: int = 50
-    """Messages of one transaction; few where one message is a lot of work."""
+    """Messages in one transaction; few where one message is a lot of work."""
     rate_limits: tuple[str, ...] = ("esi", "esi:errors")
-    """Whose pauses hold it up: services and token buckets of ops.request_pace."""
+    """The services and token buckets of ops.request_pace whose pauses stop the queue."""
     max_attempts: int = 8
-    """Failed attempts of a message before it is a dead letter."""
+    """Failed attempts after which a message is a dead letter."""
     is_requested_again: bool = False
-    """Whether its schedule requests again what died; else that stays dead until it is replayed."""
+    """Whether its schedule requests dead work again; otherwise that stays dead until it is replayed."""
 
 
 ZKILLBOARD_CHARACTERS = WorkQueue(
@@ -61,7 +62,7 @@ CORPORATION_KILLMAILS = WorkQueue(
 KILLMAILS = WorkQueue(
     "esi_killmail_queue", "killmail", 10, "fetch one killmail by id and hash", rate_limits=("esi", "esi:killmail")
 )
-ALLIANCES = WorkQueue("esi_alliance_info_queue", "alliance", 3, "fetch one alliance")
+ALLIANCES = WorkQueue("esi_alliance_info_queue", EntityKind.ALLIANCE, 3, "fetch one alliance")
 ALLIANCE_CORPORATIONS = WorkQueue(
     "esi_alliance_corporations_queue",
     "alliance_corporations",
@@ -69,9 +70,9 @@ ALLIANCE_CORPORATIONS = WorkQueue(
     "list an alliance's corporations",
     is_requested_again=True,
 )
-CORPORATIONS = WorkQueue("esi_corporation_info_queue", "corporation", 5, "fetch one corporation")
-CHARACTERS = WorkQueue("esi_character_info_queue", "character", 10, "fetch one character")
-TYPES = WorkQueue("esi_type_info_queue", "type", 10, "fetch one type")
+CORPORATIONS = WorkQueue("esi_corporation_info_queue", EntityKind.CORPORATION, 5, "fetch one corporation")
+CHARACTERS = WorkQueue("esi_character_info_queue", EntityKind.CHARACTER, 10, "fetch one character")
+TYPES = WorkQueue("esi_type_info_queue", EntityKind.TYPE, 10, "fetch one type")
 
 WORK_QUEUES = (
     ZKILLBOARD_CHARACTERS,
@@ -93,7 +94,7 @@ def check_queue_names(setting: str, names: Iterable[str]) -> None:
     """Check the queues that a setting names.
 
     Raises:
-        UserError: there is no such queue; names those that there are.
+        UserError: there is no such queue; the message lists the queues.
     """
     known = [queue.name for queue in WORK_QUEUES]
     if unknown := sorted(set(names) - set(known)):

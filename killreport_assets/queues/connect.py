@@ -1,4 +1,4 @@
-"""Which broker the settings ask for."""
+"""Connecting to the broker that the settings choose."""
 
 from sqlalchemy.engine import Engine
 
@@ -9,13 +9,13 @@ from killreport_assets.settings import Settings
 
 
 def connect_broker(settings: Settings, engine: Engine, *, declares: bool = True) -> WorkBroker:
-    """RabbitMQ where `AMQP_URL` is set, else PGMQ in the same database, where the migration has installed it.
+    """Connect to RabbitMQ if `AMQP_URL` is set, else to PGMQ in the same database, where the migration installs it.
 
     RabbitMQ's queues are declared when connecting, unless `declares` is false.
 
     Raises:
         BrokerUnavailable: RabbitMQ cannot be reached.
-        UserError: a setting by queue names one that there is not.
+        UserError: a setting names a queue that does not exist.
     """
     check_queue_names("KILLREPORT_PARALLEL_FETCHES", settings.queues.parallel_fetches)
     check_queue_names("KILLREPORT_DRAIN_RUNS", settings.queues.drain_runs)

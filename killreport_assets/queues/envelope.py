@@ -1,4 +1,4 @@
-"""A message: what it says and how it is written. How often it was tried is in the broker's headers, not in here."""
+"""Messages: their fields and their JSON. Attempts are counted in the broker's headers, not here."""
 
 import json
 from datetime import UTC, datetime
@@ -10,11 +10,11 @@ SCHEMA = 1
 
 
 class UnreadableMessage(Exception):
-    """The body is no message of ours, or of a schema that this version does not know."""
+    """The body is not a message of ours, or has a schema that this version does not know."""
 
 
 class Cause(BaseModel):
-    """Why the work was asked for: the killmail that mentions the entity, and the run that published it."""
+    """Why the work was requested: the killmail that mentions the entity, and the run that published the message."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -36,11 +36,11 @@ class Message(BaseModel):
 
     @property
     def message_id(self) -> str:
-        """The natural key: the same work has the same one."""
+        """The natural key: the same work has the same id."""
         return f"{self.kind}:{self.id}"
 
     def encode(self) -> bytes:
-        """The JSON that goes to the broker."""
+        """Return the JSON for the broker."""
         return self.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
@@ -48,7 +48,7 @@ def decode(body: bytes, kind: str) -> Message:
     """Read a message of a queue whose messages are of `kind`.
 
     Raises:
-        UnreadableMessage: not JSON, an unknown schema, another kind, or a field of the wrong type; says which.
+        UnreadableMessage: not JSON, an unknown schema, another kind, or a field of the wrong type; the text says which.
     """
     try:
         data = json.loads(body)

@@ -1,4 +1,4 @@
-"""What only RabbitMQ's management API knows: messages in flight, and how long the oldest has waited."""
+"""RabbitMQ's management API, which alone knows the messages in flight and how long the oldest has waited."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ SECONDS = 5.0
 
 
 class Management:
-    """Asks the management API at `url` about the virtual host of `amqp_url`."""
+    """Queries the management API at `url` about the virtual host of `amqp_url`."""
 
     def __init__(self, url: str, amqp_url: str) -> None:
         parts = urlsplit(url)
@@ -22,7 +22,7 @@ class Management:
         self._vhost = unquote(urlsplit(amqp_url).path.removeprefix("/")) or "/"
 
     def look(self, queue: str) -> tuple[int | None, float | None]:
-        """Messages that consumers hold, and how long the first has waited; None where the API cannot tell."""
+        """Return the number of unacknowledged messages, and how long the first has waited; None where it is unknown."""
         answer = self._ask(queue)
         unacknowledged, published_at = answer.get("messages_unacknowledged"), answer.get("head_message_timestamp")
         return (
@@ -35,6 +35,6 @@ class Management:
         try:
             body = requests.get(url, auth=self._auth, timeout=SECONDS).json()
         except (requests.RequestException, ValueError) as error:
-            log.warning("RabbitMQ's management API at %s cannot be asked: %s", self._base, type(error).__name__)
+            log.warning("RabbitMQ's management API at %s does not answer: %s", self._base, type(error).__name__)
             return {}
         return body if isinstance(body, dict) else {}

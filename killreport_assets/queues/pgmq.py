@@ -1,6 +1,6 @@
 """The PGMQ adapter: work queues in PostgreSQL, through PGMQ's SQL functions.
 
-PGMQ's own Python class is not used: it cannot dial a unix socket. Only its SQL is taken from the wheel.
+PGMQ's own Python class is not used: it cannot connect to a unix socket. Only the SQL of its wheel is used.
 """
 
 import json
@@ -98,7 +98,7 @@ class PgmqBroker:
             connection.execute(sa.text("select 1"))
 
     def close(self) -> None:
-        """Nothing to let go of: the engine is the caller's."""
+        """Do nothing: the engine belongs to the caller."""
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
@@ -114,7 +114,7 @@ class PgmqBroker:
 
 
 def install_queues(engine: Engine) -> bool:
-    """Install PGMQ and every queue that is missing; False when there was nothing to do.
+    """Install PGMQ and every missing queue; False when nothing was missing.
 
     Raises:
         UserError: PGMQ's wheel is missing.
@@ -171,7 +171,7 @@ def _send(
 
 
 def _as_jsonb(body: bytes) -> str:
-    """The body as JSON text; one that is not JSON travels as a JSON string and comes out as it was."""
+    """Return the body as JSON text; one that is not JSON is sent as a JSON string and delivered unchanged."""
     text = body.decode(errors="replace")
     try:
         json.loads(text)
@@ -187,7 +187,7 @@ def _headers(delivery: Delivery, attempts: int, failed_at: datetime | None) -> d
 
 
 class PgmqConsumer:
-    """Takes batches until the limits is spent; what it holds stays hidden from others while it lives."""
+    """Receives batches until a limit is reached; `extend_leases` keeps its messages hidden from other consumers."""
 
     def __init__(self, broker: PgmqBroker, queue: str, limits: WorkerLimits) -> None:
         self._broker = broker
@@ -257,7 +257,7 @@ class PgmqConsumer:
         for delivery in deliveries:
             self._held.pop(id(delivery), None)
         if deliveries:
-            self._last_seen = time.monotonic()  # the work was not idleness
+            self._last_seen = time.monotonic()  # working is not idling
 
     def _read(self, quantity: int) -> list[Delivery]:
         batch: list[Delivery] = []

@@ -26,15 +26,15 @@ from killreport_assets.queues.retry import RetryDelays
 EXCHANGE = "killreport"
 DEAD_LETTER_EXCHANGE = "killreport.dead"
 PUBLISH_CHUNK = 1_000
-"""Messages on the way unconfirmed at once: enough to keep the broker busy, few enough to hold."""
+"""Unconfirmed messages at once: enough to keep the broker busy, few enough to keep in memory."""
 LINGER_SECONDS = 0.05
-"""How long a batch that has begun waits for its rest."""
+"""How long a partial batch waits for more messages."""
 BROKER_DELIVERY_LIMIT = 20
-"""The broker's own last resort, above ours (broker.DELIVERY_LIMIT), which acts first."""
+"""The broker's own limit, a last resort above ours (broker.DELIVERY_LIMIT), which is reached first."""
 
 
 class RabbitBroker:
-    """Work queues on the RabbitMQ that `url` names."""
+    """Work queues on the RabbitMQ at `url`."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class RabbitBroker:
         *,
         declares: bool = True,
     ) -> None:
-        """`declares` is whether missing queues are declared; who only looks creates nothing."""
+        """`declares` is whether missing queues are declared; a process that only reads creates nothing."""
         self._declares = declares
         self._url = url
         self._delays = delays or RetryDelays()
@@ -115,7 +115,7 @@ class RabbitBroker:
         return count
 
     def _declare(self) -> None:
-        """Declare the whole topology; declaring what is there already changes nothing."""
+        """Declare the whole topology; declaring what exists already changes nothing."""
         rpc, channel = self._connection.rpc, self._channel
         for exchange in (EXCHANGE, DEAD_LETTER_EXCHANGE):
             rpc(channel.exchange_declare, exchange=exchange, exchange_type="direct", durable=True)
@@ -125,7 +125,7 @@ class RabbitBroker:
             arguments = {
                 "x-queue-type": "quorum",
                 "x-message-ttl": round(delay.total_seconds() * 1000),
-                "x-dead-letter-exchange": EXCHANGE,  # the routing key is kept: it names the queue to go back to
+                "x-dead-letter-exchange": EXCHANGE,  # the routing key is kept: it names the queue to return to
                 "x-dead-letter-strategy": "at-least-once",
                 "x-overflow": "reject-publish",
             }
@@ -195,11 +195,11 @@ def _properties(message_id: str | None, headers: dict[str, Any]) -> pika.BasicPr
 
 
 class RabbitConsumer:
-    """Takes batches until the limits is spent.
+    """Receives batches until a limit is reached.
 
-    Consuming is cancelled before the last batch is delivered, and what was prefetched by then is delivered
-    too: on a quorum queue a returned message counts as a delivery. So a consumer may exceed its messages by what
-    it prefetched (two batches of each lane).
+    Consuming is cancelled before the last batch is delivered, and what was prefetched by then is delivered too: on a
+    quorum queue a returned message counts as a delivery. So a consumer may exceed its limit of messages by what it
+    prefetched (two batches of each lane).
     """
 
     def __init__(self, broker: RabbitBroker, queue: str, limits: WorkerLimits) -> None:
@@ -271,7 +271,7 @@ class RabbitConsumer:
         return batch
 
     def extend_leases(self) -> None:
-        self._connection.check()  # the broker holds on to them as long as the connection lives
+        self._connection.check()  # the broker reserves them while the connection is open
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         self._settle(deliveries, lambda tag: self._channel.basic_ack(tag))
@@ -298,7 +298,7 @@ class RabbitConsumer:
 
         if deliveries:
             self._connection.do(settle_all)
-            self._last_seen = time.monotonic()  # the work was not idleness
+            self._last_seen = time.monotonic()  # working is not idling
 
     def stop(self) -> None:
         if not self._cancelled:
@@ -307,9 +307,9 @@ class RabbitConsumer:
             self._cancelled = True
 
     def _cancel(self, tag: str, done: Future[Any]) -> None:
-        """Cancel a consumer, and keep taking what the broker had sent before it read this."""
+        """Cancel a consumer, and still accept what the broker sent before it processed the cancel."""
         self._channel.basic_cancel(tag, callback=done.set_result)
-        # pika rejects deliveries of a cancelled consumer, back to the queue. These are ours: they were prefetched.
+        # pika would return deliveries of a cancelled consumer to the queue; these were prefetched, and are handled.
         self._channel._cancelled.discard(tag)
 
     def _stop_when_spent(self) -> None:
@@ -320,7 +320,7 @@ class RabbitConsumer:
             self.stop()
 
     def close(self) -> None:
-        """Close the channel; the broker takes back what was not settled."""
+        """Close the channel; the broker requeues unsettled messages."""
         with suppress(BrokerUnavailable):
             self._connection.call(self._close_channel)
 

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from killreport_assets.sandbox.faults import Faults
 from killreport_assets.sandbox.limits import Statistics
 
-LATE = {"timeout", "hang"}
+UNANSWERED = {"timeout", "hang"}
 """Faults after which the caller has stopped waiting."""
 Handler = Callable[[Request], Response]
 
@@ -38,7 +38,7 @@ class Serving:
             request.state.body = await request.body()
             kind, failed = await self.faults.before(request)
             response = failed or (around(request, handler) if around else handler(request))
-            if kind not in LATE:
+            if kind not in UNANSWERED:
                 self.statistics.answers[f"{service} {response.status_code}"] += 1
             if kind == "truncated":
                 return Response(response.body[: len(response.body) // 2], 200, media_type="application/json")

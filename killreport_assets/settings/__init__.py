@@ -1,6 +1,6 @@
-"""The settings of one process: read once where a program starts, and handed down.
+"""The settings of one process: read once when a program starts, and passed as an argument.
 
-What there is to set is in groups.py, what values look like in types.py.
+The settings are in groups.py, the types of their values in types.py.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ class Settings:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def with_values(self, **values: object) -> "Settings":
-        """A copy with other values, by the settings' names; they are not checked."""
+        """A copy with other values, by name of the setting; the values are not validated."""
         changed: dict[str, Any] = {
             name: group.model_copy(update={field: values.pop(field) for field in set(values) & set(_fields(group))})
             for name, group in self.groups.items()
@@ -61,10 +61,10 @@ class Settings:
 
 
 def load_settings(**values: object) -> Settings:
-    """Read the settings from the environment; `values` go before it.
+    """Read the settings from the environment; `values` take precedence.
 
     Raises:
-        UserError: a variable does not hold what it should; names it and never prints a secret's value.
+        UserError: a variable has an invalid value; the message names the variable and never contains a secret.
     """
     problems: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The types of settings' values, and what is wrong with a value that is none. Nothing here reads the environment."""
+"""The types of settings' values, and the errors of invalid ones. Nothing here reads the environment."""
 
 import ipaddress
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 Origin = Literal["sandbox", "live"]
-"""Which kind of services answers: what a database is stamped with."""
+"""Sandbox or real services; a database holds the data of one of them."""
 
 
 def is_loopback(url: str) -> bool:
@@ -38,7 +38,7 @@ def is_loopback(url: str) -> bool:
 
 
 def _checked_by(url_type: Any, readable: Callable[[str], str] = str) -> Callable[[Any], Any]:
-    """Check a URL with a type of pydantic's and keep it as it was written: passwords are not quoted again."""
+    """Validate a URL with one of pydantic's types, but keep it as written, so that passwords are not quoted again."""
     adapter: TypeAdapter[Any] = TypeAdapter(url_type)
 
     def check(value: Any) -> Any:
@@ -49,7 +49,7 @@ def _checked_by(url_type: Any, readable: Callable[[str], str] = str) -> Callable
 
 
 def _with_host(url: str) -> str:
-    """PostgreSQL's URL of a unix socket has no host; pydantic's must have one."""
+    """Add a host to PostgreSQL's URL of a unix socket, which has none; pydantic requires one."""
     return url.replace("@/", "@localhost/", 1).replace(":///", "://localhost/", 1)
 
 
@@ -58,13 +58,13 @@ def _web_origin(value: str) -> str:
     if parts.path or parts.query or parts.fragment or parts.username:
         raise ValueError("must be a scheme and a host only, like https://killreport.example.org")
     if parts.scheme != "https" and not is_loopback(value):
-        raise ValueError("must be https: an eavesdropper could sign in as your users otherwise")
+        raise ValueError("must be https: otherwise an eavesdropper can sign in as your users")
     return value
 
 
 @dataclass(frozen=True)
 class DailyWindow:
-    """A part of every day, in UTC; does not go over midnight."""
+    """A part of every day, in UTC; it does not span midnight."""
 
     begin: time
     end: time
@@ -73,10 +73,10 @@ class DailyWindow:
         return f"{self.begin:%H:%M}-{self.end:%H:%M}"
 
     def seconds_left(self, now: time) -> float:
-        """Seconds until the window ends; 0 outside of it."""
+        """Seconds until the window ends; 0 outside the window."""
         if not self.begin <= now < self.end:
             return 0.0
-        day = datetime(2026, 1, 1)  # noqa: DTZ001 - any day will do for a difference of two times
+        day = datetime(2026, 1, 1)  # noqa: DTZ001 - only the difference of two times is used
         left: timedelta = datetime.combine(day, self.end) - datetime.combine(day, now)
         return left.total_seconds()
 

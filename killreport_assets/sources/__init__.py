@@ -1,1 +1,1 @@
-"""Where killmails and static data come from: discover and read. Writing is for store/; never imports dagster."""
+"""Clients of the sources of killmails, prices and static data, except ESI. They do not write; never imports dagster."""

@@ -1,4 +1,4 @@
-"""EVE Ref's files by day, and its killmail archives: a tar.bz2 for each day, rewritten when late killmails come."""
+"""EVE Ref's daily files, and its killmail archives: a tar.bz2 per day, rewritten when late killmails arrive."""
 
 import json
 import tarfile
@@ -20,14 +20,14 @@ ADDED_BY_EVEREF = ("killmail_hash", "http_last_modified")
 
 @dataclass(frozen=True)
 class Archive:
-    """An open day: its ETag, and its killmails as they are read from the wire."""
+    """The open archive of a day: its ETag, and its killmails, read from the response as they are consumed."""
 
     etag: str
     bodies: Iterator[KillmailBody]
 
 
 class EveRefFiles:
-    """One of EVE Ref's collections: a file a UTC day, and `totals.json` with the rows of each."""
+    """One of EVE Ref's collections: a file per UTC day, and `totals.json` with the rows of each."""
 
     def __init__(self, settings: Settings, collection: str, suffix: str) -> None:
         self._url = f"{settings.services.everef_url}/{collection}"
@@ -35,21 +35,21 @@ class EveRefFiles:
         self._session = HttpSession(settings)
 
     def totals(self) -> dict[date, int]:
-        """How many rows the file of each day holds.
+        """Fetch the number of rows in each day's file.
 
         Raises:
-            Unavailable: it cannot be read.
+            Unavailable: `totals.json` cannot be read.
         """
         body = json_body(self._get(f"{self._url}/totals.json"))
         try:
             if not isinstance(body, dict):
-                raise ValueError("not an object")  # noqa: TRY004, TRY301 - one way out
+                raise ValueError("not an object")  # noqa: TRY004, TRY301 - handled below
             return {_day(day): int(count) for day, count in body.items()}
         except ValueError:
             raise Unavailable(f"{self._url}/totals.json: unexpected shape") from None
 
     def etag(self, day: date) -> str | None:
-        """The file's present ETag, without reading it."""
+        """Fetch the current ETag of a day's file, without its body."""
         response = self._get(self._file_url(day), method="HEAD")
         return response.headers.get("ETag")
 
@@ -76,11 +76,11 @@ class EveRef(EveRefFiles):
         super().__init__(settings, "killmails", "tar.bz2")
 
     def open(self, day: date) -> Archive:
-        """Open a day's archive; its bodies are streamed, never the whole day in memory.
+        """Open a day's archive; its bodies are streamed, so the whole day is never in memory.
 
         Raises:
-            Gone: there is none of that day.
-            Unavailable: it cannot be read; also raised by the iterator when the stream breaks off.
+            Gone: there is no archive of that day.
+            Unavailable: the archive cannot be read; the iterator raises it too, when the stream breaks off.
         """
         response = self._get(self._file_url(day), stream=True)
         return Archive(response.headers.get("ETag", ""), _members(response))
@@ -102,7 +102,7 @@ def _members(response: requests.Response) -> Iterator[KillmailBody]:
 
 
 def read_member(content: bytes) -> KillmailBody:
-    """One member: ESI's body with two fields more. A broken one goes to the writer as text, which rejects it."""
+    """Read one member: ESI's body and two more fields. A broken one is returned as text, which the writer rejects."""
     try:
         member: Any = json.loads(content)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""EVE Ref's market history: a CSV.bz2 for each day with all regions, rewritten when it was read from ESI again.
+"""EVE Ref's market history: a CSV.bz2 per day with all regions, rewritten when EVE Ref reads it from ESI again.
 
-The header changed over the years (columns were swapped, `http_last_modified` came in June 2020): columns are known by
-their names. Storing the rows is in store/market.py.
+The header changed over the years (columns were swapped, `http_last_modified` was added in June 2020), so columns are
+read by name. store/market.py stores the rows.
 """
 
 import bz2
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class MarketDay:
-    """A day's file: its ETag, the rows of the wanted regions by region and type, and how many could not be read."""
+    """A day's file: its ETag, the rows of the requested regions by region and type, and the number of rejected rows."""
 
     etag: str = ""
     rows: dict[tuple[int, int], Row] = field(default_factory=dict)
@@ -38,11 +38,11 @@ class MarketHistory(EveRefFiles):
         super().__init__(settings, "market-history", "csv.bz2")
 
     def read(self, day: date, regions: Collection[int]) -> MarketDay:
-        """A day's rows of these regions; of a type that occurs twice, what was observed last.
+        """Fetch a day's rows of these regions; if a type occurs twice, the row observed last.
 
         Raises:
             Gone: there is no file of that day.
-            Unavailable: it cannot be read, or has not the columns that every such file had so far.
+            Unavailable: the file cannot be read, or lacks a required column.
         """
         response = self._get(self._file_url(day))
         try:
@@ -54,10 +54,10 @@ class MarketHistory(EveRefFiles):
 
 
 def read_market_day(packed: bytes, day: date, regions: Collection[int]) -> MarketDay:
-    """The rows of a CSV.bz2; a row that is broken or of another day costs only itself.
+    """Read the rows of a CSV.bz2; a row that is broken or of another day is rejected alone.
 
     Raises:
-        ValueError, OSError: it is no such file, or a column is missing that every such file had so far.
+        ValueError, OSError: the file is not a CSV.bz2, or lacks a column that every file so far has had.
     """
     read = MarketDay()
     lines = csv.DictReader(bz2.decompress(packed).decode().splitlines())
@@ -68,7 +68,7 @@ def read_market_day(packed: bytes, day: date, regions: Collection[int]) -> Marke
             row = _row(line, day)
         except (ValueError, TypeError, ArithmeticError) as broken:
             read.rejected += 1
-            log.warning("market history of %s: line %s is left out (%s)", day, lines.line_num, broken)
+            log.warning("market history of %s: skipping line %s (%s)", day, lines.line_num, broken)
             continue
         key = (row["region_id"], row["type_id"])
         if row["region_id"] in regions and _is_later(row, read.rows.get(key)):
@@ -79,7 +79,7 @@ def read_market_day(packed: bytes, day: date, regions: Collection[int]) -> Marke
 def _row(line: Row, day: date) -> Row:
     average = _isk(line["average"])
     if line["date"] != f"{day}":
-        raise ValueError(f"of {line['date']}, not of {day}")
+        raise ValueError(f"date is {line['date']}, not {day}")
     observed = line.get("http_last_modified")
     return {
         "region_id": int(line["region_id"]),
@@ -99,7 +99,7 @@ def _isk(text: str | None) -> Decimal | None:
         return None
     amount = Decimal(text)
     if not 0 <= amount < MAX_ISK:
-        raise ValueError(f"{text} ISK")
+        raise ValueError(f"{text} ISK is out of range")
     return round(amount, 2)
 
 

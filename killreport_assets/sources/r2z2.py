@@ -1,6 +1,6 @@
 """R2Z2, zKillboard's live feed: numbered entries with whole bodies. The cursor is in `ops.feed_cursors`.
 
-Shape and manners: R2Z2's own examples and zKillboard's cron/1.r2z2.php.
+Sources of the shape and of the rules of use: R2Z2's own examples and zKillboard's cron/1.r2z2.php.
 """
 
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from killreport_assets.settings import Settings
 from killreport_assets.sources.zkb_block import is_killmail_id, zkillboard_values
 
 FEED = "r2z2"
-HOLE = 50
-"""The feed reports its head only every 51 entries: so many missing ones are looked for one by one."""
+MAX_GAP = 50
+"""Missing entries that are probed one by one; the feed reports its head only every 51 entries."""
 PAUSE_SECONDS = {429: 30.0, 403: 60.0}
-"""How long zKillboard wants to be left alone after these answers."""
+"""How long zKillboard asks to wait after these statuses."""
 
 
 @dataclass(frozen=True)
 class FeedEntry:
-    """One entry: the body as it came, zKillboard's row when the envelope was readable, and an entry to read again."""
+    """One entry: the body as received, zKillboard's row if the envelope is readable, and an entry to read again."""
 
     body: KillmailBody
     values: dict[str, object] | None
@@ -32,7 +32,7 @@ class FeedEntry:
 
 
 class R2z2Feed:
-    """Reads entries, at the shared pace."""
+    """Reads entries within the request budget."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._url = settings.services.r2z2_url
@@ -40,10 +40,10 @@ class R2z2Feed:
         self._budget = RequestBudget(engine, "r2z2", settings.services.r2z2_max_rps, expected=frozenset({404}))
 
     def head(self) -> int:
-        """The newest entry's number, as of up to 51 entries ago.
+        """Fetch the newest entry's number; it may be up to 51 entries behind.
 
         Raises:
-            ServiceError: the feed cannot say.
+            ServiceError: the request failed, or the answer has no number.
         """
         body = self._get("sequence")
         if not isinstance(body, dict) or not isinstance(body.get("sequence"), int):
@@ -52,18 +52,18 @@ class R2z2Feed:
         return head
 
     def entry(self, sequence: int) -> FeedEntry | None:
-        """One entry; None when the feed does not have it (yet, or any longer)."""
+        """Fetch one entry; None if it is not published yet, or has expired."""
         return read_entry(body) if (body := self._get(str(sequence))) is not None else None
 
     def next_available(self, missing: int, head: int) -> int:
-        """The first entry after `missing` that the feed has, given that its head is `head`.
+        """Find the first available entry after `missing`, given the feed's `head`.
 
-        A single hole is stepped over; what has expired is one stretch, whose end is searched by halving.
+        Short gaps are probed entry by entry; expired entries are one contiguous range, whose end a binary search finds.
         """
-        for sequence in range(missing + 1, min(missing + HOLE, head) + 1):
+        for sequence in range(missing + 1, min(missing + MAX_GAP, head) + 1):
             if self._get(str(sequence)) is not None:
                 return sequence
-        expired, available = missing + HOLE, head
+        expired, available = missing + MAX_GAP, head
         while available - expired > 1:
             middle = (available + expired) // 2
             if self._get(str(middle)) is None:
@@ -91,7 +91,7 @@ class R2z2Feed:
 
 
 def read_entry(envelope: object) -> FeedEntry:
-    """Take an envelope apart; one without a readable killmail goes to the writer as it is, which rejects it."""
+    """Read an envelope; one without a readable killmail is returned as it is, and the writer rejects it."""
     if not isinstance(envelope, dict) or not isinstance(envelope.get("esi"), dict):
         return FeedEntry(KillmailBody(envelope, None), None)
     body, recorded_hash = envelope["esi"], envelope.get("hash")

@@ -1,6 +1,6 @@
 """CCP's Static Data Export as JSON lines: types, groups, categories, markets, the map and factions.
 
-Source: esi-docs, static-data. camelCase names, `_key` for the id, texts by language; lists of `_key` for maps.
+Source: esi-docs, static-data. Names are camelCase, `_key` is the id, texts are by language, maps are lists of `_key`.
 """
 
 import json
@@ -20,17 +20,17 @@ log = logging.getLogger(__name__)
 
 
 class StaticData:
-    """Reads the newest export."""
+    """Finds and downloads the newest export."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = f"{settings.services.sde_url}/tranquility"
         self._session = HttpSession(settings)
 
     def latest_build(self) -> str:
-        """The newest export's build number.
+        """Fetch the newest export's build number.
 
         Raises:
-            Unavailable: the service does not name it.
+            Unavailable: the request failed, or the answer names no build.
         """
         response = self._session.request("GET", f"{self._url}/latest.jsonl")
         if response.status_code != 200:
@@ -45,10 +45,10 @@ class StaticData:
         raise Unavailable(f"{response.url}: names no build")
 
     def download(self, build: str) -> IO[bytes]:
-        """The export of a build as an open temporary file.
+        """Download the export of a build into an open temporary file.
 
         Raises:
-            Unavailable: it cannot be read.
+            Unavailable: the export cannot be read.
         """
         url = f"{self._url}/eve-online-static-data-{build}-jsonl.zip"
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it

@@ -1,4 +1,4 @@
-"""zKillboard's block: what it says of a killmail, as its feed and its lists both carry it."""
+"""The `zkb` block: zKillboard's values of a killmail, in the same form in its live feed and its lists."""
 
 import math
 from datetime import datetime
@@ -24,12 +24,12 @@ FIELDS: dict[str, tuple[str, type | range]] = {
 
 
 def is_killmail_id(value: object) -> TypeGuard[int]:
-    """Whether this can be a killmail's id."""
+    """Whether the value can be a killmail's id."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63
 
 
 def zkillboard_values(killmail_id: int, block: object, observed_at: datetime) -> Row:
-    """The row of `raw.zkillboard_values`; what is missing, of a wrong type or out of range is null."""
+    """The row of `raw.zkillboard_values`; fields that are missing, of a wrong type or out of range are null."""
     given = block if isinstance(block, dict) else {}
     labels = given.get("labels")
     recorded_hash = given.get("hash")

@@ -1,4 +1,4 @@
-"""zKillboard's list API: killmail lists, newest first, 200 a page."""
+"""zKillboard's list API: killmail lists, newest first, 200 per page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ PAUSE_SECONDS = {429: 60.0, 403: 60.0}
 
 @dataclass
 class Page:
-    """One page: whole bodies, killmails known by id and hash only, and zKillboard's rows for both."""
+    """One page: whole bodies, killmails with id and hash only, and zKillboard's rows for both."""
 
     bodies: list[KillmailBody] = field(default_factory=list)
     hashes: dict[int, str] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class Page:
 
 
 class Zkillboard:
-    """Reads lists, at the shared pace."""
+    """Reads lists within the request budget."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._url = settings.services.zkillboard_url
@@ -35,10 +35,10 @@ class Zkillboard:
         self._budget = RequestBudget(engine, "zkillboard", settings.services.zkillboard_max_rps)
 
     def character_pages(self, character_id: int) -> Iterator[Page]:
-        """The pages of a character's list until an empty one, at most `max_pages`; one is in memory at a time.
+        """Yield the pages of a character's list up to the first empty one, at most `max_pages`.
 
         Raises:
-            ServiceError: a page could not be read; those before it are good.
+            ServiceError: a page could not be read; the pages before it are valid.
         """
         for number in range(1, self.max_pages + 1):
             elements = self._page(f"characterID/{character_id}", number)
@@ -74,9 +74,9 @@ class Zkillboard:
 
 
 def read_element(element: object, page: Page, now: datetime) -> None:
-    """Sort one element of a list into its page: both shapes, before and since 2026-06-27."""
+    """Add one element of a list to its page, in the shape before or since 2026-06-27."""
     if not isinstance(element, dict):
-        page.bodies.append(KillmailBody(element))  # the writer rejects what is not whole
+        page.bodies.append(KillmailBody(element))  # the writer rejects it
         return
     block, killmail_id = element.get("zkb"), element.get("killmail_id")
     recorded_hash = block.get("hash") if isinstance(block, dict) else None

@@ -1,1 +1,1 @@
-"""What is kept in PostgreSQL: tables, the killmail writer, entities, lineage, migrations. Never imports dagster."""
+"""Tables and queries: the killmail writer, entities, lineage. Migrations are in database/. Never imports dagster."""

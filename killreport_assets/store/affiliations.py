@@ -1,4 +1,4 @@
-"""Who belongs to which corporation and alliance, and since when we know: `raw.character_affiliations`."""
+"""Characters' corporations, alliances and factions over time: `raw.character_affiliations`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _SAME = """
 
 @dataclass(frozen=True)
 class CharacterAffiliation:
-    """Where a character belongs at the moment."""
+    """A character's current corporation, alliance and faction."""
 
     character_id: int
     corporation_id: int
@@ -28,7 +28,7 @@ class CharacterAffiliation:
 
 
 def _parameters(affiliations: Sequence[CharacterAffiliation]) -> dict[str, object]:
-    """The values of `_SEEN`: the last one given of each character."""
+    """The parameters of `_SEEN`: the last affiliation of each character."""
     latest = {affiliation.character_id: affiliation for affiliation in affiliations}
     return {
         "characters": list(latest),
@@ -38,8 +38,8 @@ def _parameters(affiliations: Sequence[CharacterAffiliation]) -> dict[str, objec
     }
 
 
-def _begin(connection: Connection, values: Mapping[str, object], unless_known: str) -> None:
-    """Begin a row for each that was seen, unless there is one of its character of which the condition holds."""
+def _insert_unless(connection: Connection, values: Mapping[str, object], unless_known: str) -> None:
+    """Insert a row for each seen affiliation, unless its character has a row that meets the condition."""
     connection.execute(
         sa.text(f"""
         insert into raw.character_affiliations
@@ -58,22 +58,22 @@ def _begin(connection: Connection, values: Mapping[str, object], unless_known: s
 def record_first_affiliations(
     connection: Connection, affiliations: Sequence[CharacterAffiliation], seen_at: datetime
 ) -> None:
-    """Note where characters belong of whom nothing is known yet.
+    """Store the affiliations of characters that have none yet.
 
-    For bodies: ESI caches them for a day, so that they may hold an affiliation that ended before the last look.
+    For bodies of characters: ESI caches them for a day, so their affiliation may be older than the stored one.
     """
-    _begin(connection, _parameters(affiliations) | {"at": seen_at}, "true")
+    _insert_unless(connection, _parameters(affiliations) | {"at": seen_at}, "true")
 
 
 def record_affiliations(connection: Connection, affiliations: Sequence[CharacterAffiliation], seen_at: datetime) -> int:
-    """Note what was seen: confirm what is still so, close what is not any more; returns how many have changed.
+    """Store observed affiliations: confirm equal ones, close changed ones; returns how many have changed.
 
-    An observation that is older than the last one of its character changes nothing.
+    An observation that is older than the character's last one changes nothing.
     """
     if not affiliations:
         return 0
     values = _parameters(affiliations) | {"at": seen_at}
-    connection.execute(  # in one order for all, so that no two wait for each other
+    connection.execute(  # one lock order for all processes prevents deadlocks
         sa.text("""
         select from raw.character_affiliations
         where valid_to is null and character_id = any(cast(:characters as bigint[])) order by character_id for update
@@ -95,12 +95,12 @@ def record_affiliations(connection: Connection, affiliations: Sequence[Character
         """),
         values,
     ).rowcount
-    _begin(connection, values, "known.valid_to is null or known.valid_to > :at")
+    _insert_unless(connection, values, "known.valid_to is null or known.valid_to > :at")
     return changed
 
 
 def copy_to_characters(connection: Connection, affiliations: Sequence[CharacterAffiliation]) -> int:
-    """Bring today's affiliation of known characters into raw.characters; returns how many rows that changed."""
+    """Copy current affiliations to raw.characters; returns how many rows changed."""
     return connection.execute(
         sa.text(f"""
         with chosen as (
@@ -116,7 +116,7 @@ def copy_to_characters(connection: Connection, affiliations: Sequence[CharacterA
 
 
 def outdated_characters(connection: Connection, ttl: timedelta, after: int, limit: int) -> list[int]:
-    """Known characters, by id from `after` on, that were last looked up longer ago than `ttl`."""
+    """Known characters with ids above `after` whose affiliation was last fetched longer than `ttl` ago."""
     rows = connection.execute(
         sa.text("""
         select c.character_id from raw.characters c

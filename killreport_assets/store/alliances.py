@@ -1,4 +1,4 @@
-"""Alliances that exist, and the corporations in them: `raw.alliance_corporations`."""
+"""Open alliances, and their corporations: `raw.alliance_corporations`."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 
 def recently_listed(connection: Connection, alliance_ids: Sequence[int], within: timedelta) -> set[int]:
-    """Alliances whose corporations were listed within this time."""
+    """Which of the alliances had their corporations listed within this time."""
     rows = connection.execute(
         sa.text("""
         select alliance_id from raw.alliance_corporations
@@ -21,13 +21,13 @@ def recently_listed(connection: Connection, alliance_ids: Sequence[int], within:
 
 
 def open_alliances(connection: Connection) -> list[int]:
-    """Known alliances that still exist."""
+    """Known alliances that are neither gone nor closed."""
     query = "select alliance_id from raw.alliances where gone_at is null and closed_at is null order by 1"
     return list(connection.execute(sa.text(query)).scalars())
 
 
 def reopen_alliances(connection: Connection, alliance_ids: Sequence[int]) -> None:
-    """What ESI lists as an alliance is not closed, even if its list of corporations was empty."""
+    """Reopen closed alliances that ESI lists, even if their lists of corporations were empty."""
     connection.execute(
         sa.text("""
         update raw.alliances set closed_at = null
@@ -38,7 +38,7 @@ def reopen_alliances(connection: Connection, alliance_ids: Sequence[int]) -> Non
 
 
 def write_alliance_corporations(connection: Connection, lists: dict[int, list[int]]) -> None:
-    """Replace the lists of these alliances; one without any corporation is closed."""
+    """Replace the corporation lists of alliances; an alliance without corporations is closed."""
     alliances = sorted(lists)
     pairs = [(alliance, corporation) for alliance in alliances for corporation in sorted(lists[alliance])]
     connection.execute(
@@ -70,7 +70,7 @@ def write_alliance_corporations(connection: Connection, lists: dict[int, list[in
 
 
 def corporations_of_characters_and_alliances(connection: Connection) -> list[int]:
-    """Corporations that known characters, alliances and lists of alliances name."""
+    """Corporations of known characters, of alliances' lists, and alliances' executors and creators."""
     rows = connection.execute(
         sa.text("""
         select corporation_id from raw.characters where corporation_id is not null

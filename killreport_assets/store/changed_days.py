@@ -1,8 +1,8 @@
-"""`ops.changed_days`: which days' statistics a transaction changes, marked in that transaction. Nothing here builds.
+"""`ops.changed_days`: days whose statistics a transaction changes, marked in that transaction. Nothing here builds.
 
-A row is a day and the transaction that changed it; writers of the same day never wait for each other. A build
-compares transaction ids with the snapshot of the last build (dbt_transforms/macros/changed_days.sql): a change that was
-committed after that snapshot was taken is not in it, however early its transaction began.
+A row is a day and the transaction that changed it, so writers of the same day never wait for each other. A build
+compares transaction ids with the snapshot of the last build (dbt_transforms/macros/changed_days.sql): a change that is
+committed after that snapshot is not in it, even if its transaction began earlier.
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ STATISTICS_READ = {
     "market_groups": ("parent_group_id",),
     "systems": ("constellation_id", "region_id", "security_status"),
 }
-"""The static columns on which statistics rest: when one changes, the days of the killmails that it is about do."""
+"""Static columns that statistics depend on: when one changes, the days of its row's killmails are changed days."""
 
 
 def mark_written(connection: Connection) -> None:
-    """The days of the killmails in the writer's temporary table `new_killmails`."""
+    """Mark the days of the killmails in the writer's temporary table `new_killmails`."""
     connection.exec_driver_sql(f"""
         insert into ops.changed_days as known (killmail_date, changed_in, earliest, latest)
         select {DAY}, {THIS_TRANSACTION}, min(killmail_time), max(killmail_time)
@@ -39,7 +39,7 @@ def mark_written(connection: Connection) -> None:
 
 
 def mark_days(connection: Connection, days: str, parameters: Row | None = None) -> int:
-    """The days that a query gives in its only column; how many they are."""
+    """Mark the days that a query returns in its only column; returns how many."""
     marked = connection.execute(
         sa.text(f"""
             insert into ops.changed_days (killmail_date, changed_in)
@@ -52,7 +52,7 @@ def mark_days(connection: Connection, days: str, parameters: Row | None = None) 
 
 
 def statistics_changes(connection: Connection, table: sa.Table, key: str, rows: Sequence[Row]) -> list[int]:
-    """The ids of the rows that differ from the table in what statistics rest on."""
+    """The ids of rows that differ from the table in columns that statistics depend on."""
     columns = [name for name in STATISTICS_READ.get(table.name, ()) if rows and name in rows[0]]
     if not columns:
         return []
@@ -66,15 +66,15 @@ def statistics_changes(connection: Connection, table: sa.Table, key: str, rows: 
 
 
 def mark_static(connection: Connection, table: sa.Table, ids: Sequence[int]) -> None:
-    """The days of all killmails that these types, groups, market groups or systems are about; after their change."""
+    """Mark the days of all killmails with these types, groups, market groups or systems; call it after the change."""
     if not ids or connection.execute(sa.text("select 1 from raw.killmails limit 1")).scalar() is None:
         return
     if table.name == "systems":
         mark_days(connection, f"select {DAY} from raw.killmails where solar_system_id = any(:ids)", {"ids": ids})
         return
     types = _TYPES_OF[table.name]
-    # Killmails that mention a type before its body was there are in its lineage; all have to be looked through only
-    # where a type that was known before has changed: after a patch, or when the export first has more than ESI.
+    # The lineage has the killmails that mention a type before its body was stored. All killmails are searched only for
+    # types that were known before: after a patch, or when the export first has more than ESI.
     mark_days(
         connection,
         f"""
@@ -111,7 +111,7 @@ _TYPES_OF = {
 
 
 def is_build_due(engine: Engine, cadence: str) -> bool:
-    """Whether the models of a cadence have something to do: a day changed since their last build, or the date did."""
+    """Whether a cadence's models must be built: a day, or the date, has changed since their last build."""
     with engine.connect() as connection:
         due: bool = connection.execute(
             sa.text("""
@@ -130,7 +130,7 @@ def is_build_due(engine: Engine, cadence: str) -> bool:
 
 
 def forget_built(engine: Engine) -> int:
-    """Delete the changes that every cadence has built; how many they were."""
+    """Delete the changes that every cadence has built; returns how many."""
     with engine.begin() as connection:
         deleted = connection.execute(
             sa.text("""

@@ -1,4 +1,4 @@
-"""How far each feed has been read: `ops.feed_cursors`."""
+"""The cursors of feeds: `ops.feed_cursors`."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -8,13 +8,13 @@ from killreport_assets.store.schema import tables
 
 
 def read_cursor(connection: Connection, feed: str) -> int | None:
-    """The first entry of the feed that has not been handled; None before the first look."""
+    """The first entry of the feed that is not handled yet; None before the first read."""
     table = tables.feed_cursors
     return connection.execute(sa.select(table.c.next_sequence).where(table.c.feed == feed)).scalar()
 
 
 def note_head(connection: Connection, feed: str, head_sequence: int) -> None:
-    """Note the newest entry that the feed was seen to have; nothing before the first move of the cursor."""
+    """Record the newest entry of the feed; does nothing before the cursor's first move."""
     connection.execute(
         sa.text("""
         update ops.feed_cursors
@@ -25,7 +25,7 @@ def note_head(connection: Connection, feed: str, head_sequence: int) -> None:
 
 
 def move_cursor(connection: Connection, feed: str, next_sequence: int) -> None:
-    """Everything before `next_sequence` has been handled; never moves backwards."""
+    """Move the cursor to `next_sequence`, never backwards; all entries before it are handled."""
     statement = insert(tables.feed_cursors).values(feed=feed, next_sequence=next_sequence)
     connection.execute(
         statement.on_conflict_do_update(

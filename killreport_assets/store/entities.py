@@ -1,4 +1,4 @@
-"""Reading and writing the dimension tables, and the small books of ops that sources keep (cursors, versions, syncs)."""
+"""Reading and writing the dimension tables: what is stored of entities and static data, and how current it is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.store.changed_days import mark_static, statistics_changes
 from killreport_assets.store.schema import tables
 from killreport_assets.store.schema.columns import Row
@@ -21,15 +22,14 @@ def _key(table: sa.Table) -> sa.Column[Any]:
 
 
 def upsert(connection: Connection, table: sa.Table, rows: Sequence[Row]) -> int:
-    """Insert rows or replace what is known of them, by the table's key; every row has the same columns.
+    """Insert or update rows by the table's key; every row has the same columns.
 
-    Two workers racing for one id are harmless: the later body wins. Days whose statistics rest on what changed are
-    marked in `ops.changed_days`.
+    Two workers may write the same id: the later body wins. Days whose statistics depend on the change are marked in
+    `ops.changed_days`.
     """
     changed = statistics_changes(connection, table, _key(table).name, rows)
-    ordered = sorted(
-        rows, key=lambda row: row[_key(table).name]
-    )  # one order for all, so that no two wait for each other
+    # One lock order for all processes prevents deadlocks.
+    ordered = sorted(rows, key=lambda row: row[_key(table).name])
     for start in range(0, len(ordered), INSERT_CHUNK):
         chunk = ordered[start : start + INSERT_CHUNK]
         statement = insert(table).values(chunk)
@@ -39,8 +39,8 @@ def upsert(connection: Connection, table: sa.Table, rows: Sequence[Row]) -> int:
     return len(ordered)
 
 
-def mark_gone(connection: Connection, kind: str, entity_ids: Sequence[int]) -> None:
-    """Note that ESI has no such record (any more); what is known of it stays."""
+def mark_gone(connection: Connection, kind: EntityKind, entity_ids: Sequence[int]) -> None:
+    """Record that ESI does not have these entities, or no longer has them; stored columns stay."""
     table = tables.DIMENSIONS[kind]
     for entity_id in sorted(entity_ids):
         now = sa.func.now()
@@ -50,14 +50,14 @@ def mark_gone(connection: Connection, kind: str, entity_ids: Sequence[int]) -> N
         )
 
 
-def touch(connection: Connection, kind: str, entity_ids: Sequence[int]) -> None:
-    """Note that what is known of these is still current (a 304)."""
+def touch(connection: Connection, kind: EntityKind, entity_ids: Sequence[int]) -> None:
+    """Record that these entities are still current (a 304)."""
     table = tables.DIMENSIONS[kind]
     connection.execute(sa.update(table).where(tables.among(_key(table), entity_ids)).values(fetched_at=sa.func.now()))
 
 
-def mark_stale(connection: Connection, kind: str, entity_ids: Sequence[int]) -> None:
-    """Mark these as stale: they are fetched again."""
+def mark_stale(connection: Connection, kind: EntityKind, entity_ids: Sequence[int]) -> None:
+    """Mark entities as stale, so that they are fetched again."""
     table = tables.DIMENSIONS[kind]
     long_ago = sa.text("timestamptz '2003-05-06'")
     connection.execute(sa.update(table).where(tables.among(_key(table), entity_ids)).values(fetched_at=long_ago))
@@ -65,15 +65,15 @@ def mark_stale(connection: Connection, kind: str, entity_ids: Sequence[int]) -> 
 
 @dataclass(frozen=True)
 class KnownEntity:
-    """What is known of an entity that has been asked for before."""
+    """When an entity was last fetched, its ETag, and whether it is gone."""
 
     fetched_at: datetime
     etag: str | None
     is_gone: bool
 
 
-def known_entities(connection: Connection, kind: str, entity_ids: Sequence[int]) -> dict[int, KnownEntity]:
-    """Those of the entities that are known."""
+def known_entities(connection: Connection, kind: EntityKind, entity_ids: Sequence[int]) -> dict[int, KnownEntity]:
+    """The entities that are known, by id."""
     table = tables.DIMENSIONS[kind]
     columns = (_key(table), table.c.fetched_at, table.c.etag, table.c.gone_at.is_not(None))
     query = sa.select(*columns).where(tables.among(_key(table), entity_ids))
@@ -81,5 +81,5 @@ def known_entities(connection: Connection, kind: str, entity_ids: Sequence[int])
 
 
 def fresh_after(now: datetime, ttl_days: int) -> datetime:
-    """An entity last current before this is stale."""
+    """The time before which an entity's last fetch makes it stale."""
     return now - timedelta(days=ttl_days)

@@ -1,4 +1,4 @@
-"""Whose killmails the operator wants listed: `ops.followed`."""
+"""Entities whose killmails the operator follows: `ops.followed`."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from killreport_assets.models.ids import is_fetchable
+from killreport_assets.models.ids import EntityKind, is_fetchable
 from killreport_assets.store.syncs import SUCCESSES
 
 
 @dataclass(frozen=True)
 class Followed:
-    """One that is followed; how many known characters that means."""
+    """A followed entity, and how many known characters belong to it."""
 
     kind: str
     entity_id: int
@@ -22,7 +22,7 @@ class Followed:
 
 
 def follow(connection: Connection, kind: str, entity_id: int) -> bool:
-    """Follow; False when it was followed already."""
+    """Follow an entity; False if it is already followed."""
     return bool(
         connection.execute(
             sa.text(
@@ -35,7 +35,7 @@ def follow(connection: Connection, kind: str, entity_id: int) -> bool:
 
 
 def unfollow(connection: Connection, kind: str, entity_id: int) -> bool:
-    """Stop following; False when it was not followed."""
+    """Stop following an entity; False if it was not followed."""
     return bool(
         connection.execute(
             sa.text("delete from ops.followed where entity_kind = :kind and entity_id = :id returning 1"),
@@ -56,7 +56,7 @@ _MEMBERS = """
 
 
 def list_followed(connection: Connection) -> list[Followed]:
-    """Everything that is followed."""
+    """All followed entities."""
     rows = connection.execute(
         sa.text(f"""
         select f.entity_kind, f.entity_id,
@@ -75,11 +75,11 @@ def list_followed(connection: Connection) -> list[Followed]:
 
 
 def characters_to_list(connection: Connection, not_since: timedelta) -> list[int]:
-    """Followed characters, and known members of what is followed, not listed on zKillboard for so long."""
+    """Followed characters and known members of followed entities that had no zKillboard sync within `not_since`."""
     rows = connection.execute(
         sa.text(f"""
         select distinct m.character_id from ({_MEMBERS}) m
-        where {is_fetchable("character", "m.character_id")} and not exists (
+        where {is_fetchable(EntityKind.CHARACTER, "m.character_id")} and not exists (
             select from ops.syncs s where s.source = 'zkillboard' and s.subject = 'character:' || m.character_id
             and s.outcome = any(:successes) and s.started_at > now() - cast(:not_since as interval))
         order by 1

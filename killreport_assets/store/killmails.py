@@ -1,7 +1,7 @@
-"""The one killmail writer: every source's bodies go through `write_killmails`.
+"""The killmail writer: the bodies of every source go through `write_killmails`.
 
-It checks, stores whole, keeps what it must reject, and records which days changed and which entities the new killmails
-mention that the dimension tables lack. Nothing here fetches or publishes.
+It checks bodies, stores them whole or keeps them as rejected, and records changed days and the entities that new
+killmails mention and the dimension tables lack. Nothing here fetches or publishes.
 """
 
 import hashlib
@@ -38,9 +38,9 @@ TYPE_NAMES = {
 
 @dataclass
 class WriteReport:
-    """What became of the bodies: each is in exactly one of the three lists (of killmail ids), and the row counts.
+    """The result of a write: three lists of killmail ids, with each body in exactly one, and row counts.
 
-    `rejected` pairs the id, None where it could not be read, with the reason.
+    `rejected` pairs the id, None if it could not be read, with the reason.
     """
 
     stored: list[int] = field(default_factory=list)
@@ -50,7 +50,7 @@ class WriteReport:
     items: int = 0
 
     def add(self, other: "WriteReport") -> None:
-        """Take in what another write did."""
+        """Add the result of another write."""
         self.stored += other.stored
         self.already_there += other.already_there
         self.rejected += other.rejected
@@ -59,7 +59,7 @@ class WriteReport:
 
 
 def write_killmails(engine: Engine, bodies: Iterable[KillmailBody], source: Source) -> WriteReport:
-    """Check and store any number of bodies in one transaction of their own; see `write_killmails_in`."""
+    """Check and store bodies in a transaction of their own; see `write_killmails_in`."""
     checked, report, rejects = _check_all(bodies, source)
     ensure_months(engine, {killmail.killmail_time for killmail, _ in checked})
     with engine.begin() as connection:
@@ -70,8 +70,8 @@ def write_killmails(engine: Engine, bodies: Iterable[KillmailBody], source: Sour
 def write_killmails_in(connection: Connection, bodies: Iterable[KillmailBody], source: Source) -> WriteReport:
     """Check and store bodies in the caller's transaction.
 
-    Killmails are immutable: one that is there already is left as it is. A rejected one is kept in
-    `ops.rejected_killmails` and stops no other. The same transaction fills `ops.entity_pending` and
+    Killmails are immutable: one that is already stored is not changed. A rejected one is kept in
+    `ops.rejected_killmails` and does not affect the others. The same transaction fills `ops.entity_pending` and
     `ops.enrichments` for the entities that new killmails mention and the dimension tables lack.
     """
     checked, report, rejects = _check_all(bodies, source)
@@ -86,7 +86,7 @@ Checked = tuple[Killmail, KillmailBody]
 def _check_all(bodies: Iterable[KillmailBody], source: Source) -> tuple[list[Checked], WriteReport, list[Row]]:
     report, rejects = WriteReport(), []
     checked: dict[int, Checked] = {}
-    # What a hash vouches for goes first: nothing unvouched may take its place.
+    # Bodies with a hash go first, so that one without a hash never replaces them.
     for candidate in sorted(bodies, key=lambda candidate: candidate.hash is None):
         try:
             killmail = check(candidate)
@@ -138,7 +138,7 @@ def _write(
     source: Source,
 ) -> None:
     if checked:
-        checked = _refuse_other_times(connection, checked, report, rejects, source)
+        checked = _reject_other_times(connection, checked, report, rejects, source)
         killmails = sorted((killmail for killmail, _ in checked), key=lambda killmail: killmail.killmail_id)
         _stage(connection, killmails, source)
         stored = _insert_killmails(connection)
@@ -159,15 +159,15 @@ def _write(
         )
 
 
-def _refuse_other_times(
+def _reject_other_times(
     connection: Connection, checked: list[Checked], report: WriteReport, rejects: list[Row], source: Source
 ) -> list[Checked]:
-    """Reject bodies without a hash whose id is stored with another time: nothing vouches for theirs."""
-    unvouched = [killmail.killmail_id for killmail, candidate in checked if candidate.hash is None]
-    if not unvouched:
+    """Reject bodies without a hash whose id is stored with another time: their time cannot be verified."""
+    without_hash = [killmail.killmail_id for killmail, candidate in checked if candidate.hash is None]
+    if not without_hash:
         return checked
     table = tables.killmails
-    query = sa.select(table.c.killmail_id, table.c.killmail_time).where(tables.among(table.c.killmail_id, unvouched))
+    query = sa.select(table.c.killmail_id, table.c.killmail_time).where(tables.among(table.c.killmail_id, without_hash))
     known: dict[int, datetime] = {row[0]: row[1].astimezone(UTC) for row in connection.execute(query)}
     accepted = []
     for killmail, candidate in checked:
@@ -262,7 +262,7 @@ def _item_rows(killmails: Sequence[Killmail]) -> Iterator[tuple[object, ...]]:
 
 
 def _flattened(items: list[Item]) -> Iterator[tuple[int | None, Item | ContainedItem]]:
-    """Every item row with the index of its container, containers before their contents."""
+    """Yield every item row with the index of its container, containers before their contents."""
     index = 0
     for item in items:
         yield None, item
@@ -280,7 +280,7 @@ def _insert_killmails(connection: Connection) -> set[int]:
         "on conflict do nothing returning killmail_id"
     )
     stored = set(inserted.scalars())
-    # What was there already has its children and its lineage: only new killmails go on from here.
+    # Killmails that were already stored have their children and lineage: the next steps handle new ones only.
     connection.execute(
         sa.text("delete from pg_temp.new_killmails where not killmail_id = any(:stored)"), {"stored": list(stored)}
     )

@@ -1,7 +1,7 @@
-"""Which work is still to be done, and which killmails caused it.
+"""Pending work, and the killmails that caused it.
 
-`ops.entity_pending` has one row for each piece of work, `ops.enrichments` one for each entity and killmail. The writer
-records, producers request, the publisher claims, the worker settles. Nothing here publishes or fetches.
+`ops.entity_pending` has a row for each piece of work, `ops.enrichments` one for each entity and killmail. The killmail
+writer records, producers request, the publisher claims, workers settle. Nothing here publishes or fetches.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from killreport_assets.models.ids import is_fetchable
+from killreport_assets.models.ids import EntityKind, is_fetchable
 from killreport_assets.store.places import PLACES
 from killreport_assets.store.schema.tables import DIMENSIONS
 
 EnrichmentOutcome = Literal["stored", "gone", "dead"]
 CLAIM_LASTS = timedelta(minutes=10)
-"""A claim without a confirmed message: after this its taker counts as dead."""
+"""When a claim without a confirmed message expires: the process that took it counts as dead."""
 MESSAGE_LASTS = timedelta(days=1)
-"""A confirmed message that has not been settled: after this it counts as lost."""
+"""When a confirmed message that is not settled counts as lost."""
 URGENT_MAX_AGE = timedelta(hours=1)
-"""What a killmail of this age mentions goes first."""
+"""Entities that a younger killmail mentions are urgent."""
 _SAME_HASH = "entity_pending.hash is not distinct from excluded.hash"
 _UNCHANGED = f"((entity_pending.urgent or not excluded.urgent) and {_SAME_HASH})"
 _UPDATE = f"""
@@ -32,33 +32,33 @@ _UPDATE = f"""
     published_at = case when {_UNCHANGED} then entity_pending.published_at end,
     dead_at = case when {_SAME_HASH} then entity_pending.dead_at end
 """
-"""What becomes urgent while its message waits in the normal lane is published again, in the urgent one; so is a
-killmail for which another hash is given."""
+"""Work that becomes urgent after it was published is published again, in the priority lane; so is a killmail that is
+requested with another hash."""
 
 
 @dataclass(frozen=True)
 class PendingEntity:
-    """Work to publish, and one of the killmails that mention the entity (None: no killmail caused it)."""
+    """Work to publish, and one of the killmails that mention the entity (None: no killmail caused the work)."""
 
     kind: str
     entity_id: int
     urgent: bool
     killmail_id: int | None
     claimed_at: datetime | None = None
-    """When it was claimed: a later claim is another process's."""
+    """When it was claimed; a later claim belongs to another process."""
     hash: str | None = None
-    """Of a killmail that is known by id and hash only."""
+    """The killmail hash, if the work is a killmail."""
 
 
-def _record_mentions_of(kind: str) -> str:
+def _record_mentions_of(kind: EntityKind) -> str:
     dimension = DIMENSIONS[kind]
     key = next(iter(dimension.primary_key)).name
     branches = " union all ".join(
         f"select killmail_id, {place.column} as id, unnest({place.roles}) as role from pg_temp.{place.staged} m "
         "where killmail_id in (select killmail_id from pg_temp.new_killmails) "
         f"and {place.column} is not null and {is_fetchable(kind, place.column)} "
-        # What became known after this transaction began counts as unknown: so that afterwards it can be checked, by
-        # stored_at and known_since alone, whether there has to be a row.
+        # An entity that became known after this transaction began counts as unknown, so that checks can derive from
+        # stored_at and known_since alone whether a row must exist.
         f"and not exists (select from {dimension.fullname} d "
         f"where d.{key} = m.{place.column} and d.known_since <= now())"
         for place in PLACES[kind]
@@ -75,13 +75,13 @@ def _record_mentions_of(kind: str) -> str:
         select '{kind}', entity_id, bool_or(killmail_time > now() - interval '{URGENT_MAX_AGE.total_seconds()} seconds')
         from caused join pg_temp.new_killmails using (killmail_id) group by entity_id order by entity_id
         -- Not "do nothing": the row must be locked, so that settling the entity waits for this commit
-        -- and then sees these enrichments too.
+        -- and sees these enrichments.
         on conflict (entity_kind, entity_id) do update set {_UPDATE}
     """
 
 
 def record_mentions(connection: Connection) -> None:
-    """Record what the writer's staged new killmails mention and the dimension tables lack."""
+    """Record the entities that the writer's new killmails mention and the dimension tables lack."""
     for kind in DIMENSIONS:
         connection.exec_driver_sql(_record_mentions_of(kind))
 
@@ -95,17 +95,16 @@ def request(
     urgent: bool = False,
     revive_dead: bool = False,
 ) -> int:
-    """Ask for work of a queue's kind that is not pending already; returns how much of it was not.
+    """Request work of a kind; returns how many of the ids were new or changed.
 
-    Killmails have their hashes. What is dead stays so, unless just these ids are asked for (`revive_dead`), or
-    another hash is given.
+    Killmails need `hashes`. Dead work stays dead, unless `revive_dead` is set or another hash is given.
     """
     if revive_dead:
         revive(connection, kind, ids, is_published=False)
     distinct = sorted(set(ids))
     is_known = "false"
     if kind in DIMENSIONS:
-        is_known = f"exists (select from {DIMENSIONS[kind].fullname} d where d.{kind}_id = id)"
+        is_known = f"exists (select from {DIMENSIONS[EntityKind(kind)].fullname} d where d.{kind}_id = id)"
     requested = connection.execute(
         sa.text(f"""
         insert into ops.entity_pending (entity_kind, entity_id, hash, urgent, is_known)
@@ -120,7 +119,7 @@ def request(
 
 
 def pending(connection: Connection, kind: str, ids: Sequence[int]) -> set[int]:
-    """Which of these are pending already, dead ones too."""
+    """Which of the ids are pending, including dead ones."""
     rows = connection.execute(
         sa.text("select entity_id from ops.entity_pending where entity_kind = :kind and entity_id = any(:ids)"),
         {"kind": kind, "ids": list(ids)},
@@ -129,9 +128,9 @@ def pending(connection: Connection, kind: str, ids: Sequence[int]) -> set[int]:
 
 
 def claim_pending(connection: Connection, limit: int, *, include_expired: bool = False) -> list[PendingEntity]:
-    """Claim up to `limit` pending ones, urgent and oldest first; only the process that claims them publishes them.
+    """Claim up to `limit` pieces of pending work, urgent and oldest first; only the claiming process publishes them.
 
-    With `include_expired` also those whose message was published so long ago that it counts as lost.
+    `include_expired` adds those whose message counts as lost.
     """
     lost = "or published_at < now() - cast(:message_lasts as interval)" if include_expired else ""
     claimed = connection.execute(
@@ -159,12 +158,12 @@ def claim_pending(connection: Connection, limit: int, *, include_expired: bool =
 
 
 def confirm_published(connection: Connection, entities: Sequence[PendingEntity]) -> None:
-    """Note that the claimed entities' messages are safe with the broker."""
+    """Record that the broker has confirmed the messages of claimed work."""
     _update_claims(connection, entities, "published_at = now()")
 
 
 def release_claims(connection: Connection, entities: Sequence[PendingEntity]) -> None:
-    """Give claims back whose messages could not be published."""
+    """Release claims whose messages could not be published."""
     _update_claims(connection, entities, "claimed_at = null")
 
 
@@ -192,7 +191,7 @@ def _update_claims(connection: Connection, entities: Sequence[PendingEntity], ch
 
 @dataclass(frozen=True)
 class SettledEntity:
-    """What became of one entity: the message that settled it, who had published it, and how often it was tried."""
+    """An entity's outcome, the message that settled it, the run that published it, and the number of attempts."""
 
     entity_id: int
     outcome: EnrichmentOutcome
@@ -202,7 +201,7 @@ class SettledEntity:
 
 
 def settle(connection: Connection, kind: str, queue: str, settled: Sequence[SettledEntity], run_id: str | None) -> int:
-    """End the pending of these entities and complete their lineage; returns how many enrichments that were."""
+    """End pending work and complete its lineage; returns the number of completed enrichments."""
     if not settled:
         return 0
     dead = [s.entity_id for s in settled if s.outcome == "dead"]
@@ -234,7 +233,7 @@ def settle(connection: Connection, kind: str, queue: str, settled: Sequence[Sett
 
 
 def lock_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:
-    """Lock pending work before any of it is settled, in the one order in which it is requested, too."""
+    """Lock pending work before it is settled, in the same order in which requests lock it."""
     connection.execute(
         sa.text("""
         select from ops.entity_pending
@@ -245,10 +244,10 @@ def lock_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:
 
 
 def end_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:
-    """Take work off the pending; of entities before their enrichments are completed.
+    """Delete pending work; call it before the entities' enrichments are completed.
 
-    It waits for writers that are about to commit a further cause of the same entity, in one order for all; what they
-    have added is seen by the statements that follow.
+    It waits for writers that are about to commit another cause of the same entity, with one lock order for all; the
+    statements that follow see the enrichments of those writers.
     """
     connection.execute(
         sa.text("""
@@ -263,7 +262,7 @@ def end_pending(connection: Connection, kind: str, ids: Sequence[int]) -> None:
 
 
 def mark_dead(connection: Connection, kind: str, ids: Sequence[int]) -> None:
-    """Note that nothing more is tried: it stays pending, for it was not done, but nothing publishes it any more."""
+    """Mark work as dead: it stays pending, because it is not done, but it is no longer published."""
     connection.execute(
         sa.text("""
         update ops.entity_pending set dead_at = now()
@@ -273,8 +272,8 @@ def mark_dead(connection: Connection, kind: str, ids: Sequence[int]) -> None:
     )
 
 
-def settle_known(connection: Connection, kind: str, run_id: str | None) -> int:
-    """End the pending of entities whose body came another way (types, from the static data); returns how many."""
+def settle_known(connection: Connection, kind: EntityKind, run_id: str | None) -> int:
+    """End pending work for entities that another source has stored (types, from static data); returns how many."""
     dimension = DIMENSIONS[kind]
     key = next(iter(dimension.primary_key)).name
     query = sa.text(
@@ -296,7 +295,7 @@ def settle_known(connection: Connection, kind: str, run_id: str | None) -> int:
 
 
 def revive(connection: Connection, kind: str, ids: Sequence[int], *, is_published: bool) -> None:
-    """Make dead work pending again; published at this moment when its message is replayed."""
+    """Make dead work pending again, and mark it as published if its message is replayed."""
     connection.execute(
         sa.text("""
         with dead as (

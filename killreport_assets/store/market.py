@@ -1,6 +1,6 @@
-"""Storing prices, and marking the days of the killmails whose value they change. What a price is worth is dbt's to say.
+"""Writing prices, and marking the days of killmails whose value they change. dbt computes values from the prices.
 
-The window of 34 is zKillboard's: a day's price rests on the latest 34 daily averages at or before it
+The window of 34 is zKillboard's: a day's price depends on the latest 34 daily averages at or before it
 (dbt_transforms/models/intermediate/int_day_prices.sql).
 """
 
@@ -11,21 +11,20 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.models.ids import THE_FORGE
 from killreport_assets.store.changed_days import DAY, mark_days
 from killreport_assets.store.entities import INSERT_CHUNK
 from killreport_assets.store.schema import statistics as statistics_tables
 from killreport_assets.store.schema.columns import Row
 
 WINDOW = 34
-THE_FORGE = 10_000_002
-"""The region of Jita, whose averages are used as prices everywhere."""
 
 
 def write_market_day(engine: Engine, day: date, rows: Sequence[Row]) -> int:
-    """Store a day's market history and mark what it changes; returns how many types of The Forge have another average.
+    """Store a day's market history and mark changed days; returns how many averages of The Forge have changed.
 
-    Days are looked for twice: a killmail that was committed while the prices were being stored may have been built
-    without them, and its own mark is used up then.
+    Days are marked twice: a killmail that is committed while prices are being stored may be built without them, and
+    that build uses up the killmail's own mark.
     """
     with engine.begin() as connection:
         changed = write_market_day_in(connection, day, rows)
@@ -35,9 +34,9 @@ def write_market_day(engine: Engine, day: date, rows: Sequence[Row]) -> int:
 
 
 def write_market_day_in(connection: Connection, day: date, rows: Sequence[Row]) -> list[int]:
-    """Store the day in the caller's transaction; returns the types of The Forge that have another average.
+    """Store the day in the caller's transaction; returns the types of The Forge whose average has changed.
 
-    What was there and is not in `rows` stays: a file is rewritten with what a later reading gave, never emptied.
+    Stored rows that are not in `rows` stay: EVE Ref rewrites files with later data, it never empties them.
     """
     table = statistics_tables.market_history
     query = sa.select(table.c.type_id, table.c.average).where(table.c.date == day, table.c.region_id == THE_FORGE)
@@ -54,7 +53,7 @@ def write_market_day_in(connection: Connection, day: date, rows: Sequence[Row]) 
 
 
 def mark_history(connection: Connection, day: date, type_ids: Sequence[int]) -> None:
-    """The days whose killmails mention one of the types before 34 later averages have put this day's out of use."""
+    """Mark the days whose killmails mention one of the types, until 34 later averages have replaced this day's."""
     if not type_ids:
         return
     mark_days(
@@ -76,9 +75,9 @@ def mark_history(connection: Connection, day: date, type_ids: Sequence[int]) -> 
 
 
 def write_market_prices(engine: Engine, observed_on: date, rows: Sequence[Row]) -> int:
-    """Store ESI's prices as observed on a day and mark what they change, twice as `write_market_day` does.
+    """Store ESI's prices as observed on a day and mark changed days, twice, like `write_market_day`.
 
-    Returns how many differ from what was known of that day.
+    Returns how many differ from the prices stored for that day.
     """
     with engine.begin() as connection:
         changed = write_market_prices_in(connection, observed_on, rows)
@@ -88,9 +87,9 @@ def write_market_prices(engine: Engine, observed_on: date, rows: Sequence[Row]) 
 
 
 def write_market_prices_in(connection: Connection, observed_on: date, rows: Sequence[Row]) -> dict[date, list[int]]:
-    """The first half of it in the caller's transaction; the types that changed, by the first day that they value.
+    """Store the prices in the caller's transaction; returns the changed types by the first day that they affect.
 
-    A type's first price also values the killmails before it.
+    A type's first price also applies to the killmails before it.
     """
     table = statistics_tables.market_prices
     query = sa.select(table.c.type_id, table.c.average_price, table.c.adjusted_price)
@@ -108,7 +107,7 @@ def write_market_prices_in(connection: Connection, observed_on: date, rows: Sequ
 
 
 def mark_prices(connection: Connection, changed: Mapping[date, Sequence[int]]) -> None:
-    """The days from the given ones on whose killmails mention one of the types."""
+    """Mark the days, from the given ones on, whose killmails mention one of the types."""
     for day, type_ids in changed.items():
         if type_ids:
             mark_days(
@@ -121,9 +120,9 @@ def mark_prices(connection: Connection, changed: Mapping[date, Sequence[int]]) -
 
 
 def _days_of_mentions(until: str) -> str:
-    """Days of killmails with a type of `used` whose price day is from :day up to `until`.
+    """The query for days of killmails with a type of `used` and a price day from :day up to `until`.
 
-    The price day is that of an hour before the kill: see int_day_prices.
+    The price day is the day of an hour before the kill: see int_day_prices.
     """
     price_day = "cast((killmail_time - interval '1 hour') at time zone 'UTC' as date)"
     return " union ".join(

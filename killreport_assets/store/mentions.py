@@ -1,6 +1,6 @@
-"""What stored killmails mention, whole history at once: the anti-joins that prove that nothing was forgotten.
+"""Entities that stored killmails mention: anti-joins over the whole history that find missing pending work and lineage.
 
-What a killmail mentions when it is stored is recorded by lineage.py; here that is checked, from the tables alone.
+lineage.py records mentions when a killmail is stored; the checks here use the stored tables alone.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from killreport_assets.models.ids import is_fetchable
+from killreport_assets.models.ids import EntityKind, is_fetchable
 from killreport_assets.store.places import PLACES
 from killreport_assets.store.schema.tables import DIMENSIONS
 
@@ -18,7 +18,7 @@ SAMPLE = 20
 
 @dataclass(frozen=True)
 class Forgotten:
-    """How many were forgotten, and some of them."""
+    """The number of missing rows, and a sample of their ids."""
 
     count: int
     sample: list[int]
@@ -26,7 +26,7 @@ class Forgotten:
 
 @dataclass(frozen=True)
 class Mention:
-    """An entity that a killmail mentions: in which roles, its name, and since when it is known, if it is."""
+    """An entity that a killmail mentions: its roles, its name, and since when it is known (None: it is not)."""
 
     kind: str
     entity_id: int
@@ -35,8 +35,8 @@ class Mention:
     known_since: datetime | None
 
 
-def neither_known_nor_pending(connection: Connection, kind: str) -> Forgotten:
-    """Entities that killmails mention, that the dimension lacks, and that nothing will fetch: there must be none."""
+def neither_known_nor_pending(connection: Connection, kind: EntityKind) -> Forgotten:
+    """Entities that killmails mention and that are neither stored nor pending; there must be none."""
     ids = " union ".join(f"select distinct {place.column} as id from {place.table.fullname}" for place in PLACES[kind])
     return _forgotten(
         connection,
@@ -50,8 +50,8 @@ def neither_known_nor_pending(connection: Connection, kind: str) -> Forgotten:
     )
 
 
-def without_lineage(connection: Connection, kind: str) -> Forgotten:
-    """Killmails that mention an entity which was unknown when they were stored, without a row in ops.enrichments."""
+def without_lineage(connection: Connection, kind: EntityKind) -> Forgotten:
+    """Killmails that mention an entity unknown at that time and have no row for it in ops.enrichments."""
     mentions = " union all ".join(
         f"select killmail_id, killmail_time, {place.column} as id from {place.table.fullname}" for place in PLACES[kind]
     )
@@ -73,7 +73,7 @@ def without_lineage(connection: Connection, kind: str) -> Forgotten:
 
 
 def mentions_of(connection: Connection, killmail_id: int) -> list[Mention]:
-    """Everything that one killmail mentions and that is worth a row of its own."""
+    """All fetchable entities that one killmail mentions."""
     mentioned: list[Mention] = []
     for kind, places in PLACES.items():
         branches = " union all ".join(

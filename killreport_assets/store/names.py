@@ -1,4 +1,4 @@
-"""Names of entities that are known before their bodies: `raw.entity_names`."""
+"""Names of entities whose bodies are not stored yet: `raw.entity_names`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from sqlalchemy.engine import Connection
 from killreport_assets.store.schema.tables import DIMENSIONS
 
 ASK_AGAIN = "1 day"
-"""ESI may be unable to name a new character for an hour or so (esi-issues #1086); some ids it never names."""
+"""ESI cannot name a new character for about an hour (esi-issues #1086), and some ids it never names."""
 
 
 @dataclass(frozen=True)
 class EntityName:
-    """What ESI calls an entity; None: it cannot say."""
+    """An entity's name in ESI; None if ESI has none."""
 
     kind: str
     entity_id: int
@@ -38,7 +38,7 @@ def unnamed(connection: Connection, limit: int) -> list[tuple[str, int]]:
 
 
 def write_names(connection: Connection, names: Sequence[EntityName]) -> None:
-    """Keep names, or that there is none."""
+    """Store names, and which entities have none."""
     connection.execute(
         sa.text("""
         insert into raw.entity_names (entity_kind, entity_id, name, asked_at)

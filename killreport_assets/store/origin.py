@@ -1,4 +1,4 @@
-"""What a database is stamped with: sandbox or live data, which are never mixed."""
+"""The origin of a database: sandbox or live data, which are never mixed."""
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -9,16 +9,16 @@ from killreport_assets.store.schema import tables
 
 
 def origin_of(engine: Engine) -> Origin | None:
-    """What the database is stamped with; None when nothing has been stored yet."""
+    """The database's origin; None if it has none yet."""
     with engine.connect() as connection:
         return connection.execute(sa.select(tables.origin.c.origin)).scalar()
 
 
 def stamp_origin(engine: Engine, origin: Origin) -> None:
-    """Stamp a new database; refuse one of the other origin, so that invented names never meet real ids.
+    """Set the origin of a new database, and refuse one of the other origin: invented names never meet real ids.
 
     Raises:
-        UserError: the database holds the other kind of data; says which command helps.
+        UserError: the database has the other origin; the message contains a command that works.
     """
     with engine.begin() as connection:
         connection.execute(

@@ -1,4 +1,4 @@
-"""Monthly partitions of the three killmail tables, made when the first killmail of a month comes."""
+"""Monthly partitions of the three killmail tables, created for the first killmail of a month."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -13,10 +13,10 @@ PARTITIONED = (tables.killmails, tables.killmail_attackers, tables.killmail_item
 
 
 def ensure_months(engine: Engine, times: Iterable[datetime]) -> list[str]:
-    """Make the partitions that killmails of these times need; returns the names of the new ones.
+    """Create the partitions that killmails of these times need; returns the names of the new ones.
 
-    In a transaction of its own: a new table is attached with a lock that blocks neither readers nor writers, and two
-    processes that need the same month take turns.
+    It uses a transaction of its own: attaching a new table takes a lock that blocks neither readers nor writers, and an
+    advisory lock serializes processes that need the same month.
     """
     months = {time.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0) for time in times}
     wanted = {f"{table.name}_{month:%Y_%m}": (table, month) for month in sorted(months) for table in PARTITIONED}

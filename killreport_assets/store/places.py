@@ -1,9 +1,10 @@
-"""Where killmails mention entities: the one list that the writer's lineage and the checks over all history share."""
+"""The columns in which killmails mention entities, shared by lineage.py and the checks in mentions.py."""
 
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.store.schema import tables
 
 STAGED = {
@@ -11,13 +12,13 @@ STAGED = {
     "new_attackers": tables.killmail_attackers,
     "new_items": tables.killmail_items,
 }
-"""The writer's temporary tables, and where their rows end up."""
-PLAYER_KINDS = ("alliance", "corporation", "character")
+"""The writer's temporary tables, and the tables that their rows are inserted into."""
+PLAYER_KINDS = (EntityKind.ALLIANCE, EntityKind.CORPORATION, EntityKind.CHARACTER)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A column that holds ids of one kind of entity, and the SQL array of the roles that it gives them."""
+    """A column with ids of one kind of entity, and the SQL array of their roles."""
 
     staged: str
     column: str
@@ -25,19 +26,19 @@ class Place:
 
     @property
     def table(self) -> sa.Table:
-        """The table of all killmails; `staged` has the same columns for those that are being written."""
+        """The permanent table; `staged` has the same columns for killmails that are being written."""
         return STAGED[self.staged]
 
 
 _ATTACKER = "case when final_blow then array['attacker', 'final_blow'] else array['attacker'] end"
-PLACES: dict[str, tuple[Place, ...]] = {
+PLACES: dict[EntityKind, tuple[Place, ...]] = {
     kind: (
         Place("new_killmails", f"victim_{kind}_id", "array['victim']"),
         Place("new_attackers", f"{kind}_id", _ATTACKER),
     )
     for kind in PLAYER_KINDS
 } | {
-    "type": (
+    EntityKind.TYPE: (
         Place("new_killmails", "victim_ship_type_id", "array['ship']"),
         Place("new_attackers", "ship_type_id", "array['ship']"),
         Place("new_attackers", "weapon_type_id", "array['weapon']"),

@@ -1,4 +1,4 @@
-"""Small looks at tables for people: row counts and first rows. Reads only."""
+"""Previews of tables for people: row counts and a few rows. Reads only."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ PREVIEW_ROWS = 5
 
 
 def row_count(engine: Engine, table: sa.Table) -> int:
-    """The table's rows: exact while it is small, PostgreSQL's estimate when counting would read too much."""
+    """The number of rows: exact for small tables, PostgreSQL's estimate for large ones."""
     with engine.connect() as connection:
         estimate = connection.execute(
             sa.text("""
@@ -30,12 +30,12 @@ def row_count(engine: Engine, table: sa.Table) -> int:
 
 
 def newest_rows(engine: Engine, table: sa.Table) -> "pd.DataFrame":
-    """A few rows: the latest by the table's own clock, else any."""
-    import pandas as pd  # here, because most commands need none of it
+    """A few rows: the latest by the table's timestamp column if it has one, else any."""
+    import pandas as pd  # imported here: most commands do not need it
 
-    clock = next((table.c[name] for name in ("stored_at", "fetched_at", "killmail_time") if name in table.c), None)
+    timestamp = next((table.c[name] for name in ("stored_at", "fetched_at", "killmail_time") if name in table.c), None)
     query = sa.select(table).limit(PREVIEW_ROWS)
-    if clock is not None and clock.name != "killmail_time":
-        query = query.order_by(clock.desc())
+    if timestamp is not None and timestamp.name != "killmail_time":
+        query = query.order_by(timestamp.desc())
     with engine.connect() as connection:
         return pd.read_sql(query, connection)

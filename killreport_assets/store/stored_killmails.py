@@ -1,4 +1,4 @@
-"""Which killmails are stored or were rejected, and what zKillboard says of them. Storing them is for killmails.py."""
+"""Which killmails are stored or rejected, and zKillboard's values for them. killmails.py stores killmails."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,7 +19,7 @@ def known_killmails(connection: Connection, killmail_ids: Sequence[int]) -> set[
 
 
 def recently_rejected(connection: Connection, killmail_ids: Sequence[int], within: timedelta) -> set[int]:
-    """Which of these killmails were fetched within this time and could not be stored."""
+    """Which of these killmails were rejected within this time."""
     table = tables.rejected_killmails
     query = sa.select(table.c.killmail_id).where(
         tables.among(table.c.killmail_id, killmail_ids), table.c.rejected_at > sa.func.now() - within
@@ -28,7 +28,7 @@ def recently_rejected(connection: Connection, killmail_ids: Sequence[int], withi
 
 
 def write_zkillboard_values(connection: Connection, rows: Sequence[Row]) -> None:
-    """Keep zKillboard's blocks, one a killmail: the one observed last wins."""
+    """Store zKillboard's values, one row per killmail; the row observed last wins."""
     table = tables.zkillboard_values
     latest: dict[int, Row] = {}
     for row in rows:

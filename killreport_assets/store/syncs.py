@@ -1,4 +1,4 @@
-"""Readings of killmail lists: `ops.syncs`, a row for each, successful or not."""
+"""Syncs of killmail lists: `ops.syncs` has a row for each, successful or not."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,12 +8,12 @@ from sqlalchemy.engine import Connection
 
 COMPLETE, UNCHANGED = "complete", "unchanged"
 CUT_SHORT, CONTINUED = "more than the pages allowed", "cut short: goes on at the next sync"
-"""Outcomes of a list that was read; others are what it failed with, and dead when nothing more is tried."""
+"""Outcomes of successful syncs; others are the error of a failed one, or dead for a dead letter."""
 SUCCESSES = (COMPLETE, UNCHANGED, CUT_SHORT, CONTINUED)
 
 
 def recently_synced(connection: Connection, source: str, subjects: Sequence[str], within: timedelta) -> set[str]:
-    """Which of the subjects were listed successfully within this time."""
+    """Which of the subjects had a successful sync within this time."""
     rows = connection.execute(
         sa.text("""
         select distinct subject from ops.syncs

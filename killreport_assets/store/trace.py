@@ -1,4 +1,4 @@
-"""The lineage of one record: which killmail caused what to be fetched, by which runs, and what came of it."""
+"""The lineage of one killmail or entity: which killmail caused which fetch, by which runs, with which outcome."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.store.mentions import mentions_of
 from killreport_assets.store.schema.tables import DIMENSIONS
 
@@ -16,7 +17,7 @@ _COLUMNS = "roles, requested_at, queue, message_id, publishing_run, enriched_at,
 
 @dataclass(frozen=True)
 class TracedCause:
-    """One killmail that caused one entity to be fetched; `outcome` known: it had been known before."""
+    """One entity on one killmail and how it was fetched; `outcome` is 'known' if it was stored before."""
 
     kind: str
     entity_id: int
@@ -35,7 +36,7 @@ class TracedCause:
 
 @dataclass(frozen=True)
 class KillmailTrace:
-    """A stored killmail and what became of all entities on it."""
+    """A stored killmail and all entities on it."""
 
     killmail_id: int
     killmail_time: datetime
@@ -47,7 +48,7 @@ class KillmailTrace:
 
 @dataclass(frozen=True)
 class EntityTrace:
-    """An entity and the killmails that caused it to be fetched, the earliest first, at most `MAX_ROWS`."""
+    """An entity and the killmails that caused it to be fetched, earliest first, at most `MAX_ROWS`."""
 
     kind: str
     entity_id: int
@@ -61,10 +62,10 @@ class EntityTrace:
 
 
 def trace_killmail(connection: Connection, killmail_id: int) -> KillmailTrace:
-    """The whole tree of one killmail.
+    """Trace one killmail and all entities on it.
 
     Raises:
-        UserError: it is not stored.
+        UserError: the killmail is not stored.
     """
     killmail = connection.execute(
         sa.text("""
@@ -83,18 +84,18 @@ def trace_killmail(connection: Connection, killmail_id: int) -> KillmailTrace:
     causes = []
     for mention in mentions_of(connection, killmail_id):
         row = recorded.get((mention.kind, mention.entity_id))
-        who = (mention.kind, mention.entity_id, mention.name, killmail_id)
+        identity = (mention.kind, mention.entity_id, mention.name, killmail_id)
         nothing = (mention.roles, None, None, None, None, None, None, None, "known")
-        causes.append(TracedCause(*who, *(row[2:] if row is not None else nothing)))
+        causes.append(TracedCause(*identity, *(row[2:] if row is not None else nothing)))
     id_, time, hash_, source, stored_at = killmail
     return KillmailTrace(id_, time, hash_, source, stored_at, causes)
 
 
 def trace_entity(connection: Connection, kind: str, entity_id: int) -> EntityTrace:
-    """One entity and its causes.
+    """Trace one entity and its causes.
 
     Raises:
-        UserError: the kind is none of ours, or nothing is known of the entity.
+        UserError: the kind cannot be traced, or nothing is known of the entity.
     """
     if kind not in DIMENSIONS:
         raise UserError(f"a {kind!r} cannot be traced; {', '.join(DIMENSIONS)} can, and a killmail")
@@ -103,7 +104,7 @@ def trace_entity(connection: Connection, kind: str, entity_id: int) -> EntityTra
         select coalesce(d.name, n.name), d.known_since, d.fetched_at, d.gone_at, p.first_seen,
                (select count(*) from ops.enrichments e where e.entity_kind = :kind and e.entity_id = :id)
         from (select cast(:id as bigint) as id) asked
-        left join {DIMENSIONS[kind].fullname} d on d.{kind}_id = asked.id
+        left join {DIMENSIONS[EntityKind(kind)].fullname} d on d.{kind}_id = asked.id
         left join raw.entity_names n on n.entity_kind = :kind and n.entity_id = asked.id
         left join ops.entity_pending p on p.entity_kind = :kind and p.entity_id = asked.id
         """),

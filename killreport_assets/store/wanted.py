@@ -1,4 +1,4 @@
-"""What producers look for: entities that the dimensions lack, or have not looked at for long; alliances' lists."""
+"""Queries for producers: entities that a dimension table lacks, and stale ones."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -6,20 +6,20 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from killreport_assets.models.ids import is_fetchable
+from killreport_assets.models.ids import EntityKind, is_fetchable
 from killreport_assets.store.schema.tables import DIMENSIONS
 
-_ENDED = {
+_NEVER_STALE = {
     "alliance": "closed_at is not null",
     "corporation": "coalesce(state = 'closed', false)",
     "character": "false",
     "type": "source <> 'esi'",
 }
-"""What is never stale: nothing of it changes any more, or another source keeps it (types, the static data)."""
+"""Entities that are never stale: they no longer change, or another source updates them (types, the static data)."""
 
 
-def missing(connection: Connection, kind: str, candidates: Sequence[int]) -> list[int]:
-    """Those of the candidates that the dimension lacks and that ESI can be asked about."""
+def missing(connection: Connection, kind: EntityKind, candidates: Sequence[int]) -> list[int]:
+    """The candidates that the dimension table lacks and that can be fetched from ESI."""
     rows = connection.execute(
         sa.text(f"""
         select distinct id from unnest(cast(:candidates as bigint[])) as given (id)
@@ -32,12 +32,12 @@ def missing(connection: Connection, kind: str, candidates: Sequence[int]) -> lis
     return list(rows.scalars())
 
 
-def stale(connection: Connection, kind: str, ttl: timedelta) -> list[int]:
-    """What was last known to be current so long ago; what is gone or closed stays as it is."""
+def stale(connection: Connection, kind: EntityKind, ttl: timedelta) -> list[int]:
+    """Entities last fetched longer than `ttl` ago; those that are gone or closed are never stale."""
     rows = connection.execute(
         sa.text(f"""
         select {kind}_id from {DIMENSIONS[kind].fullname}
-        where gone_at is null and not ({_ENDED[kind]}) and fetched_at < now() - cast(:ttl as interval) order by 1
+        where gone_at is null and not ({_NEVER_STALE[kind]}) and fetched_at < now() - cast(:ttl as interval) order by 1
         """),
         {"ttl": ttl},
     )

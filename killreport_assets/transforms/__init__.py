@@ -1,1 +1,1 @@
-"""The dbt code location: the only part that imports dagster_dbt, so that nothing else pays for it."""
+"""The dbt code location: the only package that imports dagster_dbt, which is slow to import."""

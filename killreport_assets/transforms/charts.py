@@ -1,6 +1,6 @@
-"""Small pictures of what marts say, for their materializations in the UI. Imports no dagster.
+"""Charts of marts, for their materializations in the UI. Imports no dagster.
 
-Each is drawn from the mart itself right after it was built; a picture that cannot be drawn never fails a build.
+Each is drawn from the mart's table after it is built; the caller handles errors, so that a chart never fails a build.
 """
 
 import base64
@@ -45,7 +45,7 @@ def _hours(figure: Figure, rows: Rows) -> None:
 def _ships(figure: Figure, rows: Rows) -> None:
     axes = figure.add_subplot()
     rows = list(reversed(rows))
-    # An EVE name may hold a $, which would begin a formula.
+    # An EVE name may contain a $, which would start a formula.
     axes.barh([str(row["ship"]).replace("$", r"\$") for row in rows], [row["losses"] for row in rows], color="#5b8db8")
     axes.set_xlabel("losses")
 
@@ -79,11 +79,11 @@ CHARTS: dict[str, tuple[str, str, Callable[[Figure, Rows], None]]] = {
         _ships,
     ),
 }
-"""By model: title, query, how it is drawn."""
+"""By model: title, query, drawing function."""
 
 
 def chart_of(model: str, engine: Engine) -> str | None:
-    """The chart of a model as Markdown with a PNG in it; None where there is none, or nothing to draw."""
+    """The chart of a model as Markdown with an embedded PNG; None if the model has no chart, or its table is empty."""
     if model not in CHARTS:
         return None
     title, query, draw = CHARTS[model]

@@ -28,17 +28,17 @@ from killreport_assets.transforms.project import (
 )
 
 SETTINGS = load_settings()
-"""Read once: the manifest is needed when this module is imported."""
+"""Loaded at import, because the asset decorator needs the manifest."""
 FRESH_FOR = {"frequent": timedelta(hours=24, minutes=30), "nightly": timedelta(hours=26)}
-"""A frequent model is built at least when the date changes, however little is new."""
+"""By cadence. A frequent model is built at least when the date changes, even without new data."""
 
 ONE_AT_A_TIME = {"killreport/transforms": "build"}
-"""The instance runs one build at a time: see instance.py."""
+"""The instance runs one build at a time; see instance.py."""
 COLUMN_METADATA = ("dagster/column_schema", "dagster/column_lineage")
 
 
 class Translator(DagsterDbtTranslator):
-    """Keys are schema and table, groups the layers; tables say how old they may become."""
+    """Translates dbt nodes to assets: keys are schema and table, groups are layers, tables have a freshness policy."""
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: Any) -> dg.AssetSpec:
         """The asset of a dbt node."""
@@ -55,11 +55,11 @@ class Translator(DagsterDbtTranslator):
 
 
 class TransformsConfig(dg.Config):
-    """How much a build describes its columns."""
+    """Whether a build describes columns."""
 
     describe_columns: bool | None = Field(
         None,
-        description="work out column lineage again (half a minute); by default nightly, and while a table has none",
+        description="compute column lineage again (half a minute); default: nightly, and when a table has none",
     )
 
 
@@ -74,7 +74,7 @@ def transforms(
     dbt: DbtCliResource,
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[Any]:
-    """Bring the dbt models up to date and test them: one `dbt build`, however many were chosen."""
+    """Build and test the selected dbt models with a single `dbt build`."""
     os.environ.update(dbt_environment(database_urls(settings).killreport, settings.home))
     is_nightly = not NIGHTLY_MODELS.isdisjoint(context.selected_asset_keys)
     known = {} if is_nightly else described(context.instance, context.selected_asset_keys)
@@ -83,19 +83,19 @@ def transforms(
         describes = is_nightly or known.keys() != set(context.selected_asset_keys)
     engine = open_database(settings)
     try:
-        with advisory_lock(engine, Lock.TRANSFORMS_BUILD):  # two would write the same days
+        with advisory_lock(engine, Lock.TRANSFORMS_BUILD):  # concurrent builds would write the same days
             built = dbt.cli(build_arguments(is_nightly=is_nightly), context=context).stream().fetch_row_counts()
             for event in built.fetch_column_metadata() if describes else built:
-                yield _with_more(context, event, known, engine) if isinstance(event, dg.Output) else event
-        context.log.info("%d changes are in every table and forgotten", forget_built(engine))
+                yield _with_metadata(context, event, known, engine) if isinstance(event, dg.Output) else event
+        context.log.info("deleted %d changed days that every cadence has built", forget_built(engine))
     finally:
         engine.dispose()
 
 
 def described(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> dict[dg.AssetKey, dict[str, Any]]:
-    """What the last materialization of each asset says of its columns: the same until its text changes.
+    """The column metadata of each asset's last materialization, which is valid until the model's SQL changes.
 
-    Assets of which it says nothing are left out; a seed has columns, but no lineage.
+    Assets without column metadata are left out; a seed has columns, but no lineage.
     """
     known = {}
     for key in keys:
@@ -107,10 +107,10 @@ def described(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> dict
     return known
 
 
-def _with_more(
+def _with_metadata(
     context: dg.AssetExecutionContext, event: Any, known: Mapping[dg.AssetKey, Mapping[str, Any]], engine: Engine
 ) -> Any:
-    """A model's output with what is known of its columns, and its chart."""
+    """A model's output with its known column metadata and its chart."""
     model = str(event.metadata["unique_id"].value).split(".")[-1]
     columns = known.get(context.asset_key_for_output(event.output_name), {})
     return event.with_metadata({**columns, **event.metadata, **_chart(context, model, engine)})
@@ -119,7 +119,7 @@ def _with_more(
 def _chart(context: dg.AssetExecutionContext, model: str, engine: Engine) -> dict[str, dg.MetadataValue[Any]]:
     try:
         chart = chart_of(model, engine)
-    except Exception as error:  # a picture is worth no failed build
+    except Exception as error:  # a missing chart must not fail a build
         context.log.warning(f"no chart of {model}: {error}")
         return {}
     return {"chart": dg.MetadataValue.md(chart)} if chart else {}
@@ -129,13 +129,13 @@ NIGHTLY_MODELS = {key for key in transforms.keys if NIGHTLY in transforms.get_as
 build_transforms = dg.define_asset_job(
     "build_transforms",
     dg.AssetSelection.assets(transforms) - dg.AssetSelection.keys(*NIGHTLY_MODELS),
-    description="Bring the dbt models up to date, but the nightly ones, for the days that changed; test those days",
+    description="Build the frequent dbt models for the changed days, and test those days",
     tags=ONE_AT_A_TIME | {"dagster/max_runtime": "7200"},
 )
 build_all_transforms = dg.define_asset_job(
     "build_all_transforms",
     dg.AssetSelection.assets(transforms),
-    description="Bring every dbt model up to date, the nightly ones too, and run every test over everything",
+    description="Build every dbt model, including the nightly ones, and run every test on all data",
     tags=ONE_AT_A_TIME | {"dagster/max_runtime": "21600"},
 )
 

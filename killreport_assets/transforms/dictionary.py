@@ -1,6 +1,7 @@
-"""The dictionary of metrics, and what is generated from it: docs/metrics.md and the marts' properties. No dagster.
+"""The dictionary of metrics, and the files generated from it: docs/metrics.md and the marts' properties.
 
-`python -m killreport_assets.transforms.dictionary` writes the files (`make docs`); a test compares.
+`python -m killreport_assets.transforms.dictionary` writes them (`make docs`); a test checks that they are up to date.
+Imports no dagster.
 """
 
 import csv
@@ -13,8 +14,8 @@ from killreport_assets.transforms.project import PROJECT
 
 SEED = PROJECT / "seeds" / "mart_metrics.csv"
 MARTS = PROJECT / "models" / "marts"
-PAGE = PACKAGE.parent / "docs" / "metrics.md"
-HEAD = """\
+METRICS_PAGE = PACKAGE.parent / "docs" / "metrics.md"
+METRICS_PAGE_HEAD = """\
 # The dictionary of metrics
 
 Every number of the marts: what it means, whose definition it is, which peer shows the same one, and where it misleads.
@@ -25,20 +26,20 @@ from `dbt_transforms/seeds/mart_metrics.csv` by `make docs`.
 
 
 def dictionary() -> list[dict[str, str]]:
-    """Every metric: a row of the seed mart_metrics."""
+    """All metrics, as rows of the seed mart_metrics."""
     with SEED.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def generated_files() -> dict[Path, str]:
-    """Every file that is generated from the dictionary, with its text."""
+    """The texts of all files generated from the dictionary, by path."""
     properties = mart_properties(dictionary())
-    return {PAGE: metrics_page()} | {MARTS / name: text for name, text in properties.items()}
+    return {METRICS_PAGE: metrics_page()} | {MARTS / name: text for name, text in properties.items()}
 
 
 def metrics_page() -> str:
-    """The page as Markdown."""
-    parts = [HEAD]
+    """The text of docs/metrics.md."""
+    parts = [METRICS_PAGE_HEAD]
     for model, metrics in groupby(dictionary(), key=lambda row: row["model"]):
         parts.append(f"\n## {model}\n")
         for row in metrics:

@@ -1,7 +1,7 @@
-"""The properties of the marts by entity (contracts, descriptions, tests), made from the dictionary. No dagster.
+"""The properties of the marts by entity (contracts, descriptions, tests), from the dictionary. Imports no dagster.
 
-A metric is a row of the seed mart_metrics and an expression in macros/entities.sql; the 27 blocks of YAML that follow
-from it are generated. `python -m killreport_assets.transforms.dictionary` writes them; a test compares.
+A metric is a row of the seed mart_metrics and an expression in macros/entities.sql; its 27 blocks of YAML are
+generated. `python -m killreport_assets.transforms.dictionary` writes them; a test checks that they are up to date.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import yaml
 
-HEAD = "# Generated from seeds/mart_metrics.csv by `make docs`: change the dictionary, not this file.\n"
+FILE_HEAD = "# Generated from seeds/mart_metrics.csv by `make docs`: change the dictionary, not this file.\n"
 DATA_TYPES = {"ISK": "numeric(24, 2)", "ratio": "double precision", "0 to 100": "integer"}
-"""By unit; everything else is counted in whole numbers."""
+"""By unit; all other units are whole numbers."""
 SUMS, RATIOS = "mart_*_daily", "mart_*_monthly, mart_*_all_time"
-"""Models of the dictionary: the metrics of every level, and those of the levels that are sums of days."""
+"""Models of the dictionary: those of metrics at every level, and of metrics of monthly and all-time marts only."""
 PLACE = "; a place has each of its killmails as a kill and as a loss"
 SUMS_AGREE = (
     "kills + losses > 0 and ship_kills + pod_kills <= kills and pvp_kills <= kills "
@@ -30,13 +30,13 @@ Properties = dict[str, object]
 
 @dataclass(frozen=True)
 class Entity:
-    """What statistics are kept for: its kind, how people call it, and whether it is a place."""
+    """A kind of entity that has statistics."""
 
     kind: str
     name: str
     is_place: bool = False
     is_party: bool = False
-    """Whether killmails name it as it was at the time of the kill."""
+    """Whether killmails have its id as of the time of the kill."""
 
 
 ENTITIES = (
@@ -53,7 +53,7 @@ ENTITIES = (
 
 
 def mart_properties(metrics: Sequence[Metric]) -> dict[str, str]:
-    """The properties files by their path below models/marts."""
+    """The texts of the properties files, by path below models/marts."""
     sums = [metric for metric in metrics if metric["model"] == SUMS]
     ratios = [metric for metric in metrics if metric["model"] == RATIOS]
     return {
@@ -64,7 +64,7 @@ def mart_properties(metrics: Sequence[Metric]) -> dict[str, str]:
 
 
 def _dump(models: Sequence[Properties]) -> str:
-    return HEAD + yaml.safe_dump({"models": models}, sort_keys=False, width=110)
+    return FILE_HEAD + yaml.safe_dump({"models": models}, sort_keys=False, width=110)
 
 
 def _daily(entity: Entity, metrics: Sequence[Metric]) -> Properties:

@@ -1,4 +1,4 @@
-"""Where the dbt project is, what it must know of the settings, and its manifest. Imports no dagster."""
+"""The dbt project: its path, its environment variables, its arguments and its manifest. Imports no dagster."""
 
 import os
 import subprocess
@@ -14,17 +14,17 @@ from killreport_assets.base.files import project_file
 
 PROJECT = project_file("dbt_transforms")
 NIGHTLY = "nightly"
-"""The tag of the models that are built nightly, and of tests that read everything."""
+"""The tag of models that are built nightly, and of tests that read everything."""
 DBT = Path(sys.executable).with_name("dbt")
 
 
 def target_folder(home: Path) -> Path:
-    """Where dbt's output goes: the project itself may be read-only."""
+    """The directory of dbt's output, outside the project, which may be read-only."""
     return home / "dbt" / "target"
 
 
 def dbt_environment(database: URL, home: Path) -> dict[str, str]:
-    """The environment variables by which profiles.yml reaches the database, and dbt writes under HOME."""
+    """The environment variables with which profiles.yml connects to the database, and dbt writes to HOME."""
     host = database.query.get("host") or database.host or "localhost"
     return {
         "KILLREPORT_DBT_HOST": str(host),
@@ -38,9 +38,9 @@ def dbt_environment(database: URL, home: Path) -> dict[str, str]:
 
 
 def build_arguments(*, is_nightly: bool) -> list[str]:
-    """Arguments for dbt: nightly everything is built and tested, else only the days of this build, no nightly model.
+    """Arguments for dbt: everything in a nightly build; otherwise frequent models only, testing the days of this build.
 
-    Unit tests are about the project's text, not about data: they are for its developers.
+    dbt's unit tests are excluded: they test the SQL and not the data, and are for the project's developers.
     """
     build = ["build", "--exclude-resource-type", "unit_test"]
     if is_nightly:
@@ -49,19 +49,19 @@ def build_arguments(*, is_nightly: bool) -> list[str]:
 
 
 def ensure_manifest(database: str, home: Path) -> Path:
-    """The project's manifest for a database of this name, parsed again when a file of the project is newer.
+    """The project's manifest for a database of this name; parsed again when a file of the project is newer.
 
-    It names every relation with its database. Needs no server.
+    The manifest contains the database name of every relation. Needs no database server.
 
     Raises:
-        UserError: dbt is missing, or the project does not parse; quotes what dbt said.
+        UserError: dbt is missing, or the project does not parse; includes dbt's output.
     """
     if not DBT.exists():
         raise UserError("dbt is not installed: pip install 'killreport-assets[dbt]'")
     target = target_folder(home)
     target.mkdir(parents=True, exist_ok=True)
     manifest = target / f"manifest-{database}.json"
-    with FileLock(target / "manifest.lock"):  # of several processes that start at once, one parses
+    with FileLock(target / "manifest.lock"):  # of several processes that start together, one parses
         if not manifest.exists() or manifest.stat().st_mtime <= max(file.stat().st_mtime for file in _sources()):
             _parse(database, manifest)
     return manifest
@@ -78,7 +78,7 @@ def _parse(database: str, manifest: Path) -> None:
         parsed = subprocess.run(arguments, capture_output=True, text=True, check=False, env=environment)
         if parsed.returncode:
             raise UserError(f"the dbt project does not parse:\n{parsed.stdout}{parsed.stderr}")
-        (Path(target) / "manifest.json").replace(manifest)  # readers see the old file or the whole new one
+        (Path(target) / "manifest.json").replace(manifest)  # atomic: readers see the old file or the new one
 
 
 def _sources() -> list[Path]:

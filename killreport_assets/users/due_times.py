@@ -1,7 +1,7 @@
-"""When a killmail list is due again: the interval, stretched for the inactive, at a time of its own. Pure functions.
+"""When a killmail list is due again: its interval, stretched for the inactive, at its own phase. Pure functions.
 
-The stretching is zKillboard's for characters (cron/1.characters.php); a list's own time keeps lists apart that once
-were due together, after an outage for example.
+The stretching is zKillboard's for characters (cron/1.characters.php); the phase keeps lists apart that were due
+together, after an outage for example.
 """
 
 import hashlib
@@ -9,33 +9,33 @@ import random
 from datetime import UTC, datetime, timedelta
 
 SHORTEST = timedelta(seconds=300)
-"""ESI caches these lists that long."""
+"""How long ESI caches these lists."""
 LOOK_AHEAD = timedelta(seconds=60)
-"""A list that is due so soon is queued now; its worker waits for the rest of ESI's cache, which is never longer."""
+"""A list that is due this soon is queued now; its worker waits at most this long for ESI's cache to expire."""
 KEPT = timedelta(days=90)
-"""ESI lists killmails of this age at most."""
+"""The age up to which ESI lists killmails."""
 STRETCHED = (
     (timedelta(days=365), timedelta(days=3)),
     (timedelta(days=90), timedelta(days=1)),
     (timedelta(days=30), timedelta(hours=4)),
     (timedelta(days=7), timedelta(hours=1)),
 )
-"""Time since the last killmail, and the shortest interval then."""
+"""Time since the last killmail, and the shortest interval from then on."""
 JITTER = 0.05
-"""Part of the interval by which due times differ by chance, to either side."""
+"""Share of the interval by which due times vary randomly, in both directions."""
 
 
 def stretched(interval: timedelta, idle: timedelta) -> timedelta:
-    """The interval of a list whose last killmail is so old."""
+    """Return the interval of a list whose last killmail is `idle` old."""
     least = next((stretch for age, stretch in STRETCHED if idle >= age), SHORTEST)
     return max(interval, least)
 
 
 def idle_time(now: datetime, newest: datetime | None, is_empty: bool, known_since: datetime) -> timedelta:
-    """How long ago the last killmail was.
+    """Return how long ago the last killmail was.
 
-    Of one that is not stored yet we know that it is new to us; a list that has always been empty has had none for as
-    long as ESI keeps them, and since we look.
+    Zero if it is not stored yet: it is new then. A list that has always been empty is idle for as long as ESI keeps
+    killmails, plus the time since the list is known.
     """
     if newest is not None:
         return now - newest
@@ -45,10 +45,10 @@ def idle_time(now: datetime, newest: datetime | None, is_empty: bool, known_sinc
 def next_due(
     now: datetime, interval: timedelta, subject: str, fresh_until: datetime | None, rng: random.Random
 ) -> datetime:
-    """The subject's own time that is nearest to an interval from now, with jitter; never before `fresh_until`.
+    """Return the subject's own time nearest to one interval from now, with jitter; never before `fresh_until`.
 
-    Each subject has times of its own, an interval apart, spread evenly over the interval by the subject's name: so the
-    lists that were due together are apart after one turn, and stay so.
+    Each subject's times are an interval apart; a hash of its name spreads their phase evenly over the interval. So
+    lists that were due together are apart after one interval, and stay so.
     """
     seconds: float = interval.total_seconds()
     phase = int.from_bytes(hashlib.sha256(subject.encode()).digest()[:8]) % int(seconds)
@@ -58,5 +58,5 @@ def next_due(
 
 
 def retry_due(now: datetime, interval: timedelta, failures: int) -> datetime:
-    """When a list that could not be read is tried again: later after each failure, never later than its interval."""
+    """Return when to retry a list that could not be read: later after each failure, at most one interval from now."""
     return now + min(max(interval, SHORTEST), SHORTEST * (1 << min(failures, 10)))

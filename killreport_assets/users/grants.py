@@ -1,4 +1,4 @@
-"""What EVE's sign-in grants: data only. esi/sso.py makes it, users.py stores it."""
+"""What EVE's sign-in grants: data only. sso.py creates it, store.py stores it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,19 +8,19 @@ from pydantic import SecretStr
 
 @dataclass(frozen=True)
 class Identity:
-    """What a checked access token says."""
+    """The claims of a validated access token."""
 
     character_id: int
     character_name: str
     owner_hash: str
-    """Another one means that the character has another owner."""
+    """Changes when the character gets another owner."""
     scopes: frozenset[str]
     expires_at: datetime
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """What EVE's token endpoint gave; secrets show nothing of themselves."""
+    """The tokens of EVE's token endpoint; secrets are not shown when printed."""
 
     access_token: SecretStr
     refresh_token: SecretStr | None
@@ -28,6 +28,6 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Grant(Tokens):
-    """Tokens, and what the access token says, checked."""
+    """Tokens, and the validated claims of the access token."""
 
     identity: Identity

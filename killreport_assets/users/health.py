@@ -1,4 +1,4 @@
-"""Which users need attention: sign-ins that end, lists that were not read for too long."""
+"""Which users need attention: sign-ins that end, lists that have not been read for too long."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,9 +10,9 @@ from killreport_assets.users.killmail_lists import Intervals, KillmailList, read
 from killreport_assets.users.store import count_by_state, ending_sign_ins
 
 FAILING = timedelta(hours=1)
-"""EVE's sign-in has hiccups; what lasts longer is to be looked into."""
-LATE = 2
-"""A list that was not read for so many of its intervals is late."""
+"""Refreshing that fails for longer needs attention; EVE's sign-in often fails for a short time."""
+LATE_AFTER_INTERVALS = 2
+"""A list that was not read for this many of its intervals is late."""
 
 
 @dataclass
@@ -26,7 +26,7 @@ class UserHealth:
 
 
 def check_users(connection: Connection, intervals: Intervals) -> UserHealth:
-    """Look at all users."""
+    """Check all users."""
     now = datetime.now(UTC)
     late = [one for one in readable_lists(connection, intervals) if _is_late(one, now)]
     return UserHealth(
@@ -39,6 +39,6 @@ def check_users(connection: Connection, intervals: Intervals) -> UserHealth:
 def _is_late(one: KillmailList, now: datetime) -> bool:
     is_empty = one.newest_killmail_id is None
     idle = idle_time(now, one.newest_killmail_at, is_empty, one.created_at)
-    # Due lists are queued every five minutes, and a worker run follows: nothing is exact to less than that.
-    allowed = LATE * stretched(one.interval, idle) + 2 * SHORTEST
+    # Due lists are queued every five minutes, and a worker run follows: due times are no more precise than that.
+    allowed = LATE_AFTER_INTERVALS * stretched(one.interval, idle) + 2 * SHORTEST
     return now - (one.synced_at or one.created_at) > allowed

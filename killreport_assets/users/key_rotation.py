@@ -1,4 +1,4 @@
-"""Rotating the key of users' tokens while everything runs. What a key is and where it is kept is for vault.py."""
+"""Rotating the key of users' tokens while everything runs. Keys and where they are stored are in vault.py."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ from killreport_assets.users.vault import Vault
 
 @dataclass(frozen=True)
 class RotationReport:
-    """The new key, and what became of the tokens."""
+    """The new key, and the result of encrypting the tokens with it."""
 
     key_id: str
     tokens: Reencrypted
 
 
 def rotate_key(engine: Engine, settings: Settings) -> RotationReport:
-    """Encrypt every token with a new key, and drop the keys that no token needs any more; one process at a time.
+    """Encrypt every token with a new key, and drop the keys that no token needs; one process at a time.
 
     Raises:
-        UserError: KILLREPORT_TOKEN_KEY does not hold keys.
+        UserError: KILLREPORT_TOKEN_KEY does not contain keys.
     """
     with advisory_lock(engine, Lock.KEY_ROTATION):
         vault = Vault(settings)

@@ -1,4 +1,4 @@
-"""When each killmail list is due, and how far it was read: `ops.killmail_lists`. SQL only; reading is for ops/."""
+"""When each killmail list is due, and how far it was read: `ops.killmail_lists`. SQL only; handlers/ read lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from killreport_assets.settings import Settings
 
 OF_USER, OF_CORPORATION = "user_killmails", "corporation_killmails"
-"""Kinds of lists: those of their queues' messages."""
+"""Kinds of lists, the same as those of their queues' messages."""
 _LISTS = f"""
     select l.*, r.interval_seconds
     from ops.killmail_lists l
@@ -28,7 +28,7 @@ _LISTS = f"""
         ) readable group by kind, subject_id
     ) r on r.kind = l.list_kind and r.subject_id = l.subject_id
 """
-"""Lists that a user's sign-in can read, with the shortest interval of those."""
+"""Lists that a user's sign-in can read, each with the shortest interval of its users."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Intervals:
 
 
 def intervals(settings: Settings) -> Intervals:
-    """The tiers' intervals, as the settings say."""
+    """Return the tiers' intervals from the settings."""
     return Intervals(settings.users.standard_interval, settings.users.premium_interval)
 
 
@@ -71,7 +71,7 @@ _COLUMNS = (
 def readable_lists(
     connection: Connection, intervals: Intervals, *, kind: str | None = None, subject_ids: Sequence[int] | None = None
 ) -> list[KillmailList]:
-    """Lists that a user's sign-in can read; those of a kind, with these subjects."""
+    """Return the lists that a user's sign-in can read, optionally only those of a kind or with these subjects."""
     rows = connection.execute(
         sa.text(f"""
         select {_COLUMNS} from ({_LISTS}) l
@@ -91,7 +91,7 @@ def readable_lists(
 
 
 def due_lists(connection: Connection, intervals: Intervals, ahead: timedelta) -> list[KillmailList]:
-    """Lists that are due within so long, and of which ESI has something newer by then."""
+    """Return the lists that are due within `ahead`, and of which ESI has something newer by then."""
     limit = connection.execute(sa.text("select now() + cast(:ahead as interval)"), {"ahead": ahead}).scalar_one()
     return [
         one
@@ -102,7 +102,7 @@ def due_lists(connection: Connection, intervals: Intervals, ahead: timedelta) ->
 
 @dataclass(frozen=True)
 class ListState:
-    """How a list stands after a try."""
+    """The state of a list after an attempt to read it."""
 
     kind: str
     subject_id: int
@@ -117,7 +117,7 @@ class ListState:
 
 
 def write_state(connection: Connection, state: ListState) -> None:
-    """Note what came of a try."""
+    """Store the state of a list after an attempt to read it."""
     connection.execute(
         sa.text("""
         update ops.killmail_lists set
@@ -144,7 +144,7 @@ def write_state(connection: Connection, state: ListState) -> None:
 
 
 def killmail_time(connection: Connection, killmail_id: int | None) -> datetime | None:
-    """When a killmail happened, if it is stored."""
+    """Return when a killmail happened; None if it is not stored."""
     return connection.execute(
         sa.text("select max(killmail_time) from raw.killmails where killmail_id = :id"), {"id": killmail_id}
     ).scalar()

@@ -1,7 +1,7 @@
 """EVE's sign-in (SSO v2): the authorization-code flow with PKCE, refreshing, revoking, and checking access tokens.
 
-Source: docs.esi.evetech.net, "SSO" and "Validating JWT tokens". What becomes of tokens is for ops/tokens.py; nothing
-here keeps one, and no error's text holds one.
+Source: docs.esi.evetech.net, "SSO" and "Validating JWT tokens". tokens.py refreshes and stores tokens; nothing here
+keeps one, and no error's text contains one.
 """
 
 import base64
@@ -32,35 +32,35 @@ from killreport_assets.users.grants import Grant, Identity, Tokens
 
 METADATA = "/.well-known/oauth-authorization-server"
 CACHE_SECONDS = 3_600.0
-"""How long metadata and keys count."""
+"""How long metadata and keys are cached."""
 UNKNOWN_KEY_SECONDS = 60.0
-"""How often keys are read again, at most, because one is unknown."""
+"""The shortest time between two reads of the keys because one is unknown."""
 FAILED_SECONDS = 3.0
-"""How long a document that could not be read is not asked for again."""
+"""How long a document that could not be read is not requested again."""
 LEEWAY_SECONDS = 5.0
-"""By how much EVE's clock may be ahead of ours."""
+"""How far EVE's clock may be ahead of ours."""
 AUDIENCE = "EVE Online"
 """The audience of every access token, beside the application."""
 DEFAULT_PAUSE_SECONDS = 30.0
 
 
 class InvalidGrant(Refused):
-    """EVE does not accept this code or refresh token (any more): only a new sign-in helps."""
+    """EVE does not accept this code or refresh token: only a new sign-in helps."""
 
 
 class InvalidToken(Refused):
-    """No access token that EVE made for this application; says what is wrong with it, never the token."""
+    """Not an access token that EVE made for this application; the text says what is wrong, never the token."""
 
 
 def client_id(settings: Settings) -> str:
-    """The application's id.
+    """Return the application's id.
 
     Raises:
-        UserError: there is none; says where to get one.
+        UserError: there is none; the text says where to get one.
     """
     if not settings.users.sso_client_id:
         raise UserError(
-            "users sign in through an application of yours: register one at https://developers.eveonline.com with "
+            "users sign in through your own application: register one at https://developers.eveonline.com with "
             f"the callback URL {settings.users.public_auth_url}/callback and the scopes {CHARACTER_SCOPE} and "
             f"{CORPORATION_SCOPE}, then set KILLREPORT_SSO_CLIENT_ID (and KILLREPORT_SSO_CLIENT_SECRET, unless it is "
             "a native application)"
@@ -69,31 +69,31 @@ def client_id(settings: Settings) -> str:
 
 
 class EveSso:
-    """Asks EVE's sign-in; one object serves all threads of a process."""
+    """A client of EVE's sign-in; one object serves all threads of a process."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
-        """Raises UserError when there is no application: see `client_id`."""
+        """Raises UserError when no application is set: see `client_id`."""
         self.client_id = client_id(settings)
         self._secret = settings.users.sso_client_secret
         self._named = {} if self._secret else {"client_id": self.client_id}
-        """What a native application says of itself in a form; another one does so in the Authorization header."""
+        """How a native application identifies itself in a form; others do so in the Authorization header."""
         self._url = settings.services.sso_url
         self._session = HttpSession(settings, pool_size=4)
         self._budget = RequestBudget(engine, "sso", settings.services.sso_max_rps)
         self._lock = threading.Lock()
         self._documents: dict[str, dict[str, Any]] = {}
-        """What was read last: an old document is better than none."""
+        """The last version of each document: an old one is better than none."""
         self._fresh: TTLCache[str, bool] = TTLCache(maxsize=8, ttl=CACHE_SECONDS)
         self._just_read: TTLCache[str, bool] = TTLCache(maxsize=8, ttl=UNKNOWN_KEY_SECONDS)
         self._failed: TTLCache[str, ServiceError] = TTLCache(maxsize=8, ttl=FAILED_SECONDS)
 
     def authorization_url(self, redirect_uri: str, scopes: Iterable[str], state: str, verifier: str) -> str:
-        """Where to send the browser; `verifier` is of `new_verifier`, and stays here.
+        """Return the URL to send the browser to; `verifier` is from `new_verifier`, and is not sent.
 
         Raises:
-            Unavailable: EVE's sign-in does not say where.
+            Unavailable: EVE's metadata has no authorization endpoint.
         """
-        # Not the client's own method: that one refuses the sandbox, which has no TLS.
+        # Not oauthlib's own method: it refuses the sandbox, which has no TLS.
         parameters = {
             "response_type": "code",
             "client_id": self.client_id,
@@ -107,14 +107,14 @@ class EveSso:
         return url
 
     def exchange(self, code: str, verifier: str) -> Grant:
-        """Turn the code of a callback into tokens.
+        """Exchange the code of a callback for tokens.
 
         Raises:
-            InvalidGrant: the code was used, has expired, or is not of this sign-in.
-            InvalidToken: what came back is no token for us.
+            InvalidGrant: the code was used, has expired, or belongs to another sign-in.
+            InvalidToken: the access token is not valid for this application.
             Unavailable, Throttled: try again.
         """
-        self._keys()  # a code is good once: nothing else may fail after it
+        self._keys()  # a code works once: nothing that may fail should follow it
         body = WebApplicationClient(self.client_id).prepare_request_body(
             code=code, code_verifier=verifier, include_client_id=bool(self._named)
         )
@@ -127,7 +127,7 @@ class EveSso:
         return Grant(answer.access_token, answer.refresh_token, self.validate(answer.access_token))
 
     def refresh(self, refresh_token: SecretStr) -> Tokens:
-        """New tokens, still to be validated; the refresh token may be another one, and the old one is no longer valid.
+        """Return new tokens, not validated yet; a new refresh token may replace the old one, which is invalid then.
 
         Raises:
             InvalidGrant: the user has to sign in again.
@@ -145,7 +145,7 @@ class EveSso:
             raise Unavailable(str(refused)) from None  # only invalid_grant is final
 
     def revoke(self, refresh_token: SecretStr) -> None:
-        """End a grant at EVE.
+        """Revoke a grant at EVE.
 
         Raises:
             ServiceError: EVE did not revoke it.
@@ -156,10 +156,10 @@ class EveSso:
             raise Refused(f"EVE's sign-in answered {response.status_code} to the revocation", response.status_code)
 
     def validate(self, access_token: SecretStr) -> Identity:
-        """Check an access token as CCP says: signature, algorithm, issuer, audience, times.
+        """Validate an access token as CCP documents it: signature, algorithm, issuer, audience, times.
 
         Raises:
-            InvalidToken: says what is wrong.
+            InvalidToken: the text says what is wrong.
             Unavailable: EVE's keys cannot be read.
         """
         token = access_token.get_secret_value()
@@ -176,7 +176,7 @@ class EveSso:
         return _identity(claims)
 
     def close(self) -> None:
-        """Write what the budget still holds in memory and close the connections."""
+        """Write what the request budget has only in memory, and close the connections."""
         self._budget.flush()
         self._session.close()
 
@@ -220,12 +220,12 @@ class EveSso:
         return url
 
     def _document(self, url: str, *, is_outdated: bool = False) -> dict[str, Any]:
-        """A JSON document, cached; one that `is_outdated` is read again, unless it was read a moment ago."""
+        """Return a JSON document, cached; with `is_outdated` it is read again, unless it was read a moment ago."""
         with self._lock:
             known = self._documents.get(url)
             if known and url in (self._just_read if is_outdated else self._fresh):
                 return known
-            error = self._failed.get(url)  # threads that wait for one document do not all ask for it in turn
+            error = self._failed.get(url)  # threads that wait for one document do not all request it in turn
             if error is None:
                 try:
                     self._documents[url] = self._read(url)
@@ -267,25 +267,25 @@ class EveSso:
         return keys
 
     def _issuers(self) -> list[str]:
-        """EVE has been seen to name itself with and without the scheme, with and without a slash."""
+        """Return the issuers to accept: EVE's tokens have it with and without the scheme, with and without a slash."""
         bare = self._url.split("://")[1]
         return [bare, f"{bare}/", self._url, f"{self._url}/"]
 
 
 def new_verifier() -> str:
-    """A PKCE verifier: 32 random bytes, as CCP's example has it."""
+    """Return a PKCE verifier: 32 random bytes, as in CCP's example."""
     return secrets.token_urlsafe(32)
 
 
 def challenge_of(verifier: str) -> str:
-    """Its S256 challenge (RFC 7636)."""
+    """Return the S256 challenge of a verifier (RFC 7636)."""
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
 def _identity(claims: Mapping[str, Any]) -> Identity:
     kind, _, id_ = str(claims["sub"]).rpartition(":")
     if kind != "CHARACTER:EVE" or not id_.isdigit() or not claims.get("owner"):
-        raise InvalidToken("the access token is not valid: it is not of a character")
+        raise InvalidToken("the access token is not valid: its subject is not a character")
     scopes = claims.get("scp") or []
     return Identity(
         int(id_),

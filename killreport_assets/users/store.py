@@ -1,4 +1,4 @@
-"""Who has signed in: `ops.sign_ins`, their encrypted tokens, `ops.tokens`, and all that may be seen: `ops.users`."""
+"""Users in the database: `ops.sign_ins`, encrypted tokens in `ops.tokens`, and what may be shown in `ops.users`."""
 
 import secrets
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ _CORPORATION_USABLE = f"""
     u.state = '{ACTIVE}' and u.corporation_state = '{ON}'
     and (u.corporation_retry_at is null or u.corporation_retry_at <= now())
 """
-"""Whether a user may be asked for the corporation's killmails."""
+"""Whether a user's sign-in may be used to list the corporation's killmails."""
 
 
 @dataclass(frozen=True)
 class User:
-    """A character whose owner has signed in, and how its killmail list and its corporation's stand."""
+    """A character whose owner has signed in, with the state of its killmail list and of its corporation's."""
 
     character_id: int
     character_name: str
@@ -64,7 +64,7 @@ class User:
 
 @dataclass(frozen=True)
 class StoredTokens:
-    """A user's tokens as they lie in the database: encrypted."""
+    """A user's tokens as stored in the database: encrypted."""
 
     access_token: str
     expires_at: datetime
@@ -74,13 +74,13 @@ class StoredTokens:
 
 
 def sign_in(connection: Connection, vault: Vault, grant: Grant, account_id: int | None) -> int:
-    """Store a fresh sign-in; returns the account that the character now belongs to.
+    """Store a new sign-in; returns the account that the character now belongs to.
 
-    `account_id` is the account of the browser that did it. A character that has another owner than before starts over:
-    nothing of the old owner's grant, account or settings is left.
+    `account_id` is the account of the browser that signed in. A character whose owner has changed starts over: nothing
+    of the old owner's grant, account or settings is kept.
     """
     identity = grant.identity
-    stored_tokens(connection, identity.character_id, lock=True)  # first of all, as refreshing does
+    stored_tokens(connection, identity.character_id, lock=True)  # locked first, as refreshing does
     known = connection.execute(
         sa.select(sign_ins.c.owner_hash, sign_ins.c.account_id)
         .where(sign_ins.c.character_id == identity.character_id)
@@ -118,7 +118,7 @@ def sign_in(connection: Connection, vault: Vault, grant: Grant, account_id: int 
 def write_tokens(
     connection: Connection, vault: Vault, character_id: int, given: Tokens, *, expires_at: datetime | None
 ) -> None:
-    """Encrypt and keep what a sign-in or a refresh gave; `expires_at` is None until the access token is checked."""
+    """Encrypt and store a sign-in's or refresh's tokens; `expires_at` is None until the access token is validated."""
     row = {
         "character_id": character_id,
         "access_token": vault.encrypt(given.access_token),
@@ -133,13 +133,13 @@ def write_tokens(
 
 @dataclass
 class Reencrypted:
-    """Whose tokens were encrypted with the newest key, and whose could not be read."""
+    """Users whose tokens were encrypted with the newest key, and users whose tokens could not be read."""
 
     users: list[int] = field(default_factory=list)
     damaged: list[int] = field(default_factory=list)
     """They have to sign in again."""
     key_missing: list[int] = field(default_factory=list)
-    """They are left as they are: the key may be put back."""
+    """Their tokens are unchanged: the key may be put back."""
 
 
 def reencrypt_all(connection: Connection, vault: Vault) -> Reencrypted:
@@ -168,12 +168,12 @@ def reencrypt_all(connection: Connection, vault: Vault) -> Reencrypted:
 
 
 def keys_in_use(connection: Connection) -> set[str]:
-    """The keys that stored tokens are encrypted with."""
+    """Return the keys that stored tokens are encrypted with."""
     return set(connection.execute(sa.select(tokens.c.key_id).distinct()).scalars())
 
 
 def note_scopes(connection: Connection, character_id: int, scopes: Sequence[str]) -> None:
-    """Keep what a refreshed token may do; what ESI has switched off stays off."""
+    """Store the scopes of a refreshed token; what a refusal of ESI switched off stays off."""
     state = sa.case(
         (sa.literal(CORPORATION_SCOPE not in scopes), NOT_GRANTED),
         (sign_ins.c.corporation_state == NOT_GRANTED, ON),
@@ -187,7 +187,7 @@ def note_scopes(connection: Connection, character_id: int, scopes: Sequence[str]
 
 
 def stored_tokens(connection: Connection, character_id: int, *, lock: bool = False) -> StoredTokens | None:
-    """A user's tokens, locked until the commit with `lock`; None: there is no such user, or it has none."""
+    """Return a user's tokens, locked until the commit with `lock`; None: no such user, or a user without tokens."""
     row = connection.execute(
         sa.text(f"""
         select t.access_token, t.expires_at, t.refresh_token, t.key_id, u.owner_hash
@@ -200,7 +200,7 @@ def stored_tokens(connection: Connection, character_id: int, *, lock: bool = Fal
 
 
 def note_refresh_failure(connection: Connection, character_id: int) -> None:
-    """Remember since when refreshing fails."""
+    """Record since when refreshing fails."""
     connection.execute(
         sa.update(tokens)
         .where(tokens.c.character_id == character_id)
@@ -209,7 +209,7 @@ def note_refresh_failure(connection: Connection, character_id: int) -> None:
 
 
 def disable(connection: Connection, character_id: int, reason: str) -> None:
-    """End a grant that no longer works: its tokens go, the user stays with the reason, to be read by its owner."""
+    """End a grant that no longer works: its tokens are deleted; the user stays, with the reason for its owner."""
     connection.execute(sa.delete(tokens).where(tokens.c.character_id == character_id))
     connection.execute(
         sa.update(sign_ins).where(sign_ins.c.character_id == character_id).values(state=DISABLED, reason=reason)
@@ -217,13 +217,13 @@ def disable(connection: Connection, character_id: int, reason: str) -> None:
 
 
 def forget(connection: Connection, character_id: int) -> bool:
-    """Delete everything about a user but the killmails; False when there was no such user.
+    """Delete everything about a user except the killmails; False when there was no such user.
 
-    What the user's bucket at ESI still lacks stays noted until it is full again.
+    The state of the user's token bucket at ESI stays until the bucket is full again.
     """
-    stored_tokens(connection, character_id, lock=True)  # first of all, as refreshing does
+    stored_tokens(connection, character_id, lock=True)  # locked first, as refreshing does
     mine = {"id": character_id, "kind": OF_USER}
-    # In the order in which workers lock them: the pending, the user, the list.
+    # In the order in which workers lock them: pending work, the user, the list.
     connection.execute(sa.text("delete from ops.entity_pending where entity_kind = :kind and entity_id = :id"), mine)
     connection.execute(sa.text("select from ops.sign_ins where character_id = :id for update"), mine)
     connection.execute(sa.text("delete from ops.killmail_lists where list_kind = :kind and subject_id = :id"), mine)
@@ -233,7 +233,7 @@ def forget(connection: Connection, character_id: int) -> bool:
 
 
 def list_users(connection: Connection, *, account_id: int | None = None, character_id: int | None = None) -> list[User]:
-    """All users, those of one account, or one."""
+    """Return all users, those of one account, or one."""
     rows = connection.execute(
         sa.text("""
         select character_id, character_name, account_id, corporation_id, corporation_name, scopes, state, reason,
@@ -249,13 +249,13 @@ def list_users(connection: Connection, *, account_id: int | None = None, charact
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:
-    """How many users are active, and how many disabled."""
+    """Return how many users are active, and how many disabled."""
     rows = connection.execute(sa.text("select state, count(*) from ops.sign_ins group by state order by state"))
     return {row[0]: row[1] for row in rows}
 
 
 def ending_sign_ins(connection: Connection, failing_for: timedelta) -> dict[int, str]:
-    """Users whose sign-in has ended or is about to, with the reason: to be signed in again, or looked into."""
+    """Return the users whose sign-in has ended or is about to, with the reason."""
     rows = connection.execute(
         sa.text(f"""
         select u.character_id, case
@@ -273,13 +273,13 @@ def ending_sign_ins(connection: Connection, failing_for: timedelta) -> dict[int,
 
 
 def is_user(connection: Connection, character_id: int) -> bool:
-    """Whether the character has signed in; it is not forgotten until the commit."""
+    """Return whether the character has signed in; the row is locked: it cannot be forgotten before the commit."""
     query = sa.select(sign_ins.c.character_id).where(sign_ins.c.character_id == character_id)
     return connection.execute(query.with_for_update(key_share=True, read=True)).one_or_none() is not None
 
 
 def get_user(connection: Connection, character_id: int) -> User:
-    """One user.
+    """Return one user.
 
     Raises:
         UserError: there is none.
@@ -291,7 +291,7 @@ def get_user(connection: Connection, character_id: int) -> User:
 
 
 def set_interval(connection: Connection, character_id: int, *, tier: str | None, seconds: int | None) -> None:
-    """Give a user a tier, or an interval of its own; the next due time follows from it after the next sync."""
+    """Set a user's tier, or an interval of its own; due times use it from the next sync on."""
     values: dict[str, object] = {"interval_seconds": seconds} | ({"tier": tier} if tier else {})
     connection.execute(sa.update(sign_ins).where(sign_ins.c.character_id == character_id).values(values))
 
@@ -300,7 +300,7 @@ def set_interval(connection: Connection, character_id: int, *, tier: str | None,
 
 
 def outdated_corporations(connection: Connection, ttl: timedelta) -> list[int]:
-    """Users with a corporation scope whose corporation was last looked up longer ago than `ttl`."""
+    """Return the users with a corporation scope whose corporation was last looked up longer ago than `ttl`."""
     rows = connection.execute(
         sa.text(f"""
         select u.character_id from ops.sign_ins u where {_CORPORATION_USABLE}
@@ -313,9 +313,9 @@ def outdated_corporations(connection: Connection, ttl: timedelta) -> list[int]:
 
 
 def write_corporations(connection: Connection, corporations: dict[int, int], refused: Sequence[int] = ()) -> None:
-    """Note users' corporations, and begin lists for those that had none; NPC corporations have none.
+    """Store users' corporations, and create lists for those that had none; NPC corporations have none.
 
-    Who was `refused` keeps the one that is known, and is asked about again when that is outdated again.
+    A user whom ESI `refused` keeps the known corporation, and is looked up again when that is outdated again.
     """
     connection.execute(
         sa.update(sign_ins).where(sign_ins.c.character_id.in_(refused)).values(corporation_checked_at=sa.func.now())
@@ -351,7 +351,7 @@ def write_corporations(connection: Connection, corporations: dict[int, int], ref
 
 
 def next_director(connection: Connection, corporation_id: int, tried: Sequence[int]) -> int | None:
-    """The user whose turn it is to list the corporation, and note that it was; None when there is no other."""
+    """Return the least recently used sign-in for the corporation, and record its use; None when there is no other."""
     chosen: int | None = connection.execute(
         sa.text(f"""
         update ops.sign_ins set
@@ -369,13 +369,13 @@ def next_director(connection: Connection, corporation_id: int, tried: Sequence[i
 
 
 def switch_corporation_off(connection: Connection, character_id: int, reason: str) -> None:
-    """Do not use this sign-in for its corporation any more; a new sign-in switches it on again."""
+    """Stop using this sign-in for its corporation; a new sign-in switches it on again."""
     values = {"corporation_state": OFF, "corporation_reason": reason}
     connection.execute(sa.update(sign_ins).where(sign_ins.c.character_id == character_id).values(values))
 
 
 def defer_corporation(connection: Connection, character_id: int, wait: timedelta, reason: str) -> None:
-    """Use this sign-in for its corporation again after so long, and look up before which that is."""
+    """Use this sign-in for its corporation again after `wait`, and look up the corporation before."""
     connection.execute(
         sa.update(sign_ins)
         .where(sign_ins.c.character_id == character_id)

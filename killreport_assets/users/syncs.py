@@ -1,4 +1,4 @@
-"""Queueing users' killmail lists: those that are due, or those that are asked for now."""
+"""Queueing users' killmail lists: those that are due, or those that are requested now."""
 
 import logging
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ from killreport_assets.workers.publisher import publish_pending
 
 log = logging.getLogger(__name__)
 CORPORATION_TTL = timedelta(hours=1)
-"""ESI caches affiliations that long."""
+"""How long ESI caches affiliations."""
 TOKEN_BUCKETS_IDLE = timedelta(hours=1)
 MAX_PUBLISHED_NOW = 5_000
-"""Urgent ones first: a person waits for these, not for other pending work."""
+"""Urgent messages come first: a person waits for these, not for other pending work."""
 
 
 @dataclass(frozen=True)
 class Queued:
     """How many lists were due, how many of them were not queued already, and how many messages were published.
 
-    What is published includes other pending work, of any kind.
+    The published messages include other pending work, of any kind.
     """
 
     due_users: int
@@ -44,10 +44,10 @@ class Queued:
 def queue_due(
     engine: Engine, broker: WorkBroker, esi: EsiClient, settings: Settings, *, run_id: str | None = None
 ) -> Queued:
-    """Queue every list that is due; look up before in which corporations Directors are.
+    """Queue every list that is due, after looking up the corporations of Directors.
 
     Raises:
-        BrokerUnavailable: they stay pending, and are published by the next run.
+        BrokerUnavailable: the lists stay pending, and are published by the next run.
     """
     look_up_corporations(engine, esi)
     with engine.begin() as connection:
@@ -64,14 +64,14 @@ def queue_due(
 
 
 def look_up_corporations(engine: Engine, esi: EsiClient) -> None:
-    """Bring users' corporations up to date, in bulk; who cannot be looked up keeps the one that is known."""
+    """Update users' corporations in bulk; a user who cannot be looked up keeps the known one."""
     with engine.connect() as connection:
         ids = users.outdated_corporations(connection, CORPORATION_TTL)
     if not ids:
         return
     answer = ask_in_bulk(esi.affiliations, ids)
     if answer.stopped_by:
-        log.warning("users' corporations are not all looked up: %s", answer.stopped_by)
+        log.warning("not all users' corporations were looked up: %s", answer.stopped_by)
     with engine.begin() as connection:
         corporations = {e.character_id: e.corporation_id for e in answer.elements}
         users.write_corporations(connection, corporations, answer.refused)
@@ -85,14 +85,14 @@ def queue_now(
     esi: EsiClient | None = None,
     run_id: str | None = None,
 ) -> int:
-    """Queue these users' lists, and their corporations', in the priority lane; returns how many lists those are.
+    """Queue these users' lists, and their corporations', in the priority lane; returns how many lists were queued.
 
-    With `esi` corporations that are not known yet are looked up before; without it their lists come with the next look
-    at who is due.
+    With `esi`, corporations that are not known yet are looked up before; without it, their lists follow with the next
+    `queue_due`.
 
     Raises:
-        UserError: one of them is not signed in, or its sign-in has ended; nothing is queued.
-        BrokerUnavailable: they stay pending, and are published by the next run.
+        UserError: one of the users has not signed in, or its sign-in has ended; nothing is queued.
+        BrokerUnavailable: the lists stay pending, and are published by the next run.
     """
     if esi is not None:
         look_up_corporations(engine, esi)

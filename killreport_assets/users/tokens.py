@@ -1,7 +1,7 @@
-"""Users' access tokens: refreshed when they are about to end, by one process at a time; ended when EVE ends them.
+"""Users' access tokens: refreshed when they are about to expire, by one process at a time; ended when EVE ends them.
 
-A refresh token may be replaced with every refresh: what comes back is stored in the transaction that holds the row, so
-that no other process can have used the old one meanwhile.
+EVE may replace the refresh token with every refresh: the new one is stored in the transaction that locks the row, so
+that no other process can use the old one meanwhile.
 """
 
 import logging
@@ -34,7 +34,7 @@ from killreport_assets.users.vault import Unreadable, Vault
 log = logging.getLogger(__name__)
 REFRESH_BEFORE = timedelta(seconds=60)
 MAX_REFRESHES = 2
-"""At once in one process: each holds a connection to PostgreSQL while EVE answers."""
+"""Concurrent refreshes in one process: each holds a connection to PostgreSQL while EVE answers."""
 ENDED = (
     "EVE no longer accepts this sign-in: it was revoked at EVE, or its newest token was lost when KillReport was "
     "interrupted. Sign in again."
@@ -44,17 +44,17 @@ NO_REFRESH_TOKEN = "The sign-in has expired, and EVE gave nothing to renew it wi
 
 
 class SignedOut(Exception):
-    """There is no way to ask for this user any more; says why, for its owner to read."""
+    """The user's sign-in can no longer be used; the text says why, for its owner."""
 
 
 class TokenKeeper:
     """Provides access tokens that are valid for at least a minute; one object serves all threads of a process."""
 
     def __init__(self, engine: Engine, connect: Callable[[], EveSso], open_vault: Callable[[], Vault]) -> None:
-        """The client of EVE's sign-in and the vault are made when they are first needed: most runs have no users."""
+        """The client of EVE's sign-in and the vault are created when first needed: most runs have no users."""
         self._engine = engine
         self._connect, self._open_vault = connect, open_vault
-        self._turns = threading.BoundedSemaphore(MAX_REFRESHES)
+        self._refreshes = threading.BoundedSemaphore(MAX_REFRESHES)
 
     @cached_property
     def sso(self) -> EveSso:
@@ -67,7 +67,7 @@ class TokenKeeper:
         return self._open_vault()
 
     def access(self, character_id: int, *, rejected: SecretStr | None = None) -> Access:
-        """What to ask ESI with; a token that ESI has `rejected` is replaced even when it has not expired.
+        """Return the access for requests to ESI; a token that ESI has `rejected` is replaced even if not expired.
 
         Raises:
             SignedOut: only a new sign-in helps; the user is disabled with the reason.
@@ -85,11 +85,11 @@ class TokenKeeper:
 
     def _refreshed(self, character_id: int, rejected: SecretStr | None) -> SecretStr:
         try:
-            with self._turns, self._engine.begin() as connection:
+            with self._refreshes, self._engine.begin() as connection:
                 stored = stored_tokens(connection, character_id, lock=True)
                 if stored is None:
                     raise SignedOut("No user is signed in with this character.")
-                # Another process may have been first.
+                # Another process may have refreshed it.
                 result = self._usable(stored, rejected) or self._refresh(connection, character_id, stored)
         except ServiceError:
             with self._engine.begin() as connection:
@@ -111,18 +111,18 @@ class TokenKeeper:
     def _refresh(
         self, connection: Connection, character_id: int, stored: StoredTokens
     ) -> SecretStr | SignedOut | ServiceError:
-        """The new access token, or why there is none; what EVE gave is written already, and is to be committed."""
+        """Return the new access token, or why there is none; EVE's tokens are written, and the caller must commit."""
         if stored.refresh_token is None:
             return self._end(connection, character_id, NO_REFRESH_TOKEN)
         try:
             old = self.vault.decrypt(stored.refresh_token, stored.key_id)
-            self.vault.encrypt(old)  # else the new one could not be kept
+            self.vault.encrypt(old)  # fails before EVE replaces it, if the new one could not be stored
             tokens = self.sso.refresh(old)
         except Unreadable:
             return self._end(connection, character_id, BROKEN)
         except InvalidGrant:
             return self._end(connection, character_id, ENDED)
-        # From here on the old refresh token may no longer be valid: the new one is kept in any case.
+        # From here on the old refresh token may no longer be valid: the new one is stored in any case.
         tokens = replace(tokens, refresh_token=tokens.refresh_token or old)
         write_tokens(connection, self.vault, character_id, tokens, expires_at=None)
         try:
@@ -142,9 +142,9 @@ class TokenKeeper:
         return SignedOut(reason)
 
     def forget(self, character_id: int) -> str | None:
-        """End the grant at EVE and delete the user; returns why EVE did not revoke it, None when it did."""
+        """Revoke the grant at EVE and delete the user; returns why EVE did not revoke it, None when it did."""
         problem = None
-        with self._turns, self._engine.begin() as connection:
+        with self._refreshes, self._engine.begin() as connection:
             stored = stored_tokens(connection, character_id, lock=True)  # no process refreshes it meanwhile
             if stored is not None and stored.refresh_token is not None:
                 try:
@@ -153,16 +153,16 @@ class TokenKeeper:
                     problem = str(error)
                 except (Unreadable, UserError) as error:
                     log.warning("the grant of character %s is not revoked at EVE: %s", character_id, error)
-                    problem = "the stored sign-in cannot be read"  # why, is the operator's to know
+                    problem = "the stored sign-in cannot be read"  # the log has the reason, for the operator
             forget(connection, character_id)
         return problem
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         if "sso" in vars(self):
             self.sso.close()
 
 
 def token_keeper(settings: Settings, engine: Engine) -> TokenKeeper:
-    """As the settings say; what is wrong with them is said when a token is first needed."""
+    """Return the keeper for these settings; it reports what is wrong with them when a token is first needed."""
     return TokenKeeper(engine, lambda: EveSso(settings, engine), lambda: Vault(settings))

@@ -1,4 +1,4 @@
-"""Encrypting users' tokens: the keys, where they come from, and changing them. What is encrypted is users.py's.
+"""Encrypting users' tokens: the keys, where they come from, and changing them. store.py stores the tokens.
 
 Fernet (AES-128-CBC with HMAC-SHA256) of the package cryptography; several keys, the newest first.
 """
@@ -21,15 +21,15 @@ KEY_FILE = "token-key"
 
 
 class KeyMissing(UserError):
-    """The key that something was encrypted with is not here; it may be put back."""
+    """The key that something was encrypted with is missing; it may be put back."""
 
 
 class Unreadable(Exception):
-    """The ciphertext is broken, though we have its key: what was in it is lost."""
+    """The ciphertext is broken, although its key is present: its content is lost."""
 
 
 def new_key() -> str:
-    """A fresh key, as `KILLREPORT_TOKEN_KEY` wants it."""
+    """Return a new key, in the format of `KILLREPORT_TOKEN_KEY`."""
     return Fernet.generate_key().decode()
 
 
@@ -38,13 +38,13 @@ def _key_id(key: str) -> str:
 
 
 class Vault:
-    """Encrypts with the newest key, decrypts with any that there is."""
+    """Encrypts with the newest key, decrypts with any of the keys."""
 
     def __init__(self, settings: Settings) -> None:
-        """The key file is made when there is neither a file nor the setting.
+        """The key file is created when there is neither a file nor the setting.
 
         Raises:
-            UserError: a key is no Fernet key, or others than its owner can read the file.
+            UserError: a key is not a Fernet key, or others than its owner can read the file.
         """
         self._setting = settings.users.token_key
         self._file = settings.home / KEY_FILE
@@ -64,7 +64,7 @@ class Vault:
 
     @property
     def key_id(self) -> str:
-        """The key that is encrypted with."""
+        """The id of the key that is used to encrypt."""
         return next(iter(self._keys))
 
     @property
@@ -73,7 +73,7 @@ class Vault:
         return self._setting is None
 
     def encrypt(self, secret: SecretStr) -> str:
-        """The ciphertext, made with `key_id`.
+        """Return the ciphertext, made with `key_id`.
 
         Raises:
             UserError: the key file has become unusable.
@@ -83,10 +83,10 @@ class Vault:
         return self._fernet.encrypt(secret.get_secret_value().encode()).decode()
 
     def decrypt(self, ciphertext: str, key_id: str) -> SecretStr:
-        """What was encrypted.
+        """Return what was encrypted.
 
         Raises:
-            KeyMissing: says what to do.
+            KeyMissing: the text says what to do.
             Unreadable: the ciphertext is broken.
         """
         if key_id not in self._keys:
@@ -103,12 +103,12 @@ class Vault:
             raise Unreadable(f"a token that was encrypted with key {key_id} is broken") from None
 
     def derive(self, purpose: str) -> str:
-        """A secret for another purpose, made of the newest key."""
+        """Return a secret for another purpose, derived from the newest key."""
         key = self._keys[self.key_id]
         return hmac.new(key.encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
     def add_key(self) -> None:
-        """Put a fresh key in front of those in the file.
+        """Add a new key in front of those in the file.
 
         Raises:
             UserError: the keys are in the setting.
@@ -136,7 +136,9 @@ def _checked(keys: Sequence[str], where: str) -> list[str]:
         try:
             Fernet(key)
         except ValueError:
-            raise UserError(f"{where}: key {number} is no Fernet key; `killreport tokens new-key` prints one") from None
+            raise UserError(
+                f"{where}: key {number} is not a Fernet key; `killreport tokens new-key` prints one"
+            ) from None
     return list(keys)
 
 
@@ -155,7 +157,7 @@ def _keys_of_file(path: Path) -> list[str]:
 
 
 def _write(path: Path, keys: Sequence[str], *, unless_there: bool = False) -> None:
-    """Whole or not at all, readable by its owner only; of two that make the file at once, the first wins."""
+    """Write the file atomically, readable by its owner only; of two processes that create it, the first wins."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # of mode 0600
     try:
         with os.fdopen(handle, "w") as file:

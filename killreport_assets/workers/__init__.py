@@ -1,1 +1,1 @@
-"""What consumes the work queues: the worker, its handlers, the producers that fill the queues, dead letters."""
+"""Consuming the work queues: the worker, its handlers, the producers that fill the queues, dead letters."""

@@ -1,4 +1,4 @@
-"""Affiliations in bulk: where known characters belong today, kept as history."""
+"""Affiliations in bulk: the current affiliations of known characters, kept as history."""
 
 import logging
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.bulk import ask_in_bulk
 from killreport_assets.esi.client import IDS_AT_ONCE, EsiClient
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.store.affiliations import (
     CharacterAffiliation,
     copy_to_characters,
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class AffiliationsReport:
-    """What came of it."""
+    """Counts of one refresh."""
 
     looked_up: int = 0
     changed: int = 0
@@ -31,9 +32,9 @@ class AffiliationsReport:
 
 
 def refresh_affiliations(engine: Engine, esi: EsiClient, ttl: timedelta) -> AffiliationsReport:
-    """Look up every known character whose affiliation is older than `ttl`; one that ESI refuses costs only itself.
+    """Look up every known character whose affiliation is older than `ttl`; a refused id does not affect the others.
 
-    A service that fails ends it early (`stopped_by`); the next time goes on with the rest.
+    A service failure stops it early (`stopped_by`); the next refresh continues with the rest.
     """
     report, after = AffiliationsReport(), 0
     while True:
@@ -50,11 +51,13 @@ def refresh_affiliations(engine: Engine, esi: EsiClient, ttl: timedelta) -> Affi
         with engine.begin() as connection:
             report.changed += record_affiliations(connection, seen, asked_at)
             copy_to_characters(connection, seen)
-            mark_stale(connection, "character", answer.refused)  # deleted, most likely: their own route says so
+            mark_stale(
+                connection, EntityKind.CHARACTER, answer.refused
+            )  # most likely deleted: their own route confirms it
             request(connection, "character", answer.refused)
         report.looked_up += len(seen)
         report.refused += len(answer.refused)
         if answer.stopped_by:
             report.stopped_by = answer.stopped_by
-            log.warning("affiliations are not all looked up: %s", answer.stopped_by)
+            log.warning("not all affiliations were looked up: %s", answer.stopped_by)
             return report

@@ -1,4 +1,4 @@
-"""What to do with dead letters: look at them, replay them, drop them."""
+"""Dead letters: list, replay and drop them."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ class DeadLetter:
 
 @dataclass
 class ReplayReport:
-    """Which were replayed, and which could not be, with the reason."""
+    """The dead letters that were replayed, and those that could not be, with the reason."""
 
     replayed: list[int]
     refused: dict[int, str]
@@ -51,7 +51,7 @@ def list_dead_letters(
     replayed: bool = False,
     limit: int | None = None,
 ) -> list[DeadLetter]:
-    """Dead letters, the latest first; those that were replayed only when asked for."""
+    """Return dead letters, latest first; `replayed` includes those that were replayed."""
     query = sa.select(dead_letters).order_by(dead_letters.c.died_at.desc(), dead_letters.c.dead_letter_id.desc())
     query = query.where(dead_letters.c.queue == queue) if queue is not None else query
     query = query.where(among(dead_letters.c.dead_letter_id, ids)) if ids is not None else query
@@ -77,20 +77,20 @@ def list_dead_letters(
 
 
 def count_dead_letters(engine: Engine) -> int:
-    """Dead letters that were not replayed."""
+    """Count the dead letters that were not replayed."""
     with engine.connect() as connection:
         query = sa.select(sa.func.count()).select_from(dead_letters).where(dead_letters.c.replayed_at.is_(None))
         return connection.execute(query).scalar_one()
 
 
 def replay(engine: Engine, broker: WorkBroker, ids: Sequence[int], *, urgent: bool = False) -> ReplayReport:
-    """Publish dead letters again, with all their attempts; what was replayed already is left alone.
+    """Publish dead letters again, attempts counted from zero; those that were replayed already are skipped.
 
-    They are marked and published in one transaction: if a message dies again meanwhile, that death waits for the mark
-    and takes it back.
+    They are marked and published in one transaction: if a message becomes a dead letter again meanwhile, that
+    transaction waits for the mark and clears it.
 
     Raises:
-        BrokerUnavailable: those that are not marked yet stay dead.
+        BrokerUnavailable: dead letters that are not marked yet are unchanged.
     """
     report = ReplayReport([], {})
     chosen = sorted(ids)
@@ -125,7 +125,7 @@ def replay(engine: Engine, broker: WorkBroker, ids: Sequence[int], *, urgent: bo
 
 
 def drop(engine: Engine, ids: Sequence[int]) -> int:
-    """Forget dead letters for good; what they asked for stays dead. Returns how many there were."""
+    """Delete dead letters; their pending work stays dead. Returns how many were deleted."""
     with engine.begin() as connection:
         return connection.execute(
             sa.delete(dead_letters).where(among(dead_letters.c.dead_letter_id, list(ids)))

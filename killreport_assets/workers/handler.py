@@ -1,7 +1,7 @@
-"""What a handler of a work queue is: it plans, fetches and stores, and says what became of each message.
+"""The interface of a work queue's handler: it plans, fetches and stores, and returns an outcome for each message.
 
-Settling is not a handler's business: ending pending work, lineage, dead letters and acknowledgements are done for all
-of them in settlement.py and worker.py. The handlers are in handlers/, and those of users in users/handlers/.
+Handlers do not settle: settlement.py and worker.py end pending work, complete lineage, write dead letters and
+acknowledge for all of them. The handlers are in handlers/, those of users' lists in users/handlers/.
 """
 
 from abc import ABC, abstractmethod
@@ -22,9 +22,9 @@ from killreport_assets.settings import Settings
 from killreport_assets.sources.zkillboard import Zkillboard
 
 Plan = TypeVar("Plan")
-"""What is known of a message's subject before it is fetched."""
+"""What is known about a message's subject before it is fetched."""
 Result = TypeVar("Result")
-"""What a fetch brought."""
+"""What a fetch returned."""
 
 
 class Outcome(StrEnum):
@@ -32,11 +32,11 @@ class Outcome(StrEnum):
 
     STORED = "stored"
     UNCHANGED = "unchanged"
-    """What it asks for is known already, or has not changed."""
+    """What it requests is stored already, or has not changed."""
     GONE = "gone"
-    """The service has no such record (any more)."""
+    """The service does not have the record, or no longer has it."""
     REJECTED = "rejected"
-    """What was fetched could not be stored; it is kept with its reason."""
+    """What was fetched could not be stored; it is kept with the reason."""
     SKIPPED = "skipped"
     """A list that no sign-in could read; it is requested again when it is due."""
     RETRIED = "retried"
@@ -44,12 +44,12 @@ class Outcome(StrEnum):
     DEFERRED = "deferred"
     """Delivered again when the service's pause ends; no attempt is counted."""
     DEAD = "dead"
-    """Nothing more is tried: it is in `ops.dead_letters`."""
+    """A dead letter: it is not tried again, and is in `ops.dead_letters`."""
 
 
 @dataclass(frozen=True)
 class ReceivedMessage:
-    """A delivery, and the message that was read from it."""
+    """A delivery and its decoded message."""
 
     delivery: Delivery
     message: Message
@@ -62,18 +62,18 @@ class ReceivedMessage:
 
 @dataclass
 class BatchReport:
-    """What storing one batch came to."""
+    """The result of storing one batch."""
 
     outcomes: list[Outcome] = field(default_factory=list)
-    """One for each message of the batch, in its order."""
+    """One for each message of the batch, in the same order."""
     rows: Counter[str] = field(default_factory=Counter)
     """Rows written, by table."""
     requested: int = 0
     """Further work that was requested: unknown corporations of an alliance, unknown killmails of a list."""
     killmail_ids: list[int] = field(default_factory=list)
-    """The killmails that the batch was about."""
+    """The killmails that the batch is about."""
     sample: list[Mapping[str, object]] = field(default_factory=list)
-    """Some rows for the UI."""
+    """A few rows for the UI."""
     errors: list[str] = field(default_factory=list)
 
 
@@ -86,7 +86,7 @@ class WorkerContext:
     esi: EsiClient
     zkillboard: Zkillboard
     cleanup: ExitStack = field(default_factory=ExitStack)
-    """Closed when the work is done: for what a handler opens itself."""
+    """Closed when the work is done: for resources that a handler opens itself."""
 
 
 class Handler(ABC, Generic[Plan, Result]):
@@ -95,29 +95,29 @@ class Handler(ABC, Generic[Plan, Result]):
     @property
     @abstractmethod
     def queue(self) -> WorkQueue:
-        """The queue whose messages it handles."""
+        """The queue whose messages the handler handles."""
 
     def plan(self, connection: Connection, messages: Sequence[ReceivedMessage]) -> Mapping[str, Plan | Outcome]:
-        """What is known before fetching, by message_id; an outcome means that there is nothing to fetch."""
+        """Return what is known before fetching, by message_id; an outcome means that nothing is fetched."""
         return {}
 
     @abstractmethod
     def fetch(self, message: ReceivedMessage, plan: Plan | None) -> Result:
-        """Ask the service; the result goes to `store`.
+        """Request the subject from its service; the worker passes the result to `store`.
 
         Raises:
-            ServiceError: by its kind the worker decides what becomes of the message.
+            ServiceError: its class decides the outcome of the message.
         """
 
     @abstractmethod
     def store(
         self, connection: Connection, fetched: Sequence[tuple[ReceivedMessage, Result]], run_id: str | None
     ) -> BatchReport:
-        """Write what was fetched and say what became of each message.
+        """Write what was fetched and return an outcome for each message.
 
-        Work that follows from it is requested (`lineage.request`); the worker publishes it after the commit.
+        Follow-up work is requested (`lineage.request`); the worker publishes it after the commit.
         """
 
     def on_dead_letter(self, connection: Connection, dead: Sequence[ReceivedMessage], run_id: str | None) -> None:
-        """Note what else is to be known of messages that become dead letters, in the same transaction."""
+        """Record more about messages that become dead letters, in the same transaction."""
         return

@@ -1,4 +1,4 @@
-"""Names first: what is pending is named in bulk, so that people can read the tables before the bodies are fetched."""
+"""Names in bulk: pending entities are named first, so that the tables are readable before the bodies are fetched."""
 
 import logging
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from killreport_assets.store.names import EntityName, unnamed, write_names
 
 log = logging.getLogger(__name__)
 KINDS = {"alliance": "alliance", "corporation": "corporation", "character": "character", "inventory_type": "type"}
-"""What ESI's categories are called here."""
+"""Kinds of entities by ESI's category."""
 CALLS_AT_ONCE = 4
 
 
 @dataclass
 class NamesReport:
-    """What came of it."""
+    """Counts of one run."""
 
     named: int = 0
     unnameable: int = 0
@@ -29,24 +29,24 @@ class NamesReport:
 
 
 def resolve_names(engine: Engine, esi: EsiClient) -> NamesReport:
-    """Name every pending entity that has no name yet; nothing when another process is at it.
+    """Name every pending entity that has no name yet; does nothing while another process resolves names.
 
-    A service that fails ends it early (`stopped_by`): the bodies bring the names too, later.
+    A service failure stops it early (`stopped_by`): the bodies contain the names too, later.
     """
     report = NamesReport()
     with try_advisory_lock(engine, Lock.NAMES) as held:
         if held is None:
-            report.stopped_by = "another process is at it"
+            report.stopped_by = "another process resolves names"
             return report
         while _resolve_some(engine, esi, report):
             pass
     if report.stopped_by:
-        log.warning("names are not all resolved: %s", report.stopped_by)
+        log.warning("not all names were resolved: %s", report.stopped_by)
     return report
 
 
 def _resolve_some(engine: Engine, esi: EsiClient, report: NamesReport) -> bool:
-    """Some thousands at once; False when there is nothing more to ask."""
+    """Resolve a few thousand names; False when there is nothing left to resolve."""
     with engine.connect() as connection:
         wanted = unnamed(connection, CALLS_AT_ONCE * IDS_AT_ONCE)
     by_id: dict[int, list[str]] = {}
@@ -69,7 +69,7 @@ def _resolve_some(engine: Engine, esi: EsiClient, report: NamesReport) -> bool:
 
 
 def _names(batch: Sequence[int], answer: BulkAnswer[Name], by_id: dict[int, list[str]]) -> list[EntityName]:
-    """Rows for every kind under which an id is pending; without a name where ESI says that it is something else."""
+    """Return a row for every kind under which an id is pending; without a name where ESI has another category."""
     names = {(KINDS.get(element.category), element.id): element.name for element in answer.elements}
     left = set(answer.left)
     return [EntityName(kind, id_, names.get((kind, id_))) for id_ in batch if id_ not in left for kind in by_id[id_]]

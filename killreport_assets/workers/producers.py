@@ -1,6 +1,6 @@
-"""Producers: what each finds to be missing or stale, and requests of its queue. None publishes what is queued already.
+"""Producers: each finds what is missing or stale and requests it of its queue. None publishes pending work twice.
 
-What there is to find is defined in the handlers' modules, which register their producers.
+The handlers' modules define what to find, and register their producers.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,14 +16,14 @@ from killreport_assets.store.lineage import request
 from killreport_assets.workers.publisher import publish_pending
 
 Find = Callable[[Engine, EsiClient, timedelta], Sequence[int]]
-"""Finds the ids that are wanted, given after how long an entity is stale."""
+"""Finds the ids to request, given the age at which an entity is stale."""
 
 
 @dataclass(frozen=True)
 class Produced:
-    """How many were found to be wanted, how many of them were not pending already, and how many were published.
+    """How many ids were found, how many of them were not pending already, and how many messages were published.
 
-    What is published includes other pending work, of any kind.
+    The published messages include other pending work, of any kind.
     """
 
     found: int
@@ -51,11 +51,11 @@ class Producer:
         urgent: bool = False,
         run_id: str | None = None,
     ) -> Produced:
-        """Ask the queue for what `find` finds, or for these ids, and publish it, confirmed.
+        """Request what `find` finds, or these ids, and publish it, confirmed.
 
         Raises:
-            ServiceError: ESI cannot say what there is.
-            BrokerUnavailable: it stays pending, and is published by the next run.
+            ServiceError: ESI did not list what there is.
+            BrokerUnavailable: the work stays pending, and is published by the next run.
         """
         found = list(self.find(engine, esi, ttl)) if ids is None else list(ids)
         with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""Publishing: pending work to its queues, and work that is asked for by id."""
+"""Publishing pending work, and work requested by id, to its queues."""
 
 import logging
 from collections import defaultdict
@@ -25,13 +25,13 @@ def publish_pending(
 ) -> int:
     """Publish pending work that no other process has claimed, urgent first, all or `limit` messages; returns how many.
 
-    With `include_expired` also what was published so long ago that its message counts as lost.
+    `include_expired` also publishes work whose message counts as lost, by its age.
 
-    The claim is committed before anything is published, so two that do this at once never publish the same; the claim
-    of a process that dies expires.
+    The claim is committed before anything is published, so two processes never publish the same work; the claim of a
+    process that dies expires.
 
     Raises:
-        BrokerUnavailable: the claims are given back.
+        BrokerUnavailable: the claims are released.
     """
     published = 0
     while limit is None or published < limit:
@@ -59,7 +59,7 @@ def publish_pending(
 def _settle_claims(
     engine: Engine, claimed: Sequence[PendingEntity], settle: Callable[[Connection, Sequence[PendingEntity]], None]
 ) -> None:
-    """One transaction a kind: who holds rows of one kind never waits for those of another."""
+    """Use one transaction per kind: a process that holds rows of one kind never waits for those of another."""
     by_kind: dict[str, list[PendingEntity]] = defaultdict(list)
     for entity in claimed:
         by_kind[entity.kind].append(entity)
@@ -74,7 +74,7 @@ def _message(entity: PendingEntity, run_id: str | None) -> Message:
 
 
 def killmail_messages(hashes: Mapping[int, str], run_id: str | None) -> list[Message]:
-    """Messages for killmails that are known by id and hash only."""
+    """Return messages for killmails that are known by id and hash only."""
     cause = Cause(run_id=run_id)
     return [Message(kind=KILLMAILS.kind, id=id_, hash=hash_, cause=cause) for id_, hash_ in hashes.items()]
 
@@ -82,7 +82,7 @@ def killmail_messages(hashes: Mapping[int, str], run_id: str | None) -> list[Mes
 def publish_ids(
     broker: WorkBroker, queue: WorkQueue, ids: Iterable[int], *, run_id: str | None = None, urgent: bool = False
 ) -> int:
-    """Publish work that is asked for by id; returns how many messages that were."""
+    """Publish work requested by id; returns how many messages were published."""
     messages = [Message(kind=queue.kind, id=id_, cause=Cause(run_id=run_id)) for id_ in ids]
     broker.publish(queue.name, messages, urgent=urgent)
     return len(messages)

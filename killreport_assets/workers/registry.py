@@ -1,6 +1,6 @@
-"""The registry: which handler does which queue's work, where its messages come from, and who produces them.
+"""The registry: each queue's handler, where its messages come from, and its producer.
 
-A module of handlers registers them when it is imported; `registrations` imports them all. Nothing else lists queues.
+A module of handlers registers them when it is imported; `registrations` imports them all. No other module lists them.
 """
 
 import pkgutil
@@ -18,22 +18,22 @@ from killreport_assets.workers.handler import Handler, WorkerContext
 from killreport_assets.workers.producers import Producer
 
 HANDLER_PACKAGES = ("killreport_assets.workers.handlers", "killreport_assets.users.handlers")
-"""By name: users/ is above this room."""
+"""By name: users/ is above this package, which may not import it."""
 _registered: dict[WorkQueue, "Registration"] = {}
 
 
 @dataclass(frozen=True)
 class Registration:
-    """One queue's handler, and what Dagster shows around it."""
+    """One queue's handler, and how Dagster shows it."""
 
     queue: WorkQueue
     build: Callable[[WorkerContext], Handler[Any, Any]]
     upstream: tuple[str, ...]
-    """The assets from which its messages come, as `schema/table`, `queue/name` or `service/name`."""
+    """The assets that its messages come from, as `schema/table`, `queue/name` or `service/name`."""
     table: sa.Table | None = None
-    """The table that it fills, whose asset it materializes; None: its worker is an op of its own."""
+    """The table that the handler fills, whose asset the worker materializes; None: the worker is a separate op."""
     producer: Producer | None = None
-    """What requests its work by schedule; None: its messages only follow from other work."""
+    """Requests the queue's work on a schedule; None: its messages only follow from other work."""
 
 
 def register(registration: Registration) -> None:
@@ -49,7 +49,7 @@ def register(registration: Registration) -> None:
 
 @cache
 def registrations() -> Mapping[WorkQueue, Registration]:
-    """Every queue's registration, in the catalogue's order.
+    """Return every queue's registration, in the catalogue's order.
 
     Raises:
         LookupError: a queue of the catalogue has no handler.
@@ -63,16 +63,16 @@ def registrations() -> Mapping[WorkQueue, Registration]:
 
 
 def producers() -> Mapping[str, Producer]:
-    """Every producer by its name, in the order in which they feed each other."""
+    """Return every producer by name, in the order in which they feed each other."""
     found = [registration.producer for registration in registrations().values()]
     return {producer.name: producer for producer in found if producer is not None}
 
 
 def producer(name: str) -> Producer:
-    """The producer of that name.
+    """Return the producer of that name.
 
     Raises:
-        UserError: there is none; names those that there are.
+        UserError: there is none; the message lists the producers.
     """
     known = producers()
     if name not in known:

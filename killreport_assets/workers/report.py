@@ -1,4 +1,4 @@
-"""What one run of a worker came to, for the UI, the log and the tests."""
+"""The report of one worker run, for the UI, the log and the tests."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ MAX_ERRORS = 5
 
 @dataclass
 class WorkerReport:
-    """What one worker did; every message that it received has exactly one outcome."""
+    """Counts of one worker run; every message that it received has exactly one outcome."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     """Messages by `Outcome`."""
@@ -24,8 +24,8 @@ class WorkerReport:
     requested: int = 0
     """Further work that was requested."""
     failed: bool = False
-    """Whether every message of some batch failed, not all of them once more: a service that refuses everything, a
-    worker that is set up wrong."""
+    """Whether every message of some batch failed, and not all of them had failed before: the service refuses
+    everything, or the worker is misconfigured."""
     throttled_until: datetime | None = None
     first_killmail: int | None = None
     last_killmail: int | None = None
@@ -49,7 +49,7 @@ class WorkerReport:
         self.failed = self.failed or (failed == outcomes.total() > 0 and not is_retry)
 
     def saw_killmail(self, killmail_id: int) -> None:
-        """Widen the range of killmails that this worker was about."""
+        """Widen the range of killmails that the run is about."""
         self.first_killmail = min(self.first_killmail or killmail_id, killmail_id)
         self.last_killmail = max(self.last_killmail or killmail_id, killmail_id)
 
@@ -59,7 +59,7 @@ class WorkerReport:
             self.errors.append(error)
 
     def add(self, batch: BatchReport) -> None:
-        """Take in what was stored, once its transaction is committed."""
+        """Add what was stored, once its transaction is committed."""
         self.rows += batch.rows
         self.requested += batch.requested
         for killmail_id in batch.killmail_ids:

@@ -1,4 +1,4 @@
-"""Settling messages in the database: pending work, lineage and dead letters. For every queue, and nowhere else.
+"""Settling messages of every queue in the database: pending work, lineage and dead letters.
 
 The worker calls this in the transaction of a batch, after the handler has stored; acknowledging follows the commit.
 """
@@ -31,14 +31,14 @@ MAX_ERROR_LENGTH = 2_000
 
 @dataclass(frozen=True)
 class DeadMessage:
-    """A message with which nothing more is tried; `message` is None when it could not be read."""
+    """A message that becomes a dead letter; `message` is None when it could not be read."""
 
     delivery: Delivery
     message: Message | None
     reason: str
     error: str
     is_attempt: bool = True
-    """Whether its last attempt failed; false for one that was never tried."""
+    """Whether its last attempt failed; false for a message that was never tried."""
 
 
 def settle_done(
@@ -55,7 +55,7 @@ def settle_done(
 def settle_dead(
     connection: Connection, handler: Handler[Any, Any], dead: Sequence[DeadMessage], run_id: str | None
 ) -> None:
-    """Keep messages as dead letters, and note that nothing more is tried, or that they will be requested again."""
+    """Write dead letters, and mark their pending work as dead, or end it if it will be requested again."""
     if not dead:
         return
     _write_dead_letters(connection, dead, run_id)
@@ -74,7 +74,7 @@ def settle_dead(
 
 
 def collect_dead_letters(handler: Handler[Any, Any], broker: WorkBroker, engine: Engine, run_id: str | None) -> int:
-    """Move what the broker's dead-letter queue holds into `ops.dead_letters`; returns how many messages that were."""
+    """Move the messages of the broker's dead-letter queue to `ops.dead_letters`; returns how many were moved."""
     queue = handler.queue
     name = dead_letter_queue(queue.name)
     if broker.depth(queue.name).dead == 0:
@@ -112,7 +112,7 @@ def _write_dead_letters(connection: Connection, dead: Sequence[DeadMessage], run
     now = datetime.now(UTC)
     statement = insert(tables.dead_letters)
     updated = {name: statement.excluded[name] for name in ("reason", "error", "first_failed_at", "died_at", "run_id")}
-    # The same death written twice is one; a death after a replay undoes the replay.
+    # A dead letter written twice is one row; a message that dies again after a replay is no longer replayed.
     statement = statement.on_conflict_do_update(
         index_elements=["fingerprint"], set_=updated | {"replayed_at": sa.null()}
     )

@@ -1,7 +1,7 @@
-"""The worker: receive a batch, fetch, write in one transaction, publish what follows, acknowledge.
+"""The worker: receive a batch, fetch, write in one transaction, publish follow-up work, acknowledge.
 
 A crash at any point either redelivers the message or leaves its pending work to the next scan; every write is
-idempotent. The next batch is fetched while the last one is written; the order within a batch stands.
+idempotent. The next batch is fetched while the last one is written; the order within a batch is kept.
 """
 
 import logging
@@ -36,10 +36,10 @@ log = logging.getLogger(__name__)
 WAIT_SECONDS = 1.0
 LEASE_CHECK_SECONDS = 0.5
 MAX_PUBLISHED = 5_000
-"""Pending work that is published between two batches; more would keep this worker's own messages waiting."""
+"""Pending work published between two batches; more would keep this worker's own messages waiting."""
 CONNECTION_LOSS_BACKOFF = 0.25
 MAX_CONNECTION_LOSSES = 5
-"""Connections lost in a row without a message settled in between: something else is wrong."""
+"""Connections lost in a row without a message settled in between; after more, something else is wrong."""
 NOT_STORABLE = (sa.exc.DataError, sa.exc.IntegrityError)
 
 
@@ -57,7 +57,7 @@ class _Batch(Generic[Result]):
 
 @dataclass
 class _SortedBatch(Generic[Result]):
-    """What became of a batch's fetches, before it is written."""
+    """A batch's messages by the result of their fetches, before they are written."""
 
     fetched: list[tuple[ReceivedMessage, Result]] = field(default_factory=list)
     known: list[tuple[ReceivedMessage, Outcome]] = field(default_factory=list)
@@ -79,11 +79,11 @@ def run_worker(
 ) -> WorkerReport:
     """Handle the messages of the handler's queue until a limit is reached; each one is settled exactly once.
 
-    A broker or database that is lost is tried again for `reconnect_seconds`; unsettled messages are redelivered.
+    Reconnects to a lost broker or database for `reconnect_seconds`; unsettled messages are redelivered.
 
     Raises:
-        BrokerUnavailable, sqlalchemy.exc.DBAPIError: a server is away for longer than that.
-        UserError: a setting is wrong; what was received is delivered again, without counting an attempt.
+        BrokerUnavailable, sqlalchemy.exc.DBAPIError: a server is unreachable for longer than that.
+        UserError: a setting is wrong; received messages are delivered again, without counting an attempt.
     """
     report = WorkerReport()
     worker = _Worker(handler, broker, engine, report, run_id)
@@ -100,7 +100,7 @@ def run_worker(
             if not is_lost_connection(lost):
                 raise
             message = describe_connection_error(lost)
-            log.warning("%s: %s; what is not settled is redelivered", handler.queue.name, message)
+            log.warning("%s: %s; unsettled messages are redelivered", handler.queue.name, message)
             report.note_error(message)
             losses, received = (losses + 1, received) if report.received == received else (1, report.received)
             if losses > MAX_CONNECTION_LOSSES:
@@ -114,7 +114,7 @@ def run_worker(
 
 @contextmanager
 def _fetching(fetchers: int, kind: str) -> Iterator[ThreadPoolExecutor]:
-    """Fetcher threads; after an error what has not begun is not fetched any more."""
+    """Fetcher threads; fetches that have not started when the block ends are cancelled."""
     pool = ThreadPoolExecutor(fetchers, f"fetch-{kind}")
     try:
         yield pool
@@ -123,7 +123,7 @@ def _fetching(fetchers: int, kind: str) -> Iterator[ThreadPoolExecutor]:
 
 
 class _Worker(Generic[Plan, Result]):
-    """Takes batches through their steps."""
+    """Runs the steps of each batch."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class _Worker(Generic[Plan, Result]):
                     if fetched is None and consumer.finished:
                         break
             except UserError:
-                # A wrong setting: the messages held are delivered again without counting an attempt.
+                # A wrong setting: received messages are delivered again without counting an attempt.
                 self._return_all(consumer, [batch for batch in (fetched, fetching) if batch is not None])
                 raise
 
@@ -172,7 +172,7 @@ class _Worker(Generic[Plan, Result]):
         consumer.retry_later(held, timedelta(), count_attempt=False)
 
     def _start(self, consumer: Consumer, deliveries: Sequence[Delivery], pool: ThreadPoolExecutor) -> _Batch[Result]:
-        """Read the messages and begin to fetch what is not known already."""
+        """Decode the messages and start fetching what is not known already."""
         messages, dead = self._read(consumer, deliveries)
         with self._engine.connect() as connection:
             plans = self._handler.plan(connection, messages) if messages else {}
@@ -208,11 +208,11 @@ class _Worker(Generic[Plan, Result]):
         if isinstance(plan, Outcome):
             return plan
         if self._report.throttled_until is not None and self._report.throttled_until > datetime.now(UTC):
-            raise Throttled("the service has asked to wait", self._report.throttled_until)
+            raise Throttled("the service is paused", self._report.throttled_until)
         return self._handler.fetch(received, plan)
 
     def _settle(self, consumer: Consumer, batch: _Batch[Result]) -> None:
-        """Write a batch, publish what follows from it, and only then settle its messages with the broker."""
+        """Write a batch, publish follow-up work, and only then settle its messages with the broker."""
         unfinished = {future for _, future in batch.fetching}
         while unfinished:
             unfinished = wait(unfinished, LEASE_CHECK_SECONDS).not_done
@@ -249,10 +249,10 @@ class _Worker(Generic[Plan, Result]):
             consumer.retry_later(deliveries, pause, count_attempt=False)
 
     def _sort(self, batch: _Batch[Result]) -> _SortedBatch[Result]:
-        """Sort fetches by what is to become of their messages.
+        """Sort a batch's messages by the result of their fetches.
 
         Raises:
-            UserError, sqlalchemy.exc.SQLAlchemyError: not the message's fault; it is delivered again.
+            UserError, sqlalchemy.exc.SQLAlchemyError: not caused by the message, which is delivered again.
         """
         sorted_batch: _SortedBatch[Result] = _SortedBatch(dead=list(batch.dead))
         for received, future in batch.fetching:
@@ -277,7 +277,7 @@ class _Worker(Generic[Plan, Result]):
             self._report.throttled_until = max(self._report.throttled_until or error.until, error.until)
             sorted_batch.deferred.append(delivery)
         elif isinstance(error, InvalidHash) and delivery.attempts == 0:
-            sorted_batch.retried.append(delivery)  # ESI has said so of good pairs under load (zKillboard #210)
+            sorted_batch.retried.append(delivery)  # ESI answers so to valid pairs under load (zKillboard #210)
             self._report.note_error(text)
         elif isinstance(error, Refused):
             sorted_batch.dead.append(DeadMessage(delivery, received.message, "refused", str(error)))
@@ -288,7 +288,7 @@ class _Worker(Generic[Plan, Result]):
             self._report.note_error(text)
 
     def _write(self, batch: _SortedBatch[Result]) -> Counter[str]:
-        """Write a batch; returns how many messages had which outcome."""
+        """Write a batch; returns the number of messages by outcome."""
         outcomes: Counter[str] = Counter()
         try:
             outcomes += self._write_together(batch.fetched, batch.known, batch.dead)
@@ -298,7 +298,7 @@ class _Worker(Generic[Plan, Result]):
         return outcomes
 
     def _write_one_by_one(self, batch: _SortedBatch[Result]) -> Counter[str]:
-        """Something in the batch cannot be stored: find it, so that it costs nothing else."""
+        """Write each message alone, so that one that cannot be stored does not affect the others."""
         outcomes: Counter[str] = Counter()
         fetched, batch.fetched = batch.fetched, []
         for received, result in fetched:

@@ -216,7 +216,7 @@ def test_work_is_queued_followed_traced_and_seen(home: Home) -> None:
         assert "580797163" in listed
         assert "Sandbox Pilot 580797163" in listed
         assert "published 1" in home.run("queue", "character_killmails").stdout
-        assert "followed no more" in home.run("unfollow", "character", "580797163").stdout
+        assert "no longer followed" in home.run("unfollow", "character", "580797163").stdout
         assert home.run("unfollow", "character", "580797163").returncode == 1
         assert home.run("follow").returncode == 1
         status = json.loads(home.run("status", "--json").stdout)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from killreport_assets_testing.waiting import wait_until
 
 from killreport_assets import __version__
 from killreport_assets.base.files import PACKAGE
 from killreport_assets_testing.rabbitmq import free_port
+from killreport_assets_testing.waiting import wait_until
 
 ROOT = PACKAGE.parent
+NOT_SOURCE = (".*", "build", "*.egg-info", "__pycache__", "target", "logs")
+"""What an earlier build or run has left in the tree must not reach the wheel."""
 UI_SECONDS = 180
 
 
@@ -54,7 +57,8 @@ class Installed:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """The wheel of this tree, installed with what the runtime lock names."""
     folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    source = shutil.copytree(ROOT, folder / "source", ignore=shutil.ignore_patterns(*NOT_SOURCE))
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(source)]
     subprocess.run(build, check=True, capture_output=True)
     [wheel] = folder.glob("*.whl")
     venv.create(folder / "venv", with_pip=True)

@@ -1,6 +1,6 @@
 {{ config(materialized='table') }}
 
--- What this build can see at least: changes that are committed later are for the next one.
+-- The snapshot that this build sees at least; changes committed later are left to the next build.
 select
     {{ current_snapshot() }} as snapshot,
     '{{ invocation_id }}' as invocation_id,

@@ -22,8 +22,8 @@ changes as (
         and (builds.snapshot is null or not {{ is_seen('changed.changed_in', 'builds.snapshot') }})
 ),
 
--- CONCORD's kill of a ganker can be a few minutes after the kill that it punishes, or before: over midnight the other
--- day's is_ganked changes.
+-- CONCORD's kill of a ganker can be a few minutes after or before the kill that it punishes: across midnight, is_ganked
+-- changes on the other day.
 written as (
     select
         cadence,

@@ -22,7 +22,7 @@ with uses as (
     from {{ ref('stg_killmail_items') }}
     where {{ is_to_build('killmail_time') }}
 
-    -- The history of a type lies together: each of its days is looked up while it is still at hand.
+    -- The history of a type is stored together: in this order, its lookups read pages that are still cached.
     order by type_id, price_date
 ),
 
@@ -33,7 +33,7 @@ priced as (
         uses.type_id,
         forge.traded_on as forge_date,
         forge.by_day[1] as forge_average,
-        -- Of 34 averages the two lowest and the two highest do not count, of 7 to 33 the two highest do not.
+        -- Of 34 averages, the two lowest and two highest are left out; of 7 to 33, the two highest.
         case
             when forge.averages = {{ window }} then (
                 forge.total - forge.by_price[1] - forge.by_price[2]
@@ -68,7 +68,7 @@ priced as (
             limit {{ window }}
         ) as latest
     ) as forge on true
-    -- The last observation at or before the day; before the first one there is only that.
+    -- The last observation at or before the day; for days before the first observation, that one.
     left join lateral (
         select
             prices.observed_on,

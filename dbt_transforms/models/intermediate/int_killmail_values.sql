@@ -91,5 +91,5 @@ select
     {%- endfor %}
 from any_price
 group by killmail_id, killmail_date
--- A killmail that came after the prices were looked up belongs to the next build.
+-- Killmails stored after the prices were looked up are left to the next build.
 having not bool_or(is_unseen)

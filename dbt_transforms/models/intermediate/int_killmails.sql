@@ -41,7 +41,7 @@ items as (
     select
         items.killmail_id,
         count(*) as item_row_count,
-        -- zKillboard's danger: fitted modules by their meta level.
+        -- zKillboard's danger: fitted modules, weighted by meta level.
         coalesce(sum(
             (coalesce(items.quantity_destroyed, 0) + coalesce(items.quantity_dropped, 0))
             * (1 + floor(coalesce(modules.meta_level, 0) / 2))
@@ -62,7 +62,7 @@ items as (
 ),
 
 ganks as (
-    -- Who shot the victim, and then lost a ship to CONCORD in the same system within 200 killmails after or 25 before.
+    -- Attackers who lost a ship to CONCORD in the same system, at most 200 killmail ids later or 25 earlier.
     select distinct shooting.killmail_id
     from {{ ref('stg_killmail_attackers') }} as punishing
     inner join {{ ref('stg_killmails') }} as punished
@@ -113,7 +113,7 @@ facts as (
         coalesce(items.danger, 0) as danger,
         ganks.killmail_id is not null as is_punished,
         isk.zkb_trimmed_total as total_value,
-        -- Who has no character is no NPC's loss for it: an NPC corporation's structure is.
+        -- For zKillboard, a victim without a character is an NPC only if its corporation is one.
         (killmails.victim_character_id is null and coalesce(killmails.victim_corporation_id, 0) between 2 and 1999998)
         or not attackers.has_player_attacker as is_npc_zkb
     from {{ ref('stg_killmails') }} as killmails
@@ -149,7 +149,7 @@ flagged as (
         and coalesce(victim_ship_group_id, 0) not in ({{ ids.corvette }}, {{ ids.capsule }})
         and {{ is_player_corporation('victim_corporation_id') }}
         and coalesce(final_blow_corporation_id = victim_corporation_id, false) as is_awox,
-        -- Killmails of one kind so close together that they pad statistics.
+        -- Killmails with equal keys are so alike and close in time that they pad statistics.
         case
             when is_npc_zkb or coalesce(victim_ship_category_id, 0) <> {{ ids.ship }} then null
             when victim_character_id is null then 'unpiloted'
@@ -166,7 +166,7 @@ flagged as (
             (power(5, victim_size) + danger)
             * least(greatest(danger / 4.0, 0.01), 1)
             / greatest(1, attacker_player_count * greatest(1, attacker_player_count / 2.0))
-            -- The average size is at least 1: attackers without a ship have no size.
+            -- The average size is at least 1, because attackers without a ship have no size.
             * least(greatest(
                 power(5, victim_size)
                 / greatest(

@@ -1,7 +1,7 @@
 {%- do ref('int_build') -%}
 {{ config(incremental_strategy='replace_all', indexes=postgres_indexes([{'columns': ['type_id'], 'unique': true}])) }}
 
-{#- Market groups below these hold capital and supercapital ships (zKillboard). -#}
+{#- The market groups below these contain capital and supercapital ships (zKillboard). -#}
 {%- set capital_market_groups = [1381, 2288] %}
 
 with recursive capital_groups as (

@@ -1,4 +1,4 @@
--- Names are looked up when they are read: they come after the killmail.
+-- Names are looked up at query time, because they arrive after the killmail.
 select
     killmails.killmail_id,
     killmails.killmail_time,

@@ -1,4 +1,4 @@
--- Copies of before 2018 have 0 for an id that is absent.
+-- Killmail copies from before 2018 have 0 for absent ids.
 select
     killmail_id,
     killmail_time,

@@ -1,4 +1,4 @@
--- What was destroyed unusually often in a region on a day, against the 90 days before it.
+-- What was destroyed unusually often in a region on a day, compared with the 90 days before it.
 select
     demand.killmail_date,
     regions.region_name,

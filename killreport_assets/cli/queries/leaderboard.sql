@@ -1,4 +1,4 @@
--- Who has the most final blows over all of history.
+-- The characters with the most final blows over all of history.
 select
     rank,
     entity_name as character_name,

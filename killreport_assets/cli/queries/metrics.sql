@@ -1,4 +1,4 @@
--- The dictionary of metrics: what each number means, whose definition it is, and how it misleads.
+-- The dictionary of metrics: what each number means, whose definition it is, and how it can mislead.
 select *
 from marts.mart_metrics
 order by model, name

@@ -1,4 +1,4 @@
--- The most valuable killmails by zKillboard's rule for prices, beside what zKillboard said then.
+-- The most valuable killmails by zKillboard's rule for prices, beside zKillboard's own values at the time.
 select
     killmails.killmail_id,
     killmails.killmail_date,

@@ -1,4 +1,4 @@
--- Where our flags and points differ from what zKillboard said of a killmail when it was observed.
+-- Where our flags and points differ from zKillboard's for a killmail when it was observed.
 -- In 2018 it counted NPCs among the attackers of its points; meta levels have changed since.
 select
     killmails.killmail_id,

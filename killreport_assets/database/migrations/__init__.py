@@ -1,1 +1,1 @@
-"""The versions of the schema; env.py is Alembic's entry, versions/ has one file a version."""
+"""The versions of the schema: env.py is Alembic's entry point, versions/ has one file per version."""

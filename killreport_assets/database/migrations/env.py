@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that the caller passes, and compares with its tables when it passes them."""
+"""Alembic's entry point: runs on the caller's connection, and compares with the caller's tables if any are passed."""
 
 from alembic import context
 from sqlalchemy.engine import Connection, Engine

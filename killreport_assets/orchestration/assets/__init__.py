@@ -1,1 +1,1 @@
-"""Dagster's assets, thin: what they do is in ops/, sources/ and store/. Keys are schema and table: `raw/killmails`."""
+"""Dagster's assets: thin wrappers of ingest/, workers/ and users/. Keys are schema and table: `raw/killmails`."""

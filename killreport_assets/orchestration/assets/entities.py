@@ -1,6 +1,6 @@
 """The assets raw/alliances, raw/corporations, raw/characters and raw/types.
 
-Each is the worker of its info queue: materializing it publishes what is pending and handles the queue's messages.
+Each is the worker of its info queue: materializing it publishes pending work and handles the queue's messages.
 """
 
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def _entity_asset(registration: Registration, table: sa.Table) -> dg.AssetsDefin
         report = work(registration, config, worker_context, broker, context.run_id)
         metadata = worker_metadata(report)
         shown = metadata | table_metadata(engine, table)
-        if report.failed and report.rows[table.name]:  # a red run yields nothing, and what it stored is to be seen
+        if report.failed and report.rows[table.name]:  # a failed run yields nothing, but has stored rows
             context.log_event(dg.AssetMaterialization(asset_key(table), metadata=shown))
         fail_when_a_batch_failed(report, metadata)
         yield dg.MaterializeResult(asset_key(table), metadata=shown)

@@ -1,4 +1,4 @@
-"""What lies outside Dagster and belongs in the graph all the same: feeds, archives, services, and the work queues."""
+"""External assets, which complete the graph: feeds, archives, services, work queues, and tables that ops write."""
 
 import dagster as dg
 
@@ -37,7 +37,7 @@ SOURCES = [
         (EVEREF_MARKET_HISTORY, "EVE Ref's daily market history, all regions"),
         (STATIC_DATA_EXPORT, "CCP's static data export"),
         (ESI, "EVE's API"),
-        (SSO, "EVE's sign-in: who lets us read killmails"),
+        (SSO, "EVE's sign-in: users who grant access to their killmails"),
     )
 ]
 QUEUES = [

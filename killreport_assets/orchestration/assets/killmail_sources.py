@@ -1,7 +1,7 @@
-"""Where raw/killmails takes its killmails from: a configuration for each source, which knows how to load it.
+"""The sources of raw/killmails: one configuration per source, with the code that loads it.
 
-A source whose bodies are in hand has a loader in ingest/. The others are read through their work queues, by workers
-that run at once.
+Sources of whole killmails have a loader in ingest/. The others are read through their work queues, by workers that
+start immediately.
 """
 
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ ON_REQUEST = WorkerLimits(idle_seconds=2.0)
 
 @dataclass(frozen=True)
 class KillmailServices:
-    """What the sources are read with, in one run."""
+    """Clients and broker that the sources of one run share."""
 
     workers: WorkerContext
     broker: WorkBroker
@@ -46,11 +46,11 @@ class KillmailServices:
     run_id: str
 
     def load(self, loader: Loader) -> Metadata:
-        """Load a source whose bodies are in hand."""
+        """Load a source of whole killmails."""
         return load_metadata(loader.load(self.workers.engine))
 
     def work(self, queue: WorkQueue) -> Metadata:
-        """Handle a queue's messages until it is empty."""
+        """Handle a queue's messages until the queue is empty."""
         handler = registrations()[queue].build(self.workers)
         limits = replace(ON_REQUEST, batch_size=queue.batch_size)
         report = run_worker(handler, self.broker, self.workers.engine, limits, run_id=self.run_id)
@@ -58,11 +58,11 @@ class KillmailServices:
 
 
 class R2z2Source(dg.Config):
-    """Follow zKillboard's live feed from where it was left."""
+    """Follow zKillboard's live feed from its cursor."""
 
     kind: Literal["r2z2"] = "r2z2"
-    from_sequence: int | None = Field(None, description="where to begin when there is no cursor yet; default the head")
-    max_entries: int = Field(MAX_ENTRIES, gt=0, description="entries to read at most")
+    from_sequence: int | None = Field(None, description="where to start without a cursor; default: the feed's head")
+    max_entries: int = Field(MAX_ENTRIES, gt=0, description="maximum number of entries to read")
 
     def load(self, services: KillmailServices) -> Metadata:
         """Follow the feed."""
@@ -70,11 +70,11 @@ class R2z2Source(dg.Config):
 
 
 class EverefSource(dg.Config):
-    """Read EVE Ref's daily archives: those that changed since they were read."""
+    """Read EVE Ref's daily archives that changed since they were last read."""
 
     kind: Literal["everef"] = "everef"
-    days: list[str] = Field([], description="days as YYYY-MM-DD; empty: the newest, see newest_days")
-    newest_days: int = Field(1, ge=0, description="so many of the newest days; 0: every day there is")
+    days: list[str] = Field([], description="days as YYYY-MM-DD; empty: the newest ones, see newest_days")
+    newest_days: int = Field(1, ge=0, description="number of newest available days; 0: every available day")
 
     def load(self, services: KillmailServices) -> Metadata:
         """Read the archives."""
@@ -83,10 +83,10 @@ class EverefSource(dg.Config):
 
 
 class ZkillboardSource(dg.Config):
-    """List characters on zKillboard: through the work queue, handled at once."""
+    """Read characters' lists on zKillboard, through the work queue, handled immediately."""
 
     kind: Literal["zkillboard"] = "zkillboard"
-    character_ids: list[int] = Field(description="whose lists to read")
+    character_ids: list[int] = Field(description="characters whose lists to read")
 
     def load(self, services: KillmailServices) -> Metadata:
         """Read the lists."""
@@ -95,17 +95,17 @@ class ZkillboardSource(dg.Config):
 
 
 class EsiKillmail(dg.Config):
-    """A killmail by its id and hash."""
+    """A killmail, by id and hash."""
 
     killmail_id: int
     killmail_hash: str
 
 
 class EsiSource(dg.Config):
-    """Fetch killmails from ESI: through the work queue, handled at once."""
+    """Fetch killmails from ESI, through the work queue, handled immediately."""
 
     kind: Literal["esi"] = "esi"
-    killmails: list[EsiKillmail] = Field(description="what to fetch")
+    killmails: list[EsiKillmail] = Field(description="killmails to fetch")
 
     def load(self, services: KillmailServices) -> Metadata:
         """Fetch the killmails."""
@@ -115,13 +115,13 @@ class EsiSource(dg.Config):
 
 
 class UserSource(dg.Config):
-    """List signed-in characters' killmails on ESI, and fetch what is new: through the work queues, handled at once."""
+    """Read users' lists on ESI and fetch new killmails, through the work queues, handled immediately."""
 
     kind: Literal["user"] = "user"
-    character_ids: list[int] = Field(description="who; their corporations too, where they granted it")
+    character_ids: list[int] = Field(description="users whose lists to read; with corporation lists, where granted")
 
     def load(self, services: KillmailServices) -> Metadata:
-        """Read the lists, and fetch what is new on them."""
+        """Read the lists, and fetch their new killmails."""
         workers = services.workers
         queue_now(workers.engine, services.broker, self.character_ids, esi=workers.esi, run_id=services.run_id)
         metadata: Metadata = {}
@@ -131,7 +131,7 @@ class UserSource(dg.Config):
 
 
 class KillmailsConfig(dg.Config):
-    """Where this materialization takes its killmails from."""
+    """The source of this materialization."""
 
     source: R2z2Source | EverefSource | ZkillboardSource | EsiSource | UserSource = Field(
         default=R2z2Source(kind="r2z2", from_sequence=None, max_entries=MAX_ENTRIES),

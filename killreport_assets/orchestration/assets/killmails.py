@@ -1,4 +1,4 @@
-"""The assets raw/killmails, its attackers and items, and zKillboard's values: one multi-asset over all sources."""
+"""The assets raw/killmails, its attackers and items, and zKillboard's values: one multi-asset for all sources."""
 
 from collections.abc import Iterator
 
@@ -31,13 +31,13 @@ def killmails(
     r2z2: dg.ResourceParam[R2z2Feed],
     everef: dg.ResourceParam[EveRef],
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Find killmails in one source, store what is new, publish what they mention."""
+    """Load killmails from one source, store the new ones, publish the entities that they mention."""
     engine, source = worker_context.engine, config.source
     metadata: Metadata = {"source": source.kind}
     try:
         metadata |= source.load(KillmailServices(worker_context, broker, r2z2, everef, context.run_id))
     finally:
-        # What was written before an error has its entities pending: they are published all the same.
+        # Killmails written before an error have pending entities, which are published regardless.
         metadata["published"] = publish_pending(engine, broker, run_id=context.run_id)
         metadata |= names_metadata(resolve_names(engine, worker_context.esi))
     if problem := metadata.get("stopped by"):

@@ -1,4 +1,4 @@
-"""The assets raw/market_history, a partition for each UTC day, and raw/market_prices: what killmails are valued by."""
+"""The assets raw/market_history, partitioned by UTC day, and raw/market_prices: the prices that value killmails."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -22,14 +22,14 @@ from killreport_assets.sources.market_history import MarketHistory
 from killreport_assets.store.schema import statistics
 
 FIRST_MARKET_DAY = "2003-10-01"
-"""EVE Ref's market history begins with this day."""
+"""The first day of EVE Ref's market history."""
 MARKET_DAYS = dg.DailyPartitionsDefinition(start_date=FIRST_MARKET_DAY, timezone="UTC")
 
 
 class MarketHistoryConfig(dg.Config):
-    """Which days, when no partitions are chosen."""
+    """The days to load when no partitions are selected."""
 
-    newest_days: int = Field(7, ge=0, description="so many of the newest days that there are; 0: every day there is")
+    newest_days: int = Field(7, ge=0, description="number of newest available days; 0: every available day")
 
 
 @dg.multi_asset(
@@ -44,17 +44,17 @@ def market_history(
     database: dg.ResourceParam[Engine],
     everef_market: dg.ResourceParam[MarketHistory],
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Read the days' market history of The Forge and of KILLREPORT_MARKET_REGIONS, where it changed."""
+    """Load the changed market history of The Forge and of KILLREPORT_MARKET_REGIONS."""
     key = asset_key(statistics.market_history)
     has_partitions = context.has_partition_key or context.has_partition_key_range
-    chosen = [date.fromisoformat(day) for day in context.partition_keys] if has_partitions else None
+    selected = [date.fromisoformat(day) for day in context.partition_keys] if has_partitions else None
 
     def materialize(day: date, facts: DayFacts) -> None:
-        if chosen is None:  # else Dagster itself materializes each chosen partition
+        if selected is None:  # otherwise Dagster itself materializes each selected partition
             context.log_event(dg.AssetMaterialization(key, metadata={**facts}, partition=f"{day}"))
 
     regions = settings.data.market_regions
-    loader = MarketHistoryLoader(everef_market, regions, chosen, config.newest_days, materialize)
+    loader = MarketHistoryLoader(everef_market, regions, selected, config.newest_days, materialize)
     metadata = load_metadata(loader.load(database))
     stop_when_incomplete(metadata)
     yield dg.MaterializeResult(key, metadata=metadata | table_metadata(database, statistics.market_history))
@@ -64,7 +64,7 @@ def market_history(
 def market_prices(
     database: dg.ResourceParam[Engine], esi: dg.ResourceParam[EsiClient]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Note ESI's prices as observed today, unless it has nothing newer; what was observed on other days stays."""
+    """Store ESI's prices as observed today, unless ESI has nothing newer; prices observed on other days stay."""
     metadata = load_metadata(MarketPricesLoader(esi).load(database))
     yield dg.MaterializeResult(
         asset_key(statistics.market_prices),

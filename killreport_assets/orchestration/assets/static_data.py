@@ -44,7 +44,7 @@ def static_data(
     static_data: dg.ResourceParam[StaticData],
     esi: dg.ResourceParam[EsiClient],
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Load the newest export, types too, and ask ESI for what it cannot give."""
+    """Load the newest export, including types, and request from ESI what the export lacks."""
     metadata = load_metadata(StaticDataLoader(static_data, esi, context.run_id).load(database))
     stop_when_incomplete(metadata)
     if metadata["rows loaded"]:

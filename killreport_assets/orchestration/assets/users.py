@@ -1,4 +1,4 @@
-"""The asset ops/users: materializing it brings users' corporations up to date and queues the lists that are due."""
+"""The asset ops/users: materializing it updates users' corporations and publishes the killmail lists that are due."""
 
 from collections.abc import Iterator
 
@@ -17,9 +17,11 @@ from killreport_assets.users.syncs import queue_due, queue_now
 
 
 class UsersConfig(dg.Config):
-    """Whose killmail lists to queue."""
+    """The users whose killmail lists to publish."""
 
-    character_ids: list[PositiveInt] = Field([], description="these users now, urgently; empty: all who are due")
+    character_ids: list[PositiveInt] = Field(
+        [], description="users whose lists to publish now, as urgent; empty: all due lists"
+    )
 
 
 @dg.multi_asset(name="users", specs=[table_spec(users_table, "users", [SSO, ESI])])
@@ -31,7 +33,7 @@ def users(
     broker: dg.ResourceParam[WorkBroker],
     esi: dg.ResourceParam[EsiClient],
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Queue the killmail lists of users who are due."""
+    """Publish the killmail lists that are due."""
     metadata: Metadata = {}
     if config.character_ids:
         lists = queue_now(database, broker, config.character_ids, esi=esi, run_id=context.run_id)

@@ -1,1 +1,1 @@
-"""Asset checks over the raw tables and the queues; dbt's tests are checks of their own."""
+"""Asset checks of raw tables, lineage, dead letters and users; dbt's tests are checks in the dbt code location."""

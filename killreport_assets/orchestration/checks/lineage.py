@@ -1,4 +1,4 @@
-"""Checks over the whole history that nothing was forgotten: weekly, for they read every killmail."""
+"""Checks that no entity of any killmail is missing; weekly, because they read every killmail."""
 
 import dagster as dg
 from sqlalchemy.engine import Engine
@@ -20,14 +20,14 @@ def _result(forgotten: dict[str, Forgotten]) -> dg.AssetCheckResult:
 
 @dg.asset_check(asset=asset_key(tables.enrichments))
 def everything_mentioned_is_known_or_pending(database: dg.ResourceParam[Engine]) -> dg.AssetCheckResult:
-    """Everything that killmails mention and the dimensions lack is pending."""
+    """Every entity that killmails mention is in its dimension or pending."""
     with database.connect() as connection:
         return _result({kind: neither_known_nor_pending(connection, kind) for kind in tables.DIMENSIONS})
 
 
 @dg.asset_check(asset=asset_key(tables.enrichments))
 def every_mention_was_known_or_has_a_cause(database: dg.ResourceParam[Engine]) -> dg.AssetCheckResult:
-    """Every player entity of every stored killmail was known before it, or has its row in ops.enrichments."""
+    """Every player entity of every stored killmail was known before it, or has a row in ops.enrichments."""
     with database.connect() as connection:
         return _result({kind: without_lineage(connection, kind) for kind in PLAYER_KINDS})
 

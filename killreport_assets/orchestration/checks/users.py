@@ -1,4 +1,4 @@
-"""Checks of the users: they run with every look at who is due."""
+"""Checks of users' sign-ins and lists; they run with every materialization of ops/users."""
 
 import dagster as dg
 from sqlalchemy.engine import Engine
@@ -9,7 +9,7 @@ from killreport_assets.store.schema.users import users
 from killreport_assets.users.health import check_users
 from killreport_assets.users.killmail_lists import intervals
 
-SHOWN = 20
+MAX_SHOWN = 20
 
 
 @dg.asset_check(asset=asset_key(users))
@@ -19,7 +19,7 @@ def no_sign_in_is_about_to_end(
     """No user has a sign-in that has ended, cannot be renewed, or has not been renewed for an hour."""
     with database.connect() as connection:
         ending = check_users(connection, intervals(settings)).ending
-    shown = {str(character_id): reason for character_id, reason in list(ending.items())[:SHOWN]}
+    shown = {str(character_id): reason for character_id, reason in list(ending.items())[:MAX_SHOWN]}
     return dg.AssetCheckResult(
         passed=not ending, severity=dg.AssetCheckSeverity.WARN, metadata={"users": len(ending), **shown}
     )
@@ -35,7 +35,7 @@ def every_list_is_read_in_time(
     return dg.AssetCheckResult(
         passed=not late,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"lists": len(late), "some": ", ".join(late[:SHOWN])},
+        metadata={"lists": len(late), "some": ", ".join(late[:MAX_SHOWN])},
     )
 
 

@@ -1,1 +1,1 @@
-"""Dagster's ops: thin, what they do is in workers/ and users/."""
+"""Dagster's ops: thin wrappers; the work itself is in workers/, users/ and store/."""

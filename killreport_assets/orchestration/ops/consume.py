@@ -1,4 +1,4 @@
-"""Running a worker in Dagster: its configuration, and an op for each queue whose messages fill no table of their own.
+"""Workers in Dagster: their run configuration, and one op for each queue that does not fill a table of its own.
 
 The workers of the info queues are their tables' assets (assets/entities.py).
 """
@@ -29,16 +29,16 @@ MATERIALIZED_BY_OPS = (*tables.KILLMAIL_TABLES, tables.alliance_corporations, ta
 
 
 class WorkerConfig(dg.Config):
-    """How long one worker runs; the limit that is reached first ends it."""
+    """Limits of one worker run; it ends when the first of them is reached."""
 
-    messages: int = Field(WorkerLimits.messages, gt=0, description="messages to receive")
-    seconds: float = Field(WorkerLimits.seconds, gt=0, description="seconds to work")
+    messages: int = Field(WorkerLimits.messages, gt=0, description="maximum number of messages to receive")
+    seconds: float = Field(WorkerLimits.seconds, gt=0, description="maximum runtime in seconds")
     idle_seconds: float = Field(WorkerLimits.idle_seconds, gt=0, description="seconds to wait on an empty queue")
-    batch_size: int | None = Field(None, gt=0, description="messages of one transaction; default: the queue's own")
+    batch_size: int | None = Field(None, gt=0, description="messages per transaction; default: the queue's own")
     parallel_fetches: int | None = Field(
-        None, gt=0, description="requests at once; default: KILLREPORT_PARALLEL_FETCHES, else the queue's own"
+        None, gt=0, description="concurrent requests; default: KILLREPORT_PARALLEL_FETCHES, else the queue's own"
     )
-    ids: list[PositiveInt] = Field([], description="fetch these first, besides what is queued")
+    ids: list[PositiveInt] = Field([], description="ids to fetch first, in addition to the queued messages")
 
     def limits(self, queue: WorkQueue) -> WorkerLimits:
         """The limits of a worker of this queue."""
@@ -48,10 +48,10 @@ class WorkerConfig(dg.Config):
 def work(
     registration: Registration, config: WorkerConfig, workers: WorkerContext, broker: WorkBroker, run_id: str
 ) -> WorkerReport:
-    """Run a worker as the configuration of the run and the settings say.
+    """Run a worker with the limits of the run configuration and the settings.
 
     Raises:
-        dagster.Failure: killmails were asked for by their ids alone.
+        dagster.Failure: killmails are requested by id without their hash.
     """
     queue = registration.queue
     if config.ids and queue == KILLMAILS:
@@ -69,10 +69,10 @@ def work(
 
 
 def fail_when_a_batch_failed(report: WorkerReport, metadata: Mapping[str, MetadataValue]) -> None:
-    """Turn the run red when every message of some batch failed.
+    """Fail the run when every message of a batch failed.
 
     Raises:
-        dagster.Failure: with the first errors; the messages are delivered again or dead letters, none is lost.
+        dagster.Failure: with the first errors; the messages are delivered again or are dead letters, none is lost.
     """
     if report.failed:
         raise dg.Failure(f"all messages of a batch failed: {'; '.join(report.errors)}", metadata=dict(metadata))

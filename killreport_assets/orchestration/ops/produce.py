@@ -1,4 +1,4 @@
-"""Dagster's producing ops: one for each producer, and the scan of what killmails mention."""
+"""Dagster's ops that publish messages or look up in bulk: producers, pending entities, affiliations, dead letters."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,10 +21,10 @@ from killreport_assets.workers.registry import producers
 
 
 class ProduceConfig(dg.Config):
-    """What one producing run asks for."""
+    """What one run of a producer requests."""
 
-    ids: list[PositiveInt] = Field([], description="ask for these instead of what is missing or stale")
-    urgent: bool = Field(False, description="into the priority lane, which is consumed first")
+    ids: list[PositiveInt] = Field([], description="ids to request, instead of what is missing or stale")
+    urgent: bool = Field(False, description="publish to the priority lane, which is consumed first")
 
 
 def _producing_op(producer: Producer) -> dg.OpDefinition:
@@ -61,7 +61,7 @@ def publish_pending_entities(
     broker: dg.ResourceParam[WorkBroker],
     esi: dg.ResourceParam[EsiClient],
 ) -> None:
-    """Publish the entities that killmails mention, that are unknown, and that are not published yet; name them."""
+    """Publish pending entities that killmails mention and that are not published yet; resolve their names in bulk."""
     published = publish_pending(database, broker, run_id=context.run_id, include_expired=True)
     depths: dict[str, Any] = {queue.name: broker.depth(queue.name).ready for queue in WORK_QUEUES}
     named = names_metadata(resolve_names(database, esi))
@@ -75,7 +75,7 @@ def look_up_affiliations(
     database: dg.ResourceParam[Engine],
     esi: dg.ResourceParam[EsiClient],
 ) -> None:
-    """Look up in bulk where known characters belong, and keep what has changed as history."""
+    """Look up the affiliations of known characters in bulk, and store changes as history."""
     report = refresh_outdated(database, esi, timedelta(hours=settings.data.affiliation_ttl_hours))
     metadata: dict[str, Any] = {"looked up": report.looked_up, "changed": report.changed, "refused": report.refused}
     if report.stopped_by:
@@ -86,9 +86,9 @@ def look_up_affiliations(
 class ReplayConfig(dg.Config):
     """Which dead letters to replay."""
 
-    ids: list[int] = Field([], description="dead_letter_ids; empty: all of the queue")
-    queue: str | None = Field(None, description="a queue's name; empty: of every queue")
-    urgent: bool = Field(False, description="into the priority lane, which is consumed first")
+    ids: list[int] = Field([], description="dead_letter_ids; empty: all dead letters of the queue")
+    queue: str | None = Field(None, description="name of a work queue; empty: all queues")
+    urgent: bool = Field(False, description="publish to the priority lane, which is consumed first")
 
 
 @dg.op(out=dg.Out(dg.Nothing))
@@ -98,7 +98,7 @@ def publish_dead_letters(
     database: dg.ResourceParam[Engine],
     broker: dg.ResourceParam[WorkBroker],
 ) -> None:
-    """Publish dead letters again, with all their attempts."""
+    """Publish dead letters again, with all their attempts available: the configured ones, or all."""
     letters = list_dead_letters(database, queue=config.queue, ids=config.ids or None)
     report = replay(database, broker, [letter.id for letter in letters], urgent=config.urgent)
     metadata: dict[str, Any] = {"replayed": len(report.replayed), "refused": len(report.refused)}

@@ -1,4 +1,4 @@
-"""Dagster's ops that show the lineage of one record in the UI, and the one that keeps the event log small."""
+"""Dagster's ops that show the lineage of one record in the UI, and the one that purges the event log."""
 
 from datetime import timedelta
 
@@ -7,6 +7,7 @@ from pydantic import Field
 from sqlalchemy.engine import Engine
 
 from killreport_assets.database.engine import database_urls, make_engine
+from killreport_assets.models.ids import EntityKind, zkillboard_url
 from killreport_assets.orchestration.event_log import purge_event_log
 from killreport_assets.orchestration.metadata import asset_key, causes_table
 from killreport_assets.settings import Settings
@@ -16,27 +17,27 @@ from killreport_assets.store.trace import trace_killmail as read_killmail
 
 
 class KillmailConfig(dg.Config):
-    """Which killmail."""
+    """The killmail to trace."""
 
-    killmail_id: int = Field(gt=0, description="its id")
+    killmail_id: int = Field(gt=0, description="killmail id")
 
 
 class EntityConfig(dg.Config):
-    """Which entity."""
+    """The entity to trace."""
 
     kind: str = Field(description="alliance, corporation, character or type")
-    id: int = Field(gt=0, description="its id")
+    id: int = Field(gt=0, description="entity id")
 
 
 @dg.op(out=dg.Out(dg.Nothing))
 def observe_killmail(
     context: dg.OpExecutionContext, config: KillmailConfig, database: dg.ResourceParam[Engine]
 ) -> None:
-    """Show everything that a killmail caused, as an observation of raw/killmails."""
+    """Show which entities a killmail caused to be fetched, as an observation of raw/killmails."""
     with database.connect() as connection:
         trace = read_killmail(connection, config.killmail_id)
     metadata: dict[str, dg.MetadataValue | int | str] = {
-        "killmail": dg.MetadataValue.url(f"https://zkillboard.com/kill/{trace.killmail_id}/"),
+        "killmail": dg.MetadataValue.url(zkillboard_url(trace.killmail_id)),
         "killmail_id": trace.killmail_id,
         "time": f"{trace.killmail_time:%F %T}",
         "source": trace.source,
@@ -60,7 +61,7 @@ def observe_entity(context: dg.OpExecutionContext, config: EntityConfig, databas
         "causes": causes_table(trace.causes),
         "runs": _runs([cause.consuming_run for cause in trace.causes]),
     }
-    context.log_event(dg.AssetObservation(asset_key(tables.DIMENSIONS[config.kind]), metadata=metadata))
+    context.log_event(dg.AssetObservation(asset_key(tables.DIMENSIONS[EntityKind(config.kind)]), metadata=metadata))
 
 
 def _runs(runs: list[str | None]) -> dg.MarkdownMetadataValue:

@@ -1,1 +1,1 @@
-"""Dagster's sensors: they look and start runs; none reads a message or writes a row."""
+"""Dagster's sensors: they start runs and report observations; none receives messages or writes rows."""

@@ -1,4 +1,4 @@
-"""One sensor for each work queue: starts as many bounded worker runs as its backlog deserves."""
+"""One sensor per work queue: starts bounded worker runs in proportion to the queue's backlog."""
 
 import json
 import math
@@ -21,12 +21,12 @@ OBSERVE_SECONDS = 60
 
 
 def runs_to_start(ready: int, under_way: int, max_runs: int = MAX_WORKER_RUNS) -> int:
-    """How many worker runs a backlog deserves beyond those that are under way."""
+    """The number of worker runs to start for a backlog, beyond those that are under way."""
     return max(0, min(max_runs, math.ceil(ready / MESSAGES_PER_RUN)) - under_way)
 
 
 def _runs_under_way(instance: dg.DagsterInstance, queue: WorkQueue) -> int:
-    # An older run is lost even when its status says otherwise: it must not hold up the queue.
+    # An older run is lost, even if its status is unfinished: it must not block the queue.
     oldest = datetime.now(UTC) - timedelta(seconds=MAX_RUNTIME_SECONDS)
     filters = dg.RunsFilter(statuses=UNFINISHED, tags={QUEUE_TAG: queue.name}, created_after=oldest)
     return instance.get_runs_count(filters)
@@ -49,7 +49,7 @@ def _backlog_sensor(queue: WorkQueue, settings: Settings) -> dg.SensorDefinition
             pause = longest_pause(connection, queue.rate_limits)
         max_runs = settings.queues.drain_runs.get(queue.name, MAX_WORKER_RUNS)
         starting = 0 if pause else runs_to_start(depth.ready, under_way, max_runs)
-        # No run keys: what is under way is counted, and a key would be refused for ever after a reset of the cursor.
+        # No run keys: unfinished runs are counted, and after a cursor reset Dagster would skip known keys forever.
         requests = [dg.RunRequest(tags={TRIGGER_TAG: "backlog"}) for _ in range(starting)]
         skip = None if requests else f"{depth.ready} messages, {under_way} runs under way"
         if pause and depth.ready:
@@ -68,15 +68,15 @@ def _backlog_sensor(queue: WorkQueue, settings: Settings) -> dg.SensorDefinition
 def _observe(
     queue: WorkQueue, depth: Depth, under_way: int, cursor: dict[str, float]
 ) -> tuple[dg.AssetObservation | None, dict[str, float]]:
-    """The queue's depth as an observation, when it has changed and at most once a minute; and the new cursor."""
-    now, seen = time.time(), {"ready": depth.ready, "dead": depth.dead}
-    is_changed = any(cursor.get(name) != count for name, count in seen.items())
+    """An observation of the queue's depth, when it has changed and at most once a minute; and the new cursor."""
+    now, depths = time.time(), {"ready": depth.ready, "dead": depth.dead}
+    is_changed = any(cursor.get(name) != count for name, count in depths.items())
     if not is_changed or now - cursor.get("at", 0) < OBSERVE_SECONDS:
         return None, cursor
-    metadata = seen | {"worker runs under way": under_way}
-    return dg.AssetObservation(queue_key(queue), metadata=metadata), {**seen, "at": now}
+    metadata = depths | {"worker runs under way": under_way}
+    return dg.AssetObservation(queue_key(queue), metadata=metadata), {**depths, "at": now}
 
 
 def build_backlog_sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """One for each queue of the catalogue."""
+    """Build one sensor for each queue of the catalogue."""
     return [_backlog_sensor(queue, settings) for queue in WORK_QUEUES]

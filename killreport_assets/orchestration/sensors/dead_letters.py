@@ -1,4 +1,4 @@
-"""The sensor that says that messages have died: an observation of ops/dead_letters whenever their number changes."""
+"""The dead-letter sensor: reports an observation of ops/dead_letters when the dead letters change."""
 
 from typing import Any
 
@@ -11,21 +11,21 @@ from killreport_assets.settings import Settings
 from killreport_assets.store.schema import tables
 from killreport_assets.workers.dead_letters import count_dead_letters, list_dead_letters
 
-SHOWN = 20
+MAX_SHOWN = 20
 INTERVAL_SECONDS = 60
 
 
 def build_dead_letters_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Starts nothing: what to do with a dead letter is a person's decision."""
+    """Build the sensor; it starts no runs: replaying or dropping a dead letter is an operator's decision."""
 
     @dg.sensor(
         name="dead_letters",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=sensor_status(settings),
-        description="Says in the log of ops/dead_letters when messages have died; replay_dead_letters replays them",
+        description="Observes ops/dead_letters when dead letters change; the job replay_dead_letters replays them",
     )
     def dead_letters(context: dg.SensorEvaluationContext, database: dg.ResourceParam[Engine]) -> dg.SensorResult:
-        letters = list_dead_letters(database, limit=SHOWN)
+        letters = list_dead_letters(database, limit=MAX_SHOWN)
         count = count_dead_letters(database)
         state = f"{count} {letters[0].died_at.isoformat() if letters else ''}"
         skip = f"{count} dead letters: killreport dead-letters list" if letters else "no dead letters"

@@ -1,4 +1,4 @@
-"""The feed sensor: starts an ingest run when zKillboard's live feed has something new."""
+"""The feed sensor: starts an ingest run when zKillboard's live feed has new entries."""
 
 import dagster as dg
 from sqlalchemy.engine import Engine
@@ -14,14 +14,14 @@ FEED_RUN = {TRIGGER_TAG: "feed"}
 
 
 def build_feed_sensor(settings: Settings) -> dg.SensorDefinition:
-    """Looks every `KILLREPORT_FEED_INTERVAL` seconds; one run at a time, for there is one cursor."""
+    """Build the sensor; one run at a time, every `KILLREPORT_FEED_INTERVAL` seconds: the feed has one cursor."""
 
     @dg.sensor(
         name="r2z2_feed",
         job=ingest_killmails,
         minimum_interval_seconds=settings.schedules.feed_interval,
         default_status=sensor_status(settings),
-        description="Starts an ingest run when the live feed has an entry after our cursor",
+        description="Starts an ingest run when the live feed has entries after the cursor",
     )
     def r2z2_feed(
         context: dg.SensorEvaluationContext, database: dg.ResourceParam[Engine], r2z2: dg.ResourceParam[R2z2Feed]

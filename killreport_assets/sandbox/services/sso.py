@@ -32,7 +32,7 @@ NATIVE_CLIENT, CONFIDENTIAL_CLIENT, CLIENT_SECRET = "killreport-sandbox", "killr
 CODE_SECONDS = 300.0
 OFFERED_CHARACTERS = 12
 SEAL = b"the sandbox's refresh tokens"
-PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sandbox sign-in</title>
+CONSENT_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sandbox sign-in</title>
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:3rem auto;padding:0 1rem;background:#10151c;
 color:#dfe6ee}}select,button{{font:inherit;padding:.5rem .8rem;margin:.3rem .3rem .3rem 0}}code{{color:#8fd0ff}}</style>
 <h1>The sandbox's EVE Online</h1><p>The application <code>{client}</code> asks for:</p><ul>{scopes}</ul>
@@ -161,7 +161,7 @@ class SandboxSso:
         scopes = "".join(f"<li><code>{html.escape(scope)}</code></li>" for scope in asked["scope"].split())
         characters = "".join(f'<option value="{id_}">Sandbox Pilot {id_}</option>' for id_ in self._offered)
         client, query = html.escape(asked["client_id"]), html.escape(str(request.url.query), quote=True)
-        return HTMLResponse(PAGE.format(client=client, scopes=scopes, characters=characters, query=query))
+        return HTMLResponse(CONSENT_PAGE.format(client=client, scopes=scopes, characters=characters, query=query))
 
     @cached_property
     def _offered(self) -> list[int]:

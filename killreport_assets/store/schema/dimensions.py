@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.store.schema.columns import bigint, flag, metadata, real, text, time
 
 
@@ -188,10 +189,10 @@ inventory_flags = _dimension(
 
 # ---- ops --------------------------------------------------------------------------------------------------------
 
-DIMENSIONS: dict[str, sa.Table] = {
-    "alliance": alliances,
-    "corporation": corporations,
-    "character": characters,
-    "type": types,
+DIMENSIONS: dict[EntityKind, sa.Table] = {
+    EntityKind.ALLIANCE: alliances,
+    EntityKind.CORPORATION: corporations,
+    EntityKind.CHARACTER: characters,
+    EntityKind.TYPE: types,
 }
 """The tables that work queues fill, by the kind of entity."""

@@ -1,6 +1,7 @@
 """The handlers of `esi_user_killmails_queue` and `esi_corporation_killmails_queue`: lists of recent killmails.
 
-A list that cannot be read costs no dead letter: after a few tries its failure is noted, and it is due again later.
+A list that cannot be read does not become a dead letter: after a few attempts its failure is recorded, and it is due
+again later.
 """
 
 import logging
@@ -35,16 +36,16 @@ from killreport_assets.workers.registry import Registration, register
 log = logging.getLogger(__name__)
 NO_SIGN_IN = "no sign-in to ask with"
 MISSING_ROLE, NOT_A_MEMBER = "required role", "not in the corporation"
-"""Parts of what ESI says to a 403 (zKillboard's cron/1.corporations.php distinguishes them by these texts)."""
+"""Parts of ESI's texts for a 403 (zKillboard's cron/1.corporations.php distinguishes them by these texts)."""
 MEMBER_AGAIN = timedelta(days=1)
 REJECTED_AGAIN = timedelta(days=1)
-"""A killmail that could not be stored is fetched again after so long, if a list still has it."""
+"""A killmail that could not be stored is fetched again after this time, if a list still has it."""
 UNREADABLE_NOW = "This KillReport cannot read the sign-in at the moment."
 
 
 @dataclass
 class Listing:
-    """What came of reading one list; its pages are newest first."""
+    """The result of reading one list; its pages are newest first."""
 
     started_at: datetime
     outcome: str = COMPLETE
@@ -62,10 +63,10 @@ ReadPage = Callable[[int, str | None], RecentKillmails]
 
 
 def read_list(read_page: ReadPage, known: KillmailList, listing: Listing) -> None:
-    """Read a list into `listing`: its new part first, then where an earlier reading was cut short.
+    """Read a list into `listing`: its new part first, then from where an earlier reading was cut short.
 
-    A list that has changed is read to its end: killmails that are added late need not be on the first page.
-    What has been read is kept when a later page fails, or the user's bucket is empty; not when ESI is paused for all.
+    A changed list is read to its end: killmails that are added late need not be on the first page. What has been read
+    is kept when a later page fails or the user's token bucket is empty, but not when ESI is paused for all.
 
     Raises:
         ServiceError: not even the first page could be read, or ESI is paused for all.
@@ -80,7 +81,7 @@ def read_list(read_page: ReadPage, known: KillmailList, listing: Listing) -> Non
         return
     page, last, newest = 2, max(first.pages, known.resume_page or 1), first
     while page <= last:
-        # What is older than what the last reading began with was read by it, up to where it was cut short.
+        # The last reading has read what is older than its first killmail, up to where it was cut short.
         seen = known.newest_killmail_id
         if known.resume_page is not None and seen is not None and min(newest.hashes, default=0) <= seen:
             page = max(page, known.resume_page)
@@ -100,10 +101,10 @@ def read_list(read_page: ReadPage, known: KillmailList, listing: Listing) -> Non
 
 
 class KillmailListHandler(Handler[KillmailList, Listing]):
-    """What both handlers share; each reading is a row in `ops.syncs`."""
+    """The base of both handlers; each reading is a row in `ops.syncs`."""
 
     subject: str
-    """What its lists are of, in `ops.syncs`."""
+    """What its lists belong to, in `ops.syncs`."""
 
     def __init__(self, client: EsiClient, engine: Engine, keeper: TokenKeeper, intervals: Intervals) -> None:
         self._client, self._engine, self._keeper, self._intervals = client, engine, keeper, intervals
@@ -146,7 +147,7 @@ class KillmailListHandler(Handler[KillmailList, Listing]):
             if message.delivery.attempts + 1 < self.queue.max_attempts:
                 with self._engine.begin() as connection:
                     self._note_sync(connection, message.id, listing, 0, None)
-                raise Unavailable(str(error)) from None  # a refusal may pass: nothing of a user's list is dead
+                raise Unavailable(str(error)) from None  # a refusal may pass: a user's list is never dead
         listing.seconds = time.monotonic() - clock
         return listing
 
@@ -161,7 +162,7 @@ class KillmailListHandler(Handler[KillmailList, Listing]):
         unknown = {id_: hash_ for id_, hash_ in listed.items() if id_ not in stored | rejected}
         new = set(unknown) - pending(connection, KILLMAILS.kind, list(unknown))
         report = BatchReport(_outcomes(fetched))
-        # All at once, in one order, so that no two workers wait for each other.
+        # In one call, in one order, so that no two workers wait for each other.
         urgent = any(received.delivery.urgent for received, _ in read.values())
         report.requested = request(connection, KILLMAILS.kind, list(unknown), hashes=unknown, urgent=urgent)
         for subject_id, (_, listing) in sorted(read.items()):
@@ -174,7 +175,7 @@ class KillmailListHandler(Handler[KillmailList, Listing]):
             report.rows["syncs"] += 1
             if subject_id in lists:
                 killmail_lists.write_state(connection, self._state(connection, lists[subject_id], listing))
-        end_pending(connection, KILLMAILS.kind, list(stored))  # what died here once and came from elsewhere since
+        end_pending(connection, KILLMAILS.kind, list(stored))  # dead ones that another source has stored since
         return report
 
     def _readable(self, connection: Connection, subject_ids: Sequence[int]) -> dict[int, KillmailList]:
@@ -230,7 +231,7 @@ class KillmailListHandler(Handler[KillmailList, Listing]):
         character_id = listing.character_id
         if character_id is not None and not users.is_user(connection, character_id):
             if character_id == subject_id:
-                return  # forgotten meanwhile: nothing more is noted of it
+                return  # forgotten meanwhile: nothing more is recorded
             character_id = None
         connection.execute(
             tables.syncs.insert().values(
@@ -249,7 +250,7 @@ class KillmailListHandler(Handler[KillmailList, Listing]):
         )
 
     def _reader(self, route: Route, path: Path, known: KillmailList, listing: Listing) -> Callable[[Access], None]:
-        """A function that reads the list of a route into `listing`, given a user's access."""
+        """Return a function that reads the list of a route into `listing`, given a user's access."""
 
         def read(access: Access) -> None:
             read_list(lambda page, etag: self._client.recent_killmails(route, path, page, access, etag), known, listing)
@@ -263,7 +264,7 @@ class KillmailListHandler(Handler[KillmailList, Listing]):
             access = self._keeper.access(character_id)
         except KeyMissing as missing:
             log.warning("character %s: %s", character_id, missing)
-            raise SignedOut(UNREADABLE_NOW) from None  # what is missing is the operator's to know
+            raise SignedOut(UNREADABLE_NOW) from None  # the log has the reason, for the operator
         try:
             read(access)
         except Forbidden as forbidden:
@@ -287,7 +288,7 @@ class UserKillmailsHandler(KillmailListHandler):
 
 
 class CorporationKillmailsHandler(KillmailListHandler):
-    """A corporation's list, with the sign-in of the Director whose turn it is."""
+    """A corporation's list, read with the sign-in of the least recently used Director."""
 
     subject = "corporation"
 
@@ -324,7 +325,7 @@ class CorporationKillmailsHandler(KillmailListHandler):
             return users.next_director(connection, corporation_id, tried)
 
     def _note_refusal(self, character_id: int, forbidden: Forbidden) -> bool:
-        """Note a refusal that is about this sign-in; False for one that may pass."""
+        """Record a refusal that is about this sign-in; False for one that may pass."""
         with self._engine.begin() as connection:
             if MISSING_ROLE in forbidden.said.lower():
                 reason = "ESI lists a corporation's killmails to its Directors only. Sign in again when you are one."
@@ -338,7 +339,7 @@ class CorporationKillmailsHandler(KillmailListHandler):
 
 
 def _outcomes(fetched: Sequence[tuple[ReceivedMessage, Listing]]) -> list[Outcome]:
-    """A message and its copy have one listing: the copy finds it unchanged."""
+    """Return an outcome for each message; a copy of a message shares its listing, and is unchanged."""
     outcomes, seen = [], set()
     for received, listing in fetched:
         read = Outcome.STORED if listing.is_success else Outcome.SKIPPED

@@ -1,1 +1,1 @@
-"""The sign-in page, `killreport auth serve`: sign in with EVE, see how one's characters stand, leave again."""
+"""The sign-in page, `killreport auth serve`: sign in with EVE, see the state of your characters, forget them."""

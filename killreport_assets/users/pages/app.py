@@ -1,6 +1,6 @@
 """The sign-in page as a web application: plain HTML forms, a signed session, nothing that needs JavaScript.
 
-Who a visitor is, is decided here. What a sign-in is made of is in users/sso.py, where it is kept in users/store.py.
+Sessions are decided here. The protocol of a sign-in is in users/sso.py, its storage in users/store.py.
 """
 
 import hmac
@@ -43,7 +43,7 @@ from killreport_assets.users.tokens import token_keeper
 log = logging.getLogger(__name__)
 SESSION_SECONDS = 14 * 86_400
 SIGN_IN_SECONDS = 900
-"""How long a sign-in may take from our page and back to it."""
+"""How long a sign-in may take, from leaving our page to returning to it."""
 MAX_FORM_BYTES = 10_000
 GRANTS_PAGE = "https://community.eveonline.com/support/third-party-applications/"
 """Where players see and end their grants."""
@@ -51,7 +51,7 @@ Work = Callable[[Request], Awaitable[Response]]
 
 
 class Problem(Exception):
-    """Something that the person at the browser should read; says what to do."""
+    """An error for the visitor to read; the text says what to do."""
 
     def __init__(self, title: str, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -66,7 +66,7 @@ class AuthPages:
         self.keeper = token_keeper(settings, engine)
         self._vault = self.keeper.vault
         self._finished: dict[str, float] = {}
-        """States that have come back, and when they were begun: a copy of an old session must not bring them again."""
+        """States of finished sign-ins, and when they were begun: a copy of an old session must not use them again."""
         loader = jinja2.PackageLoader("killreport_assets.users.pages")
         environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
         environment.filters |= {"moment": _moment, "due": _due}
@@ -74,18 +74,18 @@ class AuthPages:
 
     @property
     def session_secret(self) -> str:
-        """What sessions are signed with."""
+        """The secret that signs sessions."""
         return self._vault.derive("sessions of the sign-in page")
 
     async def home(self, request: Request) -> Response:
-        """One's own characters, and the way to sign in."""
+        """Show the visitor's own characters, and the form to sign in."""
         users = await run_in_threadpool(self._own, request)
         if not users:
             request.session.pop("account", None)  # the account is empty: the next sign-in starts a new one
         return self._page(request, "home.html", users=users, message=request.session.pop("message", None))
 
     async def begin(self, request: Request) -> Response:
-        """Send the browser to EVE, with what it chose to grant."""
+        """Send the browser to EVE, with the scopes that the visitor chose."""
         form = await _checked_form(request)
         scopes = [CHARACTER_SCOPE] + ([CORPORATION_SCOPE] if form.get("grant") == "corporation" else [])
         state, verifier = secrets.token_urlsafe(24), new_verifier()
@@ -96,7 +96,7 @@ class AuthPages:
             state,
             verifier,
         )
-        sealed = self._vault.encrypt(SecretStr(verifier))  # the session is signed, but its bearer can read it
+        sealed = self._vault.encrypt(SecretStr(verifier))  # the session is signed, but the browser can read it
         request.session["sign_in"] = {
             "state": state,
             "verifier": sealed,
@@ -106,29 +106,29 @@ class AuthPages:
         return RedirectResponse(url, 303)
 
     async def callback(self, request: Request) -> Response:
-        """Back from EVE: check everything, and only then store anything."""
+        """Handle the return from EVE: check everything, and only then store anything."""
         begun = request.session.pop("sign_in", None)
         state = request.query_params.get("state", "")
         if begun is None or not hmac.compare_digest(state.encode(), begun["state"].encode()):
             raise Problem(
                 "This sign-in cannot be finished",
-                "It was not begun in this browser, or has been finished already. Nothing was stored; begin again.",
+                "It was not started in this browser, or was finished already. Nothing was stored; start again.",
             )
         self._finish_once(state, begun["begun_at"])
         code = request.query_params.get("code")
         if not code:
-            raise Problem("You did not sign in", "EVE says that nothing was granted. Nothing was stored.")
+            raise Problem("You did not sign in", "EVE reports that nothing was granted. Nothing was stored.")
         user = await run_in_threadpool(self._finish, request, code, begun)
         granted = "your killmails" + (" and your corporation's" if CORPORATION_SCOPE in user.scopes else "")
         request.session["message"] = f"{user.character_name} is signed in. Granted: {granted}."
         return RedirectResponse("/", 303)
 
     def _finish_once(self, state: str, begun_at: float) -> None:
-        """Refuse a sign-in that took too long, or has come back before."""
+        """Refuse a sign-in that took too long, or was finished before."""
         oldest = time.time() - SIGN_IN_SECONDS
         self._finished = {known: begun for known, begun in self._finished.items() if begun > oldest}
         if begun_at < oldest or state in self._finished:
-            raise Problem("This sign-in is over", "It took too long, or was finished already. Begin again.")
+            raise Problem("This sign-in is over", "It took too long, or was finished already. Start again.")
         self._finished[state] = begun_at
 
     async def sync(self, request: Request) -> Response:
@@ -143,7 +143,7 @@ class AuthPages:
         return self._page(request, "forget.html", user=user)
 
     async def forget(self, request: Request) -> Response:
-        """End the grant at EVE and delete what we know of it."""
+        """Revoke the grant at EVE and delete the user."""
         await _checked_form(request)
         user = await run_in_threadpool(self._mine, request)
         problem = await run_in_threadpool(self.keeper.forget, user.character_id)
@@ -154,14 +154,14 @@ class AuthPages:
         return RedirectResponse("/", 303)
 
     async def sign_out(self, request: Request) -> Response:
-        """Forget this browser; syncing goes on."""
+        """Clear the browser's session; syncing continues."""
         await _checked_form(request)
         request.session.clear()
         request.session["message"] = "You are signed out of this page. Your killmails are still synced."
         return RedirectResponse("/", 303)
 
     def problem(self, request: Request, problem: Exception) -> Response:
-        """The page of an error."""
+        """Return the page of an error."""
         shown = problem if isinstance(problem, Problem) else _explained(problem)
         return self._page(request, "problem.html", shown.status, title=shown.title, text=shown.text)
 
@@ -180,7 +180,7 @@ class AuthPages:
             return list_users(connection, account_id=account)
 
     def _mine(self, request: Request) -> User:
-        """The character of the path, if it is this account's."""
+        """Return the character of the path, if it belongs to this account."""
         for user in self._own(request):
             if user.character_id == request.path_params["character_id"]:
                 return user
@@ -197,7 +197,7 @@ class AuthPages:
             broker.close()
         if user.fresh_until is not None and user.fresh_until > datetime.now(UTC):
             return (
-                f"ESI is not asked for {user.character_name} before {user.fresh_until:%H:%M:%S} UTC: "
+                f"ESI is not queried for {user.character_name} before {user.fresh_until:%H:%M:%S} UTC: "
                 "it has nothing newer until then, or its limit is reached."
             )
         return f"{user.character_name} is queued to be synced first."
@@ -221,34 +221,34 @@ class AuthPages:
 
 
 async def _checked_form(request: Request) -> FormData:
-    """The form, if it came from our own page."""
+    """Return the form, if it came from our own page."""
     length = request.headers.get("content-length", "")
     if not length.isdigit() or int(length) > MAX_FORM_BYTES:
-        raise Problem("Not one of our forms", "It is larger than any of ours, or does not say how large it is.", 413)
+        raise Problem("Not one of our forms", "It is larger than any of ours, or its size is missing.", 413)
     form = await request.form()
     expected, given = request.session.get("csrf"), form.get("csrf")
     if not expected or not isinstance(given, str) or not hmac.compare_digest(given.encode(), expected.encode()):
-        raise Problem("This form is not of this session", "Go back to the first page and try again.", 403)
+        raise Problem("This form belongs to another session", "Go back to the first page and try again.", 403)
     return form
 
 
 def _explained(error: Exception) -> Problem:
     if isinstance(error, Refused):
-        return Problem("EVE refused this sign-in", f"{error}. Nothing was stored; begin again.")
+        return Problem("EVE refused this sign-in", f"{error}. Nothing was stored; start again.")
     if isinstance(error, ServiceError):
         return Problem("EVE's sign-in does not answer", f"{error}. Nothing was stored; try again in a minute.", 502)
     if isinstance(error, BrokerUnavailable):
-        return Problem("Not queued yet", "The work queues cannot be reached; it is queued as soon as they are.", 503)
+        return Problem("Not queued yet", "The work queues are unreachable; the sync is queued once they are back.", 503)
     if isinstance(error, UserError):
         log.error("the sign-in page: %s", error)  # for the operator: it may name files and settings
         return Problem(
-            "This does not work now", "The operator of this KillReport has to mend it. Nothing was stored.", 503
+            "This does not work now", "The operator of this KillReport has to fix it. Nothing was stored.", 503
         )
     return Problem("The database cannot be reached", "Nothing was stored; try again in a minute.", 503)
 
 
 def _moment(moment: datetime | None) -> str:
-    """A time for people: how far away it is, and when."""
+    """Format a time for people: how far away it is, and when."""
     if moment is None:
         return "never"
     seconds = (moment - datetime.now(UTC)).total_seconds()
@@ -262,18 +262,18 @@ def _moment(moment: datetime | None) -> str:
 
 
 def _due(moment: datetime | None) -> str:
-    """When a list is due; what is due waits for the next look at who is, every few minutes."""
+    """Format when a list is due; due lists are queued every few minutes."""
     return "within minutes" if moment is None or moment <= datetime.now(UTC) else _moment(moment)
 
 
 def build_app(settings: Settings, engine: Engine) -> Starlette:
-    """The application.
+    """Build the application.
 
     Raises:
-        UserError: there is no application at EVE, or the key of the tokens is unusable.
+        UserError: no application at EVE is set, or the key of the tokens is unusable.
     """
     pages = AuthPages(settings, engine)
-    _ = pages.keeper.sso  # says at once when there is no application
+    _ = pages.keeper.sso  # raises now if no application is set
     public, sso = urlsplit(settings.users.public_auth_url), urlsplit(settings.services.sso_url)
     headers = {
         "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
@@ -288,7 +288,7 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
         if is_loopback(settings.users.public_auth_url) and request.url.hostname != public.hostname:
             return RedirectResponse(
                 settings.users.public_auth_url
-            )  # EVE sends browsers back there, and so must be the session
+            )  # EVE sends browsers back there, so the session must be there too
         response = await call_next(request)
         response.headers.update(headers)
         return response
@@ -325,7 +325,7 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
 
 
 def serve(settings: Settings, engine: Engine, host: str, port: int) -> None:
-    """Serve until interrupted; request lines are not logged, for a callback's holds a code.
+    """Serve until interrupted; request lines are not logged, because a callback's contains a code.
 
     Raises:
         UserError: see `build_app`.

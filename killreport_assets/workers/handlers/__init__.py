@@ -1,1 +1,1 @@
-"""A handler for each work queue; each registers itself. Those of users' lists are in users/handlers/."""
+"""The handlers of the work queues; each registers itself. Those of users' lists are in users/handlers/."""

@@ -8,7 +8,8 @@ from sqlalchemy.engine import Connection, Engine
 from killreport_assets.esi import routes
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.http.errors import Gone
-from killreport_assets.queues.catalogue import ALLIANCE_CORPORATIONS, ALLIANCES, CORPORATIONS, WorkQueue
+from killreport_assets.models.ids import EntityKind
+from killreport_assets.queues.catalogue import ALLIANCE_CORPORATIONS, CORPORATIONS, WorkQueue
 from killreport_assets.store.alliances import open_alliances, recently_listed, write_alliance_corporations
 from killreport_assets.store.entities import mark_gone
 from killreport_assets.store.lineage import request
@@ -17,7 +18,7 @@ from killreport_assets.workers.handler import BatchReport, Handler, Outcome, Rec
 from killreport_assets.workers.producers import Producer
 from killreport_assets.workers.registry import Registration, register
 
-CACHE = timedelta(hours=1)
+LIST_CACHED_FOR = timedelta(hours=1)
 """How long ESI caches these lists."""
 Listed = list[int] | Gone
 
@@ -33,7 +34,7 @@ class AllianceCorporationsHandler(Handler[None, Listed]):
         return ALLIANCE_CORPORATIONS
 
     def plan(self, connection: Connection, messages: Sequence[ReceivedMessage]) -> Mapping[str, Outcome]:
-        listed = recently_listed(connection, [received.id for received in messages], CACHE)
+        listed = recently_listed(connection, [received.id for received in messages], LIST_CACHED_FOR)
         return {received.message.message_id: Outcome.UNCHANGED for received in messages if received.id in listed}
 
     def fetch(self, message: ReceivedMessage, plan: None) -> Listed:
@@ -46,12 +47,12 @@ class AllianceCorporationsHandler(Handler[None, Listed]):
         self, connection: Connection, fetched: Sequence[tuple[ReceivedMessage, Listed]], run_id: str | None
     ) -> BatchReport:
         lists = {received.id: listed for received, listed in fetched if not isinstance(listed, Gone)}
-        mark_gone(connection, ALLIANCES.kind, [received.id for received, _ in fetched if received.id not in lists])
+        mark_gone(connection, EntityKind.ALLIANCE, [received.id for received, _ in fetched if received.id not in lists])
         write_alliance_corporations(connection, lists)
         listed = sorted({corporation for corporations in lists.values() for corporation in corporations})
         report = BatchReport([Outcome.STORED if received.id in lists else Outcome.GONE for received, _ in fetched])
         report.rows["alliance_corporations"] += sum(map(len, lists.values()))
-        report.requested = request(connection, CORPORATIONS.kind, missing(connection, CORPORATIONS.kind, listed))
+        report.requested = request(connection, CORPORATIONS.kind, missing(connection, EntityKind.CORPORATION, listed))
         report.sample = [
             {"alliance_id": alliance, "corporations": len(corporations)} for alliance, corporations in lists.items()
         ]

@@ -13,6 +13,7 @@ from killreport_assets.esi.client import EsiClient, Fetched
 from killreport_assets.esi.models import EsiBody
 from killreport_assets.http.errors import Gone
 from killreport_assets.models.dogma import DOGMA
+from killreport_assets.models.ids import EntityKind, zkillboard_url
 from killreport_assets.queues import catalogue
 from killreport_assets.queues.catalogue import WorkQueue
 from killreport_assets.store.affiliations import CharacterAffiliation, record_first_affiliations
@@ -43,9 +44,10 @@ def _type(body: models.Type) -> Body:
 
 
 @dataclass(frozen=True)
-class EntityKind:
-    """How entities of one kind are fetched and kept."""
+class EntitySource:
+    """How entities of one kind are fetched and stored."""
 
+    kind: EntityKind
     queue: WorkQueue
     route: routes.Route
     model: type[EsiBody]
@@ -54,39 +56,37 @@ class EntityKind:
     @property
     def table(self) -> sa.Table:
         """Its dimension table."""
-        return tables.DIMENSIONS[self.queue.kind]
-
-    @property
-    def key(self) -> str:
-        """The name of the table's id."""
-        return next(iter(self.table.primary_key)).name
+        return tables.DIMENSIONS[self.kind]
 
 
-ENTITY_KINDS = {
-    kind.queue.kind: kind
-    for kind in (
-        EntityKind(catalogue.ALLIANCES, routes.ALLIANCE, models.Alliance, _as_it_is),
-        EntityKind(catalogue.CORPORATIONS, routes.CORPORATION, models.Corporation, _corporation),
-        EntityKind(catalogue.CHARACTERS, routes.CHARACTER, models.Character, _as_it_is),
-        EntityKind(catalogue.TYPES, routes.TYPE, models.Type, _type),
+SOURCES = {
+    source.kind: source
+    for source in (
+        EntitySource(EntityKind.ALLIANCE, catalogue.ALLIANCES, routes.ALLIANCE, models.Alliance, _as_it_is),
+        EntitySource(
+            EntityKind.CORPORATION, catalogue.CORPORATIONS, routes.CORPORATION, models.Corporation, _corporation
+        ),
+        EntitySource(EntityKind.CHARACTER, catalogue.CHARACTERS, routes.CHARACTER, models.Character, _as_it_is),
+        EntitySource(EntityKind.TYPE, catalogue.TYPES, routes.TYPE, models.Type, _type),
     )
 }
 
 
 class EntityHandler(Handler[str, FetchedEntity]):
-    """What is known and fresh is not fetched; what is stale is fetched with its ETag."""
+    """Known and fresh entities are not fetched; stale ones are fetched with their ETag."""
 
-    def __init__(self, kind: str, client: EsiClient, ttl_days: int) -> None:
-        self._kind = ENTITY_KINDS[kind]
+    def __init__(self, kind: EntityKind, client: EsiClient, ttl_days: int) -> None:
+        self._kind = kind
+        self._source = SOURCES[kind]
         self._client = client
         self._ttl_days = ttl_days
 
     @property
     def queue(self) -> WorkQueue:
-        return self._kind.queue
+        return self._source.queue
 
     def plan(self, connection: Connection, messages: Sequence[ReceivedMessage]) -> Mapping[str, str | Outcome]:
-        known = known_entities(connection, self.queue.kind, [received.id for received in messages])
+        known = known_entities(connection, self._kind, [received.id for received in messages])
         stale_before = fresh_after(datetime.now(UTC), self._ttl_days)
         plans: dict[str, str | Outcome] = {}
         for received in messages:
@@ -99,7 +99,7 @@ class EntityHandler(Handler[str, FetchedEntity]):
 
     def fetch(self, message: ReceivedMessage, plan: str | None) -> FetchedEntity:
         try:
-            return self._client.fetch(self._kind.route, self._kind.model, message.id, plan)
+            return self._client.fetch(self._source.route, self._source.model, message.id, plan)
         except Gone as gone:
             return gone
 
@@ -116,13 +116,13 @@ class EntityHandler(Handler[str, FetchedEntity]):
                 current.append(received.id)
             else:
                 rows[received.id] = self._row(received.id, result, now)
-        upsert(connection, self._kind.table, list(rows.values()))
-        if self._kind.table is tables.characters:
+        upsert(connection, self._source.table, list(rows.values()))
+        if self._source.table is tables.characters:
             record_first_affiliations(connection, [_affiliation(row) for row in rows.values()], now)
-        touch(connection, self.queue.kind, current)
-        mark_gone(connection, self.queue.kind, gone)
+        touch(connection, self._kind, current)
+        mark_gone(connection, self._kind, gone)
         report = BatchReport([Outcome.GONE if isinstance(result, Gone) else Outcome.STORED for _, result in fetched])
-        report.rows[self._kind.table.name] += len(rows)
+        report.rows[self._source.table.name] += len(rows)
         for (received, _), outcome in zip(fetched, report.outcomes, strict=True):
             killmail_id = received.message.cause.killmail_id
             if killmail_id is not None:
@@ -132,8 +132,8 @@ class EntityHandler(Handler[str, FetchedEntity]):
 
     def _row(self, id_: int, fetched: Fetched[EsiBody], now: datetime) -> Body:
         origin = {"source": "esi", "etag": fetched.etag, "fetched_at": now, "gone_at": None}
-        row = self._kind.row(fetched.body) | origin | {self._kind.key: id_}
-        return {name: value for name, value in row.items() if name in self._kind.table.c}
+        row = self._source.row(fetched.body) | origin | {self._kind.key: id_}
+        return {name: value for name, value in row.items() if name in self._source.table.c}
 
     def _sample(self, id_: int, row: Body | None, outcome: Outcome, killmail_id: int | None) -> Mapping[str, object]:
         return {
@@ -141,7 +141,7 @@ class EntityHandler(Handler[str, FetchedEntity]):
             "name": row["name"] if row else None,
             "outcome": outcome.value,
             "because_of_killmail": killmail_id,
-            "zkillboard": f"https://zkillboard.com/kill/{killmail_id}/" if killmail_id else None,
+            "zkillboard": zkillboard_url(killmail_id) if killmail_id else None,
         }
 
 
@@ -149,59 +149,60 @@ def _affiliation(row: Body) -> CharacterAffiliation:
     return CharacterAffiliation(row["character_id"], row["corporation_id"], row["alliance_id"], row["faction_id"])
 
 
-# ---- what their producers look for ---------------------------------------------------------------------------------
+# ---- what their producers find -------------------------------------------------------------------------------------
 
 
 def _alliances(engine: Engine, esi: EsiClient, ttl: timedelta) -> Sequence[int]:
     listed = esi.ids(routes.ALLIANCES)
     with engine.begin() as connection:
         reopen_alliances(connection, listed)
-    return _missing_and_stale(engine, "alliance", listed, ttl)
+    return _missing_and_stale(engine, EntityKind.ALLIANCE, listed, ttl)
 
 
 def _corporations(engine: Engine, esi: EsiClient, ttl: timedelta) -> Sequence[int]:
-    """NPC corporations, those of alliances and characters; killmails' own are pending since they were stored."""
+    """Find NPC corporations and those of alliances and characters; storing killmails has requested theirs."""
     npc_corporations = esi.ids(routes.NPC_CORPORATIONS)
     with engine.connect() as connection:
         named = corporations_of_characters_and_alliances(connection)
-    return _missing_and_stale(engine, "corporation", npc_corporations + named, ttl)
+    return _missing_and_stale(engine, EntityKind.CORPORATION, npc_corporations + named, ttl)
 
 
 def _characters(engine: Engine, _esi: EsiClient, ttl: timedelta) -> Sequence[int]:
-    return _missing_and_stale(engine, "character", [], ttl)
+    return _missing_and_stale(engine, EntityKind.CHARACTER, [], ttl)
 
 
 def _types(engine: Engine, _esi: EsiClient, ttl: timedelta) -> Sequence[int]:
-    return _missing_and_stale(engine, "type", [], ttl)
+    return _missing_and_stale(engine, EntityKind.TYPE, [], ttl)
 
 
-def _missing_and_stale(engine: Engine, kind: str, candidates: Sequence[int], ttl: timedelta) -> list[int]:
+def _missing_and_stale(engine: Engine, kind: EntityKind, candidates: Sequence[int], ttl: timedelta) -> list[int]:
     with engine.connect() as connection:
         return sorted({*missing(connection, kind, candidates), *stale(connection, kind, ttl)})
 
 
-def _register(queue: WorkQueue, name: str, description: str, find: Find, *more_upstream: str) -> None:
+def _register(kind: EntityKind, name: str, description: str, find: Find, *more_upstream: str) -> None:
     def build(context: WorkerContext) -> EntityHandler:
-        return EntityHandler(queue.kind, context.esi, context.settings.data.entity_ttl_days)
+        return EntityHandler(kind, context.esi, context.settings.data.entity_ttl_days)
 
+    queue = SOURCES[kind].queue
     register(
         Registration(
             queue,
             build,
             upstream=("raw/killmails", *more_upstream),
-            table=tables.DIMENSIONS[queue.kind],
+            table=SOURCES[kind].table,
             producer=Producer(name, queue, description, find),
         )
     )
 
 
-_register(catalogue.ALLIANCES, "alliances", "every alliance of ESI's list, missing or stale", _alliances)
+_register(EntityKind.ALLIANCE, "alliances", "every alliance of ESI's list, missing or stale", _alliances)
 _register(
-    catalogue.CORPORATIONS,
+    EntityKind.CORPORATION,
     "corporations",
     "NPC corporations and those of known alliances, characters and killmails, missing or stale",
     _corporations,
     f"queue/{catalogue.ALLIANCE_CORPORATIONS.name}",
 )
-_register(catalogue.CHARACTERS, "characters", "characters of killmails, missing or stale", _characters)
-_register(catalogue.TYPES, "types", "types of killmails, missing or stale", _types)
+_register(EntityKind.CHARACTER, "characters", "characters of killmails, missing or stale", _characters)
+_register(EntityKind.TYPE, "types", "types of killmails, missing or stale", _types)

@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection
 
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.http.errors import InvalidHash
+from killreport_assets.models.ids import zkillboard_url
 from killreport_assets.models.killmail import KillmailBody
 from killreport_assets.queues.catalogue import (
     CORPORATION_KILLMAILS,
@@ -24,7 +25,7 @@ Body = dict[str, Any]
 
 
 class KillmailHandler(Handler[None, Body]):
-    """Killmails are immutable: one that is stored is never fetched again."""
+    """Killmails are immutable: a stored one is never fetched again."""
 
     def __init__(self, client: EsiClient) -> None:
         self._client = client
@@ -50,27 +51,26 @@ class KillmailHandler(Handler[None, Body]):
         report = BatchReport(_outcomes([received.id for received, _ in fetched], written))
         count_written(report, written)
         report.sample = [
-            {"killmail_id": killmail_id, "zkillboard": f"https://zkillboard.com/kill/{killmail_id}/"}
-            for killmail_id in written.stored
+            {"killmail_id": killmail_id, "zkillboard": zkillboard_url(killmail_id)} for killmail_id in written.stored
         ]
         return report
 
 
 def _outcomes(killmail_ids: Sequence[int], written: WriteReport) -> list[Outcome]:
-    """A copy of a message that was stored with this batch finds the killmail there already."""
-    stored, there = set(written.stored), {*written.stored, *written.already_there}
+    """Return an outcome for each message; a copy of a message whose killmail this batch stored is unchanged."""
+    stored, present = set(written.stored), {*written.stored, *written.already_there}
     outcomes = []
     for killmail_id in killmail_ids:
         if killmail_id in stored:
             stored.discard(killmail_id)
             outcomes.append(Outcome.STORED)
         else:
-            outcomes.append(Outcome.UNCHANGED if killmail_id in there else Outcome.REJECTED)
+            outcomes.append(Outcome.UNCHANGED if killmail_id in present else Outcome.REJECTED)
     return outcomes
 
 
 def count_written(report: BatchReport, written: WriteReport) -> None:
-    """Count the rows of killmails that a batch has written, and name those that were rejected."""
+    """Count the rows of killmails that a batch wrote, and list the killmails that were rejected."""
     report.rows["killmails"] += len(written.stored)
     report.rows["killmail_attackers"] += written.attackers
     report.rows["killmail_items"] += written.items

@@ -1,7 +1,7 @@
 """The handler of `zkillboard_character_queue`: list a character's killmails on zKillboard.
 
-Whole bodies are in hand: each page is written at once. Killmails that are listed by id and hash and that we lack become
-pending for `esi_killmail_queue`.
+Pages contain whole bodies, which are written at once. Killmails that are listed by id and hash only and are not stored
+become pending for `esi_killmail_queue`.
 """
 
 import time
@@ -27,14 +27,14 @@ from killreport_assets.workers.handlers.killmails import count_written
 from killreport_assets.workers.producers import Producer
 from killreport_assets.workers.registry import Registration, register
 
-CACHE = timedelta(hours=1)
-"""zKillboard's lists are cached that long: asking sooner brings nothing new."""
-SOURCE = "zkillboard"
+LIST_CACHED_FOR = timedelta(hours=1)
+"""How long zKillboard caches its lists: earlier requests return nothing new."""
+SYNC_SOURCE = "zkillboard"
 
 
 @dataclass
 class Sync:
-    """What came of listing one character."""
+    """The result of listing one character."""
 
     started_at: datetime
     seconds: float = 0.0
@@ -43,7 +43,7 @@ class Sync:
     values: int = 0
     known: int = 0
     unknown: dict[int, str] = field(default_factory=dict)
-    """Hashes of killmails that we lack, by id."""
+    """Hashes of killmails that are not stored, by id."""
     written: WriteReport = field(default_factory=WriteReport)
 
 
@@ -60,7 +60,7 @@ class ZkillboardCharacterHandler(Handler[None, Sync]):
 
     def plan(self, connection: Connection, messages: Sequence[ReceivedMessage]) -> Mapping[str, Outcome]:
         subjects = {received.message.message_id: _subject(received) for received in messages}
-        listed = recently_synced(connection, SOURCE, list(subjects.values()), CACHE)
+        listed = recently_synced(connection, SYNC_SOURCE, list(subjects.values()), LIST_CACHED_FOR)
         return {message_id: Outcome.UNCHANGED for message_id, subject in subjects.items() if subject in listed}
 
     def fetch(self, message: ReceivedMessage, plan: None) -> Sync:
@@ -110,7 +110,7 @@ class ZkillboardCharacterHandler(Handler[None, Sync]):
             sa.insert(tables.syncs),
             [
                 {
-                    "source": SOURCE,
+                    "source": SYNC_SOURCE,
                     "subject": _subject(received),
                     "started_at": datetime.now(UTC),
                     "outcome": Outcome.DEAD.value,
@@ -136,7 +136,7 @@ class ZkillboardCharacterHandler(Handler[None, Sync]):
     ) -> None:
         connection.execute(
             sa.insert(tables.syncs).values(
-                source=SOURCE,
+                source=SYNC_SOURCE,
                 subject=_subject(received),
                 started_at=sync.started_at,
                 seconds=sync.seconds,
@@ -156,7 +156,7 @@ def _subject(received: ReceivedMessage) -> str:
 
 def _find(engine: Engine, _esi: EsiClient, _ttl: timedelta) -> Sequence[int]:
     with engine.connect() as connection:
-        return characters_to_list(connection, CACHE)
+        return characters_to_list(connection, LIST_CACHED_FOR)
 
 
 register(

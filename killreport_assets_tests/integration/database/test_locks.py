@@ -74,7 +74,7 @@ def test_who_holds_a_lock_holds_up_nothing_else(lock: Lock, platform: Platform) 
 
 def test_naming_is_left_to_the_process_that_is_at_it(platform: Platform) -> None:
     with advisory_lock(platform.engine, Lock.NAMES):
-        assert resolve_names(platform.engine, platform.esi).stopped_by == "another process is at it"
+        assert resolve_names(platform.engine, platform.esi).stopped_by == "another process resolves names"
     assert resolve_names(platform.engine, platform.esi).stopped_by is None
 
 

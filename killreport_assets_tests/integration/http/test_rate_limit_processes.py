@@ -14,7 +14,7 @@ import itertools, sys, threading
 from sqlalchemy.engine import make_url
 from killreport_assets.esi import models, routes
 from killreport_assets.esi.client import EsiClient
-from killreport_assets.sandbox.made import FIRST_CHARACTER
+from killreport_assets.sandbox.generated import FIRST_CHARACTER
 from killreport_assets.settings import load_settings
 from killreport_assets.database.engine import make_engine
 

@@ -11,6 +11,7 @@ from dagster._utils.schedules import cron_string_iterator
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.orchestration.build import build_defs
 from killreport_assets.queues.catalogue import ENTITY_QUEUES, WORK_QUEUES
 from killreport_assets.sandbox.process import service_urls
@@ -63,7 +64,7 @@ def test_the_graph_reads_from_feed_to_entity() -> None:
     assert "zkillboard/r2z2" in described["raw/killmails"]["deps"]  # type: ignore[operator]
     for queue in ENTITY_QUEUES:
         assert "raw/killmails" in described[f"queue/{queue.name}"]["deps"]  # type: ignore[operator]
-        table = tables.DIMENSIONS[queue.kind].name
+        table = tables.DIMENSIONS[EntityKind(queue.kind)].name
         assert f"queue/{queue.name}" in described[f"raw/{table}"]["deps"]  # type: ignore[operator]
 
 

@@ -69,8 +69,9 @@ def test_more_regions_are_read_again(
 ) -> None:
     _run(settings, instance, "load_market_history", partition_key=f"{DAYS[0]}")
     monkeypatch.setenv("KILLREPORT_MARKET_REGIONS", "10000043, 10000032")
-    assert load_settings().data.market_regions == (10_000_043, 10_000_032)
-    result = _run(settings, instance, "load_market_history", partition_key=f"{DAYS[0]}")
+    more_regions = load_settings()
+    assert more_regions.data.market_regions == (10_000_043, 10_000_032)
+    result = _run(more_regions, instance, "load_market_history", partition_key=f"{DAYS[0]}")
     assert _metadata(result, HISTORY)["days read"] == 1
 
 

@@ -19,7 +19,7 @@ from killreport_assets.http.errors import Gone, InvalidHash, Refused, Throttled,
 from killreport_assets.http.pauses import longest_pause
 from killreport_assets.http.session import HttpSession, user_agent
 from killreport_assets.ingest import static_data
-from killreport_assets.ingest.archives import SOURCE, write_archive
+from killreport_assets.ingest.archives import ARCHIVE_SOURCE, write_archive
 from killreport_assets.ingest.daily_files import days_to_read
 from killreport_assets.ingest.feed import follow
 from killreport_assets.ingest.static_gaps import fill_static_gaps
@@ -202,12 +202,12 @@ def test_the_days_of_the_archive_are_read_once(settings: Settings, engine: Engin
     totals = everef.totals()
     assert sum(totals.values()) == len(WORLD.part("everef"))
     days = sorted(totals)[:5]
-    for day in days_to_read(engine, everef, days, SOURCE):
+    for day in days_to_read(engine, everef, days, ARCHIVE_SOURCE):
         assert len(write_archive(engine, everef, day).stored) == totals[day]
-    assert list(days_to_read(engine, everef, days, SOURCE)) == []
+    assert list(days_to_read(engine, everef, days, ARCHIVE_SOURCE)) == []
     with engine.begin() as connection:  # the archive was rewritten
         connection.execute(sa.text(f"update ops.source_versions set version = 'old' where part = '{days[0]}'"))
-    assert list(days_to_read(engine, everef, days, SOURCE)) == [days[0]]
+    assert list(days_to_read(engine, everef, days, ARCHIVE_SOURCE)) == [days[0]]
 
 
 def test_an_archive_that_breaks_off_is_read_again(settings: Settings, engine: Engine, sandbox: Sandbox) -> None:
@@ -218,7 +218,7 @@ def test_an_archive_that_breaks_off_is_read_again(settings: Settings, engine: En
         write_archive(engine, everef, day)
     before = _scalar(engine, "select count(*) from raw.killmails")
     assert before + len(write_archive(engine, everef, day).stored) == everef.totals()[day]
-    assert list(days_to_read(engine, everef, [day], SOURCE)) == []
+    assert list(days_to_read(engine, everef, [day], ARCHIVE_SOURCE)) == []
 
 
 def test_a_day_without_an_archive_is_gone(settings: Settings) -> None:

@@ -7,13 +7,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from killreport_assets.models.ids import THE_FORGE
 from killreport_assets.models.killmail import KillmailBody
 from killreport_assets.sandbox.world import World
 from killreport_assets.store.changed_days import forget_built, is_build_due
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.killmails import write_killmails, write_killmails_in
 from killreport_assets.store.market import (
-    THE_FORGE,
     WINDOW,
     mark_history,
     mark_prices,

@@ -30,7 +30,7 @@ MAY_READ = {
     "intermediate": {"staging", "intermediate"},
     "marts": {"staging", "intermediate", "marts"},
 }
-KEYS_OF = {"unique", "unique_combination"}
+KEYS_OF = {"unique", "unique_combination_of_columns"}
 
 
 HOME = Path(".killreport").resolve()

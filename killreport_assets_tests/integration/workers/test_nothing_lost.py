@@ -20,6 +20,7 @@ from killreport_assets.base.errors import BrokerUnavailable, UserError
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.engine import make_engine
 from killreport_assets.esi.client import EsiClient
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.models.killmail import KillmailBody
 from killreport_assets.provision.database import bring_up_to_date
 from killreport_assets.queues.broker import WorkBroker, WorkerLimits
@@ -340,7 +341,7 @@ def test_a_listing_whose_follow_ups_may_be_lost_is_done_again(platform: Platform
 def test_a_wrong_setting_gives_no_message_back(platform: Platform, settings: Settings) -> None:
     real = settings.with_values(esi_url="https://esi.evetech.net")
     publish_ids(platform.broker, CHARACTERS, PILOTS[:30])
-    work = EntityHandler("character", EsiClient(real, platform.engine), 7)
+    work = EntityHandler(EntityKind.CHARACTER, EsiClient(real, platform.engine), 7)
     for _ in range(12):  # more often than a message may be delivered
         with pytest.raises(UserError, match="KILLREPORT_CONTACT"):
             platform.work(work)
@@ -361,7 +362,7 @@ def test_a_database_that_refuses_to_write_is_not_asked_in_a_hurry(platform: Plat
     broker = PgmqBroker(platform.engine, TIERS, timedelta(seconds=1))
     limits = WorkerLimits(idle_seconds=5)
     with pytest.raises(sa.exc.OperationalError, match="disk full"):
-        run_worker(Full("character", platform.esi, 7), broker, platform.engine, limits, reconnect_seconds=0.5)
+        run_worker(Full(EntityKind.CHARACTER, platform.esi, 7), broker, platform.engine, limits, reconnect_seconds=0.5)
     waits = [later - earlier for earlier, later in pairwise(Full.tries)]
     assert len(Full.tries) <= 6
     assert all(wait > 0.4 for wait in waits)

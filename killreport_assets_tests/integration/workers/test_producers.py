@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.models.killmail import KillmailBody
 from killreport_assets.queues.catalogue import (
     ALLIANCE_CORPORATIONS,
@@ -259,7 +260,7 @@ def test_everything_mentioned_is_known_or_pending_and_has_its_cause(platform: Pl
     platform.entities("character", LONG_IDLE)
     write_killmails(platform.engine, genuine.bodies(240), "everef")  # mentions some that are known by now
     with platform.engine.connect() as connection:
-        for kind in ("alliance", "corporation", "character", "type"):
+        for kind in EntityKind:
             assert neither_known_nor_pending(connection, kind).count == 0
         for kind in PLAYER_KINDS:
             assert without_lineage(connection, kind).count == 0
@@ -279,9 +280,9 @@ def test_what_was_forgotten_is_found(platform: Platform) -> None:
         "killmail_id) from ops.enrichments where entity_kind = 'alliance')"
     )
     with platform.engine.connect() as connection:
-        found = neither_known_nor_pending(connection, "character")
+        found = neither_known_nor_pending(connection, EntityKind.CHARACTER)
         assert (found.count, found.sample) == (1, [pilot])
-        assert without_lineage(connection, "alliance").count == 1
+        assert without_lineage(connection, EntityKind.ALLIANCE).count == 1
 
 
 def test_an_entity_that_became_known_meanwhile_is_a_cause_all_the_same(platform: Platform) -> None:
@@ -294,7 +295,7 @@ def test_an_entity_that_became_known_meanwhile_is_a_cause_all_the_same(platform:
         writer.commit()
     assert platform.scalar(f"select count(*) from ops.enrichments where entity_id = {pilot}") == 1
     with platform.engine.connect() as connection:
-        assert without_lineage(connection, "character").count == 0
+        assert without_lineage(connection, EntityKind.CHARACTER).count == 0
 
 
 def test_lists_that_die_are_asked_for_by_the_next_schedule(platform: Platform, sandbox: Sandbox) -> None:

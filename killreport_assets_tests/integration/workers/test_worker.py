@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from killreport_assets.base.errors import BrokerUnavailable, UserError
 from killreport_assets.esi.client import EsiClient
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.models.killmail import KillmailBody
 from killreport_assets.queues.broker import DELIVERY_LIMIT, WorkerLimits
 from killreport_assets.queues.catalogue import ALLIANCES, CHARACTERS, KILLMAILS, TYPES, ZKILLBOARD_CHARACTERS
@@ -268,7 +269,7 @@ def test_slow_work_is_not_handed_to_another_worker(platform: Platform, sandbox: 
 def test_a_setting_that_is_wrong_costs_no_message_an_attempt(platform: Platform, settings: Settings) -> None:
     real = settings.with_values(esi_url="https://esi.evetech.net")
     publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
-    work = EntityHandler("character", EsiClient(real, platform.engine), 7)
+    work = EntityHandler(EntityKind.CHARACTER, EsiClient(real, platform.engine), 7)
     with pytest.raises(UserError, match="KILLREPORT_CONTACT"):
         run_worker(work, platform.broker, platform.engine, QUICK)
     assert platform.entities("character", LONG_IDLE).outcomes == {"stored": 1}

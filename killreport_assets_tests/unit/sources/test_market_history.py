@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from killreport_assets.models.ids import THE_FORGE
 from killreport_assets.sources.market_history import read_market_day
-from killreport_assets.store.market import THE_FORGE
 
 DAY = date(2020, 6, 18)
 DOMAIN = 10_000_043

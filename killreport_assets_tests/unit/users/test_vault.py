@@ -43,7 +43,7 @@ def test_the_setting_goes_before_the_file_and_leaves_none(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("keys", "says"), [("short", "key 1 is no Fernet key"), ("", "has no key"), (" , ", "has no key")]
+    ("keys", "says"), [("short", "key 1 is not a Fernet key"), ("", "has no key"), (" , ", "has no key")]
 )
 def test_a_key_that_is_none_is_said_without_being_shown(tmp_path: Path, keys: str, says: str) -> None:
     with pytest.raises(UserError, match=says) as error:

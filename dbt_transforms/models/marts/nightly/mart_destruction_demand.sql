@@ -3,7 +3,7 @@
     {'columns': ['type_id', 'region_id', 'killmail_date'], 'unique': true}, {'columns': ['killmail_date']},
 ])) }}
 
--- A day counts in the next 90 days' means: they are built again with it.
+-- A day is part of the means of the next 90 days, which are built again with it.
 with daily as (
     select
         killmail_date,

@@ -2,7 +2,7 @@
     {'columns': ['entity_kind', 'entity_id', 'month', 'with_id'], 'unique': true}, {'columns': ['month']},
 ])) }}
 
-{#- Of a blob only the largest parties count: 20 of them make 190 pairs, 300 would make 45,000. -#}
+{#- Only the largest parties of a killmail count: 20 make 190 pairs, 300 would make 45,000. -#}
 {%- set largest_parties = 20 %}
 
 with sides as ({{ involvements(['corporation', 'alliance']) }}),

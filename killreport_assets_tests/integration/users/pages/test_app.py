@@ -71,7 +71,7 @@ def test_an_application_with_a_secret_signs_in_too(
     with serving(load_settings(), platform.engine) as url:
         visitor = Visitor(url)
         answer = visitor.come_back(visitor.consent(visitor.begin(), IDS_CHARACTER))
-    assert (answer.status_code, "has to mend it" in answer.text) == (503, True)
+    assert (answer.status_code, "has to fix it" in answer.text) == (503, True)
     assert "KILLREPORT" not in answer.text  # that is for the operator, in the log
 
 

@@ -87,5 +87,5 @@ def test_cancelling_at_eve_says_so(platform: Platform, page: Page) -> None:
     page.get_by_role("button", name="Log in with EVE Online").click()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("alert")).to_contain_text("nothing was granted")
-    page.get_by_role("link", name="To the first page").click()
+    page.get_by_role("link", name="Back to the first page").click()
     expect(page.get_by_role("button", name="Log in with EVE Online")).to_be_visible()
