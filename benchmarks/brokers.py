@@ -13,7 +13,7 @@ LIMITS = WorkerLimits(messages=MESSAGES, seconds=120, idle_seconds=2, batch_size
 
 
 def measure(name: str, broker: WorkBroker, reference: dict[str, float]) -> Iterator[Result]:
-    """Publish and worker; rates beside those of the first broker that was measured."""
+    """Publish, then consume; rates beside those of the first broker that was measured."""
     messages = [Message(kind="character", id=id_) for id_ in range(1, MESSAGES + 1)]
     started = time.monotonic()
     broker.publish(CHARACTERS.name, messages)
@@ -26,7 +26,7 @@ def measure(name: str, broker: WorkBroker, reference: dict[str, float]) -> Itera
             consumed += len(batch)
     rate = consumed / (time.monotonic() - started)
     assert consumed == MESSAGES
-    for what, value in (("publish, confirmed", published), ("worker, no work", rate)):
+    for what, value in (("publish, confirmed", published), ("consume without work", rate)):
         first = reference.setdefault(what, value)
         ratio = value / first if value != first else None
         yield Result(f"{name}: {what}", value, "messages/s", "the first", ratio)

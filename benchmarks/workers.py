@@ -28,6 +28,7 @@ from killreport_assets.workers.publisher import publish_ids
 from killreport_assets.workers.worker import run_worker
 from killreport_assets_testing.databases import Databases
 from killreport_assets_testing.sandbox import Sandbox
+from killreport_assets_testing.waiting import wait_until
 
 WARM_UP, MEASURED = 3.0, 12.0
 UNLIMITED = 5_000
@@ -75,8 +76,7 @@ def _rate(
         command = [sys.executable, "-m", "benchmarks.workers"]
         processes = [subprocess.Popen(command, env=os.environ | environment) for _ in range(workers)]
         try:
-            while sandbox.statistics()["requests"].get("esi", 0) < 50 * workers:
-                time.sleep(0.1)
+            wait_until(lambda: sandbox.statistics()["requests"].get("esi", 0) >= 50 * workers)
             time.sleep(WARM_UP)
             first, started = sandbox.statistics()["answers"]["esi 200"], time.monotonic()
             time.sleep(MEASURED)
@@ -102,8 +102,8 @@ def _work() -> None:
     engine = open_database(settings)
     broker, esi = connect_broker(settings, engine), EsiClient(settings, engine)
     fetches = settings.queues.parallel_fetches[CHARACTERS.name]
-    budget = WorkerLimits(messages=10**6, seconds=600, batch_size=max(50, 2 * fetches))
-    run_worker(EntityHandler(EntityKind.CHARACTER, esi, 7), broker, engine, budget, parallel_fetches=fetches)
+    limits = WorkerLimits(messages=10**6, seconds=600, batch_size=max(50, 2 * fetches))
+    run_worker(EntityHandler(EntityKind.CHARACTER, esi, 7), broker, engine, limits, parallel_fetches=fetches)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,6 @@ class Visitor:
         return self.session.get(callback, allow_redirects=False, timeout=10)
 
     def sign_in(self, character_id: int, grant: str = "character") -> None:
-        """All of it."""
+        """Sign a character in, from the button to the callback."""
         answer = self.come_back(self.consent(self.begin(grant), character_id))
         assert answer.status_code == 303, answer.text

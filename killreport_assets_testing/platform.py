@@ -56,7 +56,7 @@ class Platform:
 
     @cached_property
     def keeper(self) -> TokenKeeper:
-        """Hands out users' access tokens."""
+        """Provides users' access tokens."""
         return token_keeper(self.settings, self.engine)
 
     @property
@@ -70,8 +70,8 @@ class Platform:
 
     def corporation_killmails(self, limits: WorkerLimits = QUICK, **options: Any) -> WorkerReport:
         """Run a worker of the queue of corporations' killmail lists."""
-        work = CorporationKillmailsHandler(self.esi, self.engine, self.keeper, self.intervals)
-        return self.work(work, limits, **options)
+        handler = CorporationKillmailsHandler(self.esi, self.engine, self.keeper, self.intervals)
+        return self.work(handler, limits, **options)
 
     def queue_due(self) -> Queued:
         """Queue the lists that are due."""
@@ -132,7 +132,7 @@ class Platform:
         return [row[0] for row in self.rows(f"select headers ->> 'message_id' from pgmq.q_{queue.name}{lane}")]
 
     def close(self) -> None:
-        """Let go of everything but the engine."""
+        """Close everything but the engine."""
         self.esi.close()
         if "keeper" in vars(self):
             self.keeper.close()

@@ -72,7 +72,7 @@ class RabbitNode:
         return f"http://guest:guest@127.0.0.1:{self._management_port}"
 
     def start(self) -> "RabbitNode":
-        """Start it and wait until it takes connections."""
+        """Start it and wait until it accepts connections."""
         with (self._directory / "output").open("ab") as output:
             self._process = subprocess.Popen(
                 [SCRIPTS / "rabbitmq-server"],
@@ -113,7 +113,7 @@ class RabbitNode:
 
 
 def empty(broker: RabbitBroker, *queues: WorkQueue) -> None:
-    """Take out what other tests have left on the node."""
+    """Consume what other tests have left on the node."""
     for queue in queues:
         with broker.consume(queue.name, WorkerLimits(idle_seconds=0.2)) as consumer:
             while not consumer.finished:

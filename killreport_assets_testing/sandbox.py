@@ -61,7 +61,7 @@ class Sandbox:
         return self.statistics()["bodies"].get("/sso/v2/oauth/token", 0)
 
     def end_grants(self, character_id: int) -> None:
-        """EVE accepts no grant of the character any more."""
+        """EVE no longer accepts a grant of the character."""
         requests.post(f"{self._url}/sso/end", json={"character_id": character_id}, timeout=5).raise_for_status()
 
     def sell(self, character_id: int) -> None:

@@ -21,7 +21,7 @@ SHORTEST = 1e-4
 
 
 class Killed(BaseException):
-    """The simulated process was killed: nothing of it runs any more."""
+    """The simulated process was killed: none of its code runs any longer."""
 
 
 class Simulation:

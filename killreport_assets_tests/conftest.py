@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from pytest_socket import disable_socket, enable_socket
 from sqlalchemy.engine import Engine
@@ -18,6 +19,8 @@ from killreport_assets_testing.sandbox import Sandbox
 
 TESTS = Path(__file__).parent
 IS_CI = os.environ.get("CI") == "true"
+hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.load_profile("busy machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

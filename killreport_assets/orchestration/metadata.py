@@ -67,6 +67,13 @@ def table_spec(table: sa.Table, group: str, deps: list[dg.AssetKey], **arguments
     )
 
 
+def service_spec(key: str, description: str) -> dg.AssetSpec:
+    """The external asset of a service that is read, by its key as `service/name`."""
+    return dg.AssetSpec(
+        dg.AssetKey(key.split("/")), description=description, group_name="sources", owners=OWNERS, kinds={"http"}
+    )
+
+
 def table_metadata(engine: Engine, table: sa.Table) -> Metadata:
     """Row count and a small preview."""
     return {

@@ -16,7 +16,6 @@ from killreport_assets.provision.database import open_database
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings
-from killreport_assets.sources.everef import EveRef
 from killreport_assets.sources.market_history import MarketHistory
 from killreport_assets.sources.r2z2 import R2z2Feed
 from killreport_assets.sources.sde import StaticData
@@ -103,9 +102,6 @@ def build_resources(settings: Settings) -> dict[str, object]:
             lambda resources: R2z2Feed(resources.settings, resources.database),
             "database",
             description="zKillboard's live feed, at the shared rate",
-        ),
-        "everef": _client(
-            lambda resources: EveRef(resources.settings), description="EVE Ref's daily killmail archives"
         ),
         "everef_market": _client(
             lambda resources: MarketHistory(resources.settings), description="EVE Ref's daily market history"

@@ -15,14 +15,14 @@ from killreport_assets.base.errors import UserError
 from killreport_assets.sandbox.app import build_app
 from killreport_assets.sandbox.generated import Profile
 from killreport_assets.sandbox.services.sso import NATIVE_CLIENT
+from killreport_assets.settings.groups import SERVICES
 
 START_SECONDS = 30.0
 
 
 def service_urls(port: int) -> dict[str, str]:
     """The settings that point every service at a sandbox on this port, by environment variable."""
-    names = {"ESI": "esi", "SSO": "sso", "ZKILLBOARD": "zkillboard", "R2Z2": "r2z2", "EVEREF": "everef", "SDE": "sde"}
-    urls = {f"KILLREPORT_{name}_URL": f"http://127.0.0.1:{port}/{path}" for name, path in names.items()}
+    urls = {f"KILLREPORT_{s.upper()}": f"http://127.0.0.1:{port}/{s.removesuffix('_url')}" for s in SERVICES}
     return urls | {"KILLREPORT_SSO_CLIENT_ID": NATIVE_CLIENT}
 
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 from psycopg import Cursor
@@ -24,7 +24,6 @@ from killreport_assets.store.places import STAGED
 from killreport_assets.store.schema import tables
 from killreport_assets.store.schema.columns import Row
 
-Source = Literal["r2z2", "zkillboard", "everef", "esi"]
 FILLED_BY_DEFAULT = {"stored_at"}
 TYPE_NAMES = {
     sa.BigInteger: "int8",
@@ -58,7 +57,7 @@ class WriteReport:
         self.items += other.items
 
 
-def write_killmails(engine: Engine, bodies: Iterable[KillmailBody], source: Source) -> WriteReport:
+def write_killmails(engine: Engine, bodies: Iterable[KillmailBody], source: str) -> WriteReport:
     """Check and store bodies in a transaction of their own; see `write_killmails_in`."""
     checked, report, rejects = _check_all(bodies, source)
     ensure_months(engine, {killmail.killmail_time for killmail, _ in checked})
@@ -67,7 +66,7 @@ def write_killmails(engine: Engine, bodies: Iterable[KillmailBody], source: Sour
     return report
 
 
-def write_killmails_in(connection: Connection, bodies: Iterable[KillmailBody], source: Source) -> WriteReport:
+def write_killmails_in(connection: Connection, bodies: Iterable[KillmailBody], source: str) -> WriteReport:
     """Check and store bodies in the caller's transaction.
 
     Killmails are immutable: one that is already stored is not changed. A rejected one is kept in
@@ -83,7 +82,7 @@ def write_killmails_in(connection: Connection, bodies: Iterable[KillmailBody], s
 Checked = tuple[Killmail, KillmailBody]
 
 
-def _check_all(bodies: Iterable[KillmailBody], source: Source) -> tuple[list[Checked], WriteReport, list[Row]]:
+def _check_all(bodies: Iterable[KillmailBody], source: str) -> tuple[list[Checked], WriteReport, list[Row]]:
     report, rejects = WriteReport(), []
     checked: dict[int, Checked] = {}
     # Bodies with a hash go first, so that one without a hash never replaces them.
@@ -106,7 +105,7 @@ def _check_all(bodies: Iterable[KillmailBody], source: Source) -> tuple[list[Che
     return list(checked.values()), report, rejects
 
 
-def _reject(candidate: KillmailBody, source: Source, reason: str) -> Row:
+def _reject(candidate: KillmailBody, source: str, reason: str) -> Row:
     body, recorded_hash = storable(_as_text(candidate.body)), candidate.hash and storable(candidate.hash)
     claimed = candidate.body.get("killmail_id") if isinstance(candidate.body, dict) else None
     readable = isinstance(claimed, int) and not isinstance(claimed, bool) and 0 < claimed < 2**63
@@ -135,7 +134,7 @@ def _write(
     checked: list[Checked],
     report: WriteReport,
     rejects: list[Row],
-    source: Source,
+    source: str,
 ) -> None:
     if checked:
         checked = _reject_other_times(connection, checked, report, rejects, source)
@@ -160,7 +159,7 @@ def _write(
 
 
 def _reject_other_times(
-    connection: Connection, checked: list[Checked], report: WriteReport, rejects: list[Row], source: Source
+    connection: Connection, checked: list[Checked], report: WriteReport, rejects: list[Row], source: str
 ) -> list[Checked]:
     """Reject bodies without a hash whose id is stored with another time: their time cannot be verified."""
     without_hash = [killmail.killmail_id for killmail, candidate in checked if candidate.hash is None]
@@ -181,7 +180,7 @@ def _reject_other_times(
     return accepted
 
 
-def _stage(connection: Connection, killmails: Sequence[Killmail], source: Source) -> None:
+def _stage(connection: Connection, killmails: Sequence[Killmail], source: str) -> None:
     for name, table in STAGED.items():
         connection.exec_driver_sql(f"drop table if exists pg_temp.{name}")
         connection.exec_driver_sql(
@@ -206,7 +205,7 @@ def _copy(cursor: Cursor[Any], name: str, rows: Iterator[tuple[object, ...]]) ->
             copy.write_row(row)
 
 
-def _killmail_row(killmail: Killmail, source: Source) -> tuple[object, ...]:
+def _killmail_row(killmail: Killmail, source: str) -> tuple[object, ...]:
     victim, position = killmail.victim, killmail.victim.position
     return (
         killmail.killmail_id,

@@ -19,7 +19,7 @@ from killreport_assets.workers.registry import Registration, registrations
 
 def _entity_asset(registration: Registration, table: sa.Table) -> dg.AssetsDefinition:
     queue = registration.queue
-    spec = table_spec(table, "entities", [queue_key(queue), ESI])
+    spec = table_spec(table, "entities", [queue_key(queue), ESI.key])
 
     @dg.multi_asset(name=f"consume_{queue.name}", specs=[spec], op_tags={"killreport/queue": queue.name})
     def consume(

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from killreport_assets.orchestration.metadata import OWNERS, asset_key, table_spec
+from killreport_assets.orchestration.assets.killmail_sources import KILLMAIL_SERVICES
+from killreport_assets.orchestration.metadata import OWNERS, asset_key, service_spec, table_spec
 from killreport_assets.queues.catalogue import (
     ALLIANCE_CORPORATIONS,
     CORPORATION_KILLMAILS,
@@ -14,13 +15,12 @@ from killreport_assets.queues.catalogue import (
 from killreport_assets.store.schema import tables
 from killreport_assets.workers.registry import registrations
 
-R2Z2 = dg.AssetKey(["zkillboard", "r2z2"])
-ZKILLBOARD_LISTS = dg.AssetKey(["zkillboard", "lists"])
-EVEREF_KILLMAILS = dg.AssetKey(["everef", "killmails"])
-EVEREF_MARKET_HISTORY = dg.AssetKey(["everef", "market_history"])
-STATIC_DATA_EXPORT = dg.AssetKey(["ccp", "static_data_export"])
-ESI = dg.AssetKey(["ccp", "esi"])
-SSO = dg.AssetKey(["ccp", "sso"])
+ZKILLBOARD_LISTS = service_spec("zkillboard/lists", "zKillboard's lists of a character's killmails")
+EVEREF_MARKET_HISTORY = service_spec("everef/market_history", "EVE Ref's daily market history, all regions")
+STATIC_DATA_EXPORT = service_spec("ccp/static_data_export", "CCP's static data export")
+ESI = service_spec("ccp/esi", "EVE's API")
+SSO = service_spec("ccp/sso", "EVE's sign-in: users who grant access to their killmails")
+SERVICES = [*KILLMAIL_SERVICES, ZKILLBOARD_LISTS, EVEREF_MARKET_HISTORY, STATIC_DATA_EXPORT, ESI, SSO]
 
 
 def queue_key(queue: WorkQueue) -> dg.AssetKey:
@@ -28,18 +28,6 @@ def queue_key(queue: WorkQueue) -> dg.AssetKey:
     return dg.AssetKey(["queue", queue.name])
 
 
-SOURCES = [
-    dg.AssetSpec(key, description=description, group_name="sources", owners=OWNERS, kinds={"http"})
-    for key, description in (
-        (R2Z2, "zKillboard's live feed of whole killmails"),
-        (ZKILLBOARD_LISTS, "zKillboard's lists of a character's killmails"),
-        (EVEREF_KILLMAILS, "EVE Ref's daily killmail archives"),
-        (EVEREF_MARKET_HISTORY, "EVE Ref's daily market history, all regions"),
-        (STATIC_DATA_EXPORT, "CCP's static data export"),
-        (ESI, "EVE's API"),
-        (SSO, "EVE's sign-in: users who grant access to their killmails"),
-    )
-]
 QUEUES = [
     dg.AssetSpec(
         queue_key(queue),
@@ -72,9 +60,9 @@ LINEAGE = [
 BULK = [
     table_spec(table, "entities", deps)
     for table, deps in (
-        (tables.entity_names, [asset_key(tables.killmails), ESI]),
-        (tables.alliance_corporations, [queue_key(ALLIANCE_CORPORATIONS), ESI]),
-        (tables.character_affiliations, [asset_key(tables.characters), ESI]),
+        (tables.entity_names, [asset_key(tables.killmails), ESI.key]),
+        (tables.alliance_corporations, [queue_key(ALLIANCE_CORPORATIONS), ESI.key]),
+        (tables.character_affiliations, [asset_key(tables.characters), ESI.key]),
     )
 ]
 SYNCS = table_spec(
@@ -82,4 +70,4 @@ SYNCS = table_spec(
     "users",
     [queue_key(queue) for queue in (USER_KILLMAILS, CORPORATION_KILLMAILS, ZKILLBOARD_CHARACTERS)],
 )
-EXTERNAL_ASSETS = [*SOURCES, *QUEUES, *BULK, *LINEAGE, SYNCS]
+EXTERNAL_ASSETS = [*SERVICES, *QUEUES, *BULK, *LINEAGE, SYNCS]

@@ -4,17 +4,19 @@ Sources of whole killmails have a loader in ingest/. The others are read through
 start immediately.
 """
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
 import dagster as dg
 from pydantic import Field
+from sqlalchemy.engine import Engine
 
 from killreport_assets.ingest.archives import ArchiveLoader
 from killreport_assets.ingest.feed import FeedLoader
 from killreport_assets.ingest.loader import Loader
-from killreport_assets.orchestration.metadata import Metadata, load_metadata, worker_metadata
+from killreport_assets.orchestration.metadata import Metadata, load_metadata, service_spec, worker_metadata
 from killreport_assets.queues.broker import WorkBroker, WorkerLimits
 from killreport_assets.queues.catalogue import (
     CORPORATION_KILLMAILS,
@@ -23,6 +25,7 @@ from killreport_assets.queues.catalogue import (
     ZKILLBOARD_CHARACTERS,
     WorkQueue,
 )
+from killreport_assets.settings import Settings
 from killreport_assets.sources.everef import EveRef
 from killreport_assets.sources.r2z2 import R2z2Feed
 from killreport_assets.users.syncs import queue_now
@@ -31,29 +34,42 @@ from killreport_assets.workers.publisher import killmail_messages, publish_ids
 from killreport_assets.workers.registry import registrations
 from killreport_assets.workers.worker import run_worker
 
+KILLMAIL_SERVICES = [
+    service_spec("zkillboard/r2z2", "zKillboard's live feed of whole killmails"),
+    service_spec("everef/killmails", "EVE Ref's daily killmail archives"),
+]
+"""The services that the sources of whole killmails read."""
 MAX_ENTRIES = 5_000
 ON_REQUEST = WorkerLimits(idle_seconds=2.0)
 
 
 @dataclass(frozen=True)
 class KillmailServices:
-    """Clients and broker that the sources of one run share."""
+    """What the sources of one run are read with."""
 
     workers: WorkerContext
     broker: WorkBroker
-    r2z2: R2z2Feed
-    everef: EveRef
     run_id: str
+
+    @property
+    def settings(self) -> Settings:
+        """What clients are built with."""
+        return self.workers.settings
+
+    @property
+    def engine(self) -> Engine:
+        """The database."""
+        return self.workers.engine
 
     def load(self, loader: Loader) -> Metadata:
         """Load a source of whole killmails."""
-        return load_metadata(loader.load(self.workers.engine))
+        return load_metadata(loader.load(self.engine))
 
     def work(self, queue: WorkQueue) -> Metadata:
         """Handle a queue's messages until the queue is empty."""
         handler = registrations()[queue].build(self.workers)
         limits = replace(ON_REQUEST, batch_size=queue.batch_size)
-        report = run_worker(handler, self.broker, self.workers.engine, limits, run_id=self.run_id)
+        report = run_worker(handler, self.broker, self.engine, limits, run_id=self.run_id)
         return worker_metadata(report) | ({"stopped by": "; ".join(report.errors)} if report.failed else {})
 
 
@@ -66,7 +82,8 @@ class R2z2Source(dg.Config):
 
     def load(self, services: KillmailServices) -> Metadata:
         """Follow the feed."""
-        return services.load(FeedLoader(services.r2z2, self.from_sequence, self.max_entries))
+        with closing(R2z2Feed(services.settings, services.engine)) as feed:
+            return services.load(FeedLoader(feed, self.from_sequence, self.max_entries))
 
 
 class EverefSource(dg.Config):
@@ -79,7 +96,8 @@ class EverefSource(dg.Config):
     def load(self, services: KillmailServices) -> Metadata:
         """Read the archives."""
         days = [date.fromisoformat(day) for day in self.days]
-        return services.load(ArchiveLoader(services.everef, days, self.newest_days))
+        with closing(EveRef(services.settings)) as archives:
+            return services.load(ArchiveLoader(archives, days, self.newest_days))
 
 
 class ZkillboardSource(dg.Config):

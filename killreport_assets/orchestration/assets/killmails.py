@@ -4,19 +4,21 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from killreport_assets.orchestration.assets.external import EVEREF_KILLMAILS, R2Z2, queue_key
-from killreport_assets.orchestration.assets.killmail_sources import KillmailsConfig, KillmailServices
+from killreport_assets.orchestration.assets.external import queue_key
+from killreport_assets.orchestration.assets.killmail_sources import (
+    KILLMAIL_SERVICES,
+    KillmailsConfig,
+    KillmailServices,
+)
 from killreport_assets.orchestration.metadata import Metadata, asset_key, names_metadata, table_metadata, table_spec
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import KILLMAILS, ZKILLBOARD_CHARACTERS
-from killreport_assets.sources.everef import EveRef
-from killreport_assets.sources.r2z2 import R2z2Feed
 from killreport_assets.store.schema import tables
 from killreport_assets.workers.handler import WorkerContext
 from killreport_assets.workers.names import resolve_names
 from killreport_assets.workers.publisher import publish_pending
 
-UPSTREAM = [R2Z2, EVEREF_KILLMAILS, queue_key(ZKILLBOARD_CHARACTERS), queue_key(KILLMAILS)]
+UPSTREAM = [*(spec.key for spec in KILLMAIL_SERVICES), queue_key(ZKILLBOARD_CHARACTERS), queue_key(KILLMAILS)]
 
 
 @dg.multi_asset(
@@ -28,14 +30,12 @@ def killmails(
     config: KillmailsConfig,
     worker_context: dg.ResourceParam[WorkerContext],
     broker: dg.ResourceParam[WorkBroker],
-    r2z2: dg.ResourceParam[R2z2Feed],
-    everef: dg.ResourceParam[EveRef],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Load killmails from one source, store the new ones, publish the entities that they mention."""
     engine, source = worker_context.engine, config.source
     metadata: Metadata = {"source": source.kind}
     try:
-        metadata |= source.load(KillmailServices(worker_context, broker, r2z2, everef, context.run_id))
+        metadata |= source.load(KillmailServices(worker_context, broker, context.run_id))
     finally:
         # Killmails written before an error have pending entities, which are published regardless.
         metadata["published"] = publish_pending(engine, broker, run_id=context.run_id)

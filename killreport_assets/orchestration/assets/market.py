@@ -34,7 +34,7 @@ class MarketHistoryConfig(dg.Config):
 
 @dg.multi_asset(
     name="market_history",
-    specs=[table_spec(statistics.market_history, "market", [EVEREF_MARKET_HISTORY], partitions_def=MARKET_DAYS)],
+    specs=[table_spec(statistics.market_history, "market", [EVEREF_MARKET_HISTORY.key], partitions_def=MARKET_DAYS)],
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def market_history(
@@ -60,7 +60,7 @@ def market_history(
     yield dg.MaterializeResult(key, metadata=metadata | table_metadata(database, statistics.market_history))
 
 
-@dg.multi_asset(name="market_prices", specs=[table_spec(statistics.market_prices, "market", [ESI])])
+@dg.multi_asset(name="market_prices", specs=[table_spec(statistics.market_prices, "market", [ESI.key])])
 def market_prices(
     database: dg.ResourceParam[Engine], esi: dg.ResourceParam[EsiClient]
 ) -> Iterator[dg.MaterializeResult[None]]:

@@ -34,7 +34,7 @@ STATIC_TABLES = (
 @dg.multi_asset(
     name="static_data",
     specs=[
-        table_spec(table, "static_data", [] if table is tables.inventory_flags else [STATIC_DATA_EXPORT])
+        table_spec(table, "static_data", [] if table is tables.inventory_flags else [STATIC_DATA_EXPORT.key])
         for table in STATIC_TABLES
     ],
 )

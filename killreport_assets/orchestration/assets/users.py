@@ -24,7 +24,7 @@ class UsersConfig(dg.Config):
     )
 
 
-@dg.multi_asset(name="users", specs=[table_spec(users_table, "users", [SSO, ESI])])
+@dg.multi_asset(name="users", specs=[table_spec(users_table, "users", [SSO.key, ESI.key])])
 def users(
     context: dg.AssetExecutionContext,
     config: UsersConfig,

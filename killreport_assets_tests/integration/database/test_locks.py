@@ -1,6 +1,5 @@
 """Advisory locks: each is held while everything that does not need it is done."""
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from killreport_assets.store.partitions import ensure_months
 from killreport_assets.workers.names import resolve_names
 from killreport_assets_testing.databases import Databases
 from killreport_assets_testing.platform import Platform
+from killreport_assets_testing.waiting import wait_until
 
 DEADLINE = 60.0
 WAITING = "select count(*) from pg_locks where locktype = 'advisory' and not granted and objid = :lock"
@@ -72,7 +72,7 @@ def test_who_holds_a_lock_holds_up_nothing_else(lock: Lock, platform: Platform) 
             future.result(DEADLINE)
 
 
-def test_naming_is_left_to_the_process_that_is_at_it(platform: Platform) -> None:
+def test_names_are_resolved_by_one_process_at_a_time(platform: Platform) -> None:
     with advisory_lock(platform.engine, Lock.NAMES):
         assert resolve_names(platform.engine, platform.esi).stopped_by == "another process resolves names"
     assert resolve_names(platform.engine, platform.esi).stopped_by is None
@@ -92,7 +92,7 @@ def test_a_migration_waits_for_another(databases: Databases) -> None:
 def test_a_lock_is_released_after_an_error_and_by_a_session_that_ends(engine: Engine) -> None:
     with pytest.raises(ZeroDivisionError), advisory_lock(engine, Lock.NAMES):
         raise ZeroDivisionError
-    with advisory_lock(engine, Lock.NAMES) as connection:  # else this would wait for ever
+    with advisory_lock(engine, Lock.NAMES) as connection:  # blocks if the lock is still held
         pid = connection.execute(sa.text("select pg_backend_pid()")).scalar_one()
         connection.commit()
         _end_session(engine, pid)
@@ -128,20 +128,12 @@ def test_a_look_at_the_health_creates_nothing(databases: Databases, settings: Se
 
 def _wait_for_waiter(engine: Engine, lock: Lock) -> None:
     """Wait until another session waits for the lock."""
-    waited = threading.Event()
-    for _ in range(int(DEADLINE / 0.05)):
-        with engine.connect() as connection:
-            if connection.execute(sa.text(WAITING), {"lock": int(lock) & 0xFFFFFFFF}).scalar_one():
-                return
-        waited.wait(0.05)
-    raise AssertionError(f"no session waits for {lock.name}")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        wait_until(lambda: connection.execute(sa.text(WAITING), {"lock": int(lock) & 0xFFFFFFFF}).scalar_one())
 
 
 def _end_session(engine: Engine, pid: int) -> None:
+    running = sa.text("select count(*) from pg_stat_activity where pid = :pid")
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("select pg_terminate_backend(:pid)"), {"pid": pid})
-        for _ in range(int(DEADLINE / 0.05)):
-            if not connection.execute(
-                sa.text("select count(*) from pg_stat_activity where pid = :pid"), {"pid": pid}
-            ).scalar_one():
-                return
+        wait_until(lambda: not connection.execute(running, {"pid": pid}).scalar_one())

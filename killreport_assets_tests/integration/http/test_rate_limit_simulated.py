@@ -23,7 +23,6 @@ FIVE_MINUTES = TokenBucket("killmail", 1_200, timedelta(minutes=5))
 """The killmail group's rate, with a window that is over sooner."""
 PROPERTY = settings(
     max_examples=8,
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -214,7 +213,7 @@ def test_the_error_limit_keeps_its_headroom(engine: Engine, seed: int, processes
     assert world.server.most_charged_in(60.0) <= 80
 
 
-def test_a_server_that_says_less_is_believed(engine: Engine) -> None:
+def test_a_server_that_reports_fewer_tokens_is_reconciled(engine: Engine) -> None:
     simulation = Simulation(engine, 1)
     bucket = TokenBucket("small", 240, timedelta(minutes=3))
     mine, others = (RequestBudget(engine, "esi", 20, clock=simulation.clock) for _ in range(2))
@@ -237,7 +236,7 @@ def test_a_server_that_says_less_is_believed(engine: Engine) -> None:
     assert granted[-1] >= 180.0
 
 
-def test_a_server_that_says_what_we_know_changes_nothing(engine: Engine) -> None:
+def test_a_server_that_reports_what_is_known_changes_nothing(engine: Engine) -> None:
     simulation = Simulation(engine, 1)
     bucket = TokenBucket("small", 240, timedelta(minutes=3))
     budget = RequestBudget(engine, "esi", 20, clock=simulation.clock)

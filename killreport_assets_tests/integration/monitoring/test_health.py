@@ -110,7 +110,7 @@ def test_dead_letters_are_unhealthy(platform: Platform, settings: Settings) -> N
     assert samples["queue_dead", CHARACTERS.name] == 1
 
 
-def test_rabbitmq_tells_nothing_of_what_is_in_flight_unless_its_management_api_is_set(
+def test_rabbitmq_reports_in_flight_only_with_its_management_api(
     settings: Settings, rabbit_node: RabbitNode, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KILLREPORT_AMQP_URL", rabbit_node.url)
@@ -131,7 +131,7 @@ def test_rabbitmq_tells_nothing_of_what_is_in_flight_unless_its_management_api_i
     broker.close()
 
 
-def test_rabbitmqs_management_api_tells_what_is_in_flight() -> None:
+def test_rabbitmqs_management_api_reports_in_flight() -> None:
     node = RabbitNode(management=True)
     try:
         node.start()

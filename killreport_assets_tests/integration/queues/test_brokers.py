@@ -1,4 +1,4 @@
-"""One contract, run on both brokers, on real servers: nothing lost, nothing given back, urgent first."""
+"""One contract, run on both brokers, on real servers: nothing lost or redelivered, the priority lane first."""
 
 import threading
 import time
@@ -69,24 +69,24 @@ def _ids(deliveries: list[Delivery]) -> list[int]:
 
 
 def _consume_all(broker: WorkBroker, queue: str, limits: WorkerLimits = QUICK) -> list[Delivery]:
-    taken: list[Delivery] = []
+    received: list[Delivery] = []
     with broker.consume(queue, limits) as consumer:
         while not consumer.finished:
             batch = consumer.receive(0.2)
             consumer.acknowledge(batch)
-            taken += batch
-    return taken
+            received += batch
+    return received
 
 
 def test_what_is_published_is_consumed_once(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(55))
     assert broker.depth(CHARACTERS.name).ready == 55
-    taken = _consume_all(broker, CHARACTERS.name)
-    assert sorted(_ids(taken)) == list(range(1, 56))
-    assert {(d.attempts, d.deliveries, d.first_failed_at) for d in taken} == {(0, 0, None)}
-    assert taken[0].message_id == f"character:{_ids(taken)[0]}"
-    assert taken[0].queue == CHARACTERS.name
+    received = _consume_all(broker, CHARACTERS.name)
+    assert sorted(_ids(received)) == list(range(1, 56))
+    assert {(d.attempts, d.deliveries, d.first_failed_at) for d in received} == {(0, 0, None)}
+    assert received[0].message_id == f"character:{_ids(received)[0]}"
+    assert received[0].queue == CHARACTERS.name
     assert broker.depth(CHARACTERS.name).ready == 0
     assert _consume_all(broker, CHARACTERS.name) == []
 
@@ -111,7 +111,7 @@ def test_the_priority_lane_goes_first(connect: Connect) -> None:
     broker.publish(CHARACTERS.name, _messages(5, first=1_000), urgent=True)
     assert broker.depth(CHARACTERS.name).ready == 35
     with broker.consume(CHARACTERS.name, QUICK) as consumer:
-        time.sleep(0.3)  # both lanes have arrived
+        time.sleep(0.3)  # RabbitMQ pushes both lanes to the consumer: nothing shows when they have arrived
         first = consumer.receive(1.0)
         assert sorted(_ids(first))[-5:] == list(range(1_000, 1_005))
         assert [delivery.urgent for delivery in first][:5] == [True] * 5
@@ -123,10 +123,10 @@ def test_a_bounded_consumer_returns_nothing_and_loses_nothing(connect: Connect) 
     broker.publish(CHARACTERS.name, _messages(200))
     seen: list[int] = []
     for _ in range(40):
-        taken = _consume_all(broker, CHARACTERS.name, WorkerLimits(messages=10, idle_seconds=0.3, batch_size=5))
-        assert {delivery.deliveries for delivery in taken} <= {0}, "a healthy message was given back"
-        seen += _ids(taken)
-        if not taken:
+        received = _consume_all(broker, CHARACTERS.name, WorkerLimits(messages=10, idle_seconds=0.3, batch_size=5))
+        assert {delivery.deliveries for delivery in received} <= {0}, "a healthy message was redelivered"
+        seen += _ids(received)
+        if not received:
             break
     assert sorted(seen) == list(range(1, 201))
 
@@ -144,26 +144,26 @@ def test_each_limit_ends_the_consumer(connect: Connect, limits: WorkerLimits) ->
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(40))
     started = time.monotonic()
-    taken = _consume_all(broker, CHARACTERS.name, limits)
+    received = _consume_all(broker, CHARACTERS.name, limits)
     assert time.monotonic() - started < 5
-    assert len(taken) >= min(20, limits.messages)
+    assert len(received) >= min(20, limits.messages)
     if limits.messages == 20:
-        assert len(taken) <= 20 + 2 * limits.batch_size
+        assert len(received) <= 20 + 2 * limits.batch_size
 
 
 def test_a_stopped_worker_delivers_what_it_holds_and_fetches_nothing_more(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(100))
-    taken = []
+    received = []
     with broker.consume(CHARACTERS.name, QUICK) as consumer:
-        taken += consumer.receive(1.0)
+        received += consumer.receive(1.0)
         consumer.stop()
         while not consumer.finished:
-            taken += consumer.receive(0.2)
-        consumer.acknowledge(taken)
-    assert len(taken) <= 30
+            received += consumer.receive(0.2)
+        consumer.acknowledge(received)
+    assert len(received) <= 30
     rest = _consume_all(broker, CHARACTERS.name)
-    assert sorted(_ids(taken) + _ids(rest)) == list(range(1, 101))
+    assert sorted(_ids(received) + _ids(rest)) == list(range(1, 101))
     assert {delivery.deliveries for delivery in rest} == {0}
 
 
@@ -203,11 +203,11 @@ def test_a_short_delay_does_not_wait_behind_a_long_one(connect: Connect) -> None
     assert _ids(again) == [2, 1]
 
 
-def test_what_was_not_settled_comes_again_and_counts(connect: Connect) -> None:
+def test_what_was_not_settled_is_redelivered_and_counted(connect: Connect) -> None:
     first = connect()
     first.publish(CHARACTERS.name, _messages(3))
     with first.consume(CHARACTERS.name, QUICK) as consumer:
-        assert len(consumer.receive(2.0)) == 3  # and dies with them in its hands
+        assert len(consumer.receive(2.0)) == 3  # and its worker dies before it settles them
     second = connect()
     wait_until(lambda: second.depth(CHARACTERS.name).ready == 3)
     again = _consume_all(second, CHARACTERS.name)
@@ -224,7 +224,7 @@ def test_a_slow_worker_keeps_what_it_holds(connect: Connect) -> None:
             assert consumer.receive(0.2) == []
         assert _consume_all(other, CHARACTERS.name) == []
         consumer.acknowledge(held)
-    time.sleep(1.2)
+    time.sleep(1.2)  # longer than the lease: what is acknowledged stays away
     assert _consume_all(other, CHARACTERS.name) == []
 
 
@@ -267,8 +267,8 @@ def test_queues_do_not_mix(connect: Connect) -> None:
 def test_many_messages_are_confirmed_and_consumed(connect: Connect) -> None:
     broker = connect()
     broker.publish(TYPES.name, _messages(5_000))
-    taken = _consume_all(broker, TYPES.name, WorkerLimits(messages=10_000, idle_seconds=1, batch_size=500))
-    assert sorted(_ids(taken)) == list(range(1, 5_001))
+    received = _consume_all(broker, TYPES.name, WorkerLimits(messages=10_000, idle_seconds=1, batch_size=500))
+    assert sorted(_ids(received)) == list(range(1, 5_001))
 
 
 def test_rabbitmq_keeps_heartbeats_while_the_worker_is_busy(rabbit_node: RabbitNode) -> None:
@@ -301,7 +301,7 @@ def test_a_lost_rabbitmq_is_said_and_nothing_is_lost() -> None:
             broker.depth(CHARACTERS.name)  # a round trip: the acknowledgements have arrived
             node.stop()
             with pytest.raises(BrokerUnavailable):
-                _receive_for_ever(consumer)
+                _receive_until_an_error(consumer)
         with pytest.raises(BrokerUnavailable):
             broker.publish(CHARACTERS.name, _messages(1, first=99))
         node.start()
@@ -330,7 +330,7 @@ def _without_connections(databases: Any, engine: Engine) -> Iterator[None]:
     databases._run(f"alter database {name} allow_connections true")
 
 
-def _receive_for_ever(consumer: Any) -> None:
+def _receive_until_an_error(consumer: Any) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         consumer.receive(0.2)

@@ -83,7 +83,7 @@ def test_a_broken_answer_is_unavailable(client: EsiClient, sandbox: Sandbox, kin
 
 
 @pytest.mark.parametrize("kind", ["hang", "timeout"])
-def test_a_hanging_server_is_given_up_on(client: EsiClient, sandbox: Sandbox, kind: str) -> None:
+def test_a_hanging_server_is_unavailable(client: EsiClient, sandbox: Sandbox, kind: str) -> None:
     sandbox.faults({"path": "/esi/alliances", "kinds": [kind]}, timeout_seconds=60)
     started = time.monotonic()
     with pytest.raises(Unavailable, match="no answer in 2 s"):
@@ -284,7 +284,7 @@ def test_a_redirect_to_a_real_service_is_not_followed_without_a_contact() -> Non
         HttpSession(load_settings()).request("GET", url)
 
 
-def test_a_redirect_that_never_ends_is_given_up_on() -> None:
+def test_an_endless_redirect_is_unavailable() -> None:
     with _redirecting_to("/again") as url, pytest.raises(Unavailable, match="more than 3 redirects"):
         HttpSession(load_settings()).request("GET", url)
 

@@ -198,7 +198,7 @@ def test_several_writers_at_once_store_each_killmail_once(engine: Engine) -> Non
     assert _scalar(engine, "select count(*) from raw.killmail_attackers") == 4664
 
 
-@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_sequence_of_overlapping_writes_gives_the_same_tables(engine: Engine, data: st.DataObject) -> None:
     with engine.begin() as connection:

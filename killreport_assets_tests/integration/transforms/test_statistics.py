@@ -85,10 +85,10 @@ def _first_load(engine: Engine) -> None:
 def story(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """Three builds: all, an increment with every kind of late change, and all again."""
     with databases.fresh() as engine:
-        yield _tell(Story(Warehouse(engine, tmp_path_factory.mktemp("dbt"))), engine)
+        yield _play(Story(Warehouse(engine, tmp_path_factory.mktemp("dbt"))), engine)
 
 
-def _tell(story: Story, engine: Engine) -> Story:
+def _play(story: Story, engine: Engine) -> Story:
     as_of = "2026-07-25"
     days = _market_days()
     _first_load(engine)

@@ -42,7 +42,7 @@ def pilot(platform: Platform, sandbox: Sandbox) -> int:
 
 
 def _sync(platform: Platform) -> tuple[int, int]:
-    """Queue what is due, worker both queues; messages settled of each."""
+    """Queue what is due and run a worker of each queue; the messages that each received."""
     platform.queue_due()
     return platform.user_killmails().received, platform.corporation_killmails().received
 
@@ -227,7 +227,7 @@ def test_who_is_not_in_the_corporation_is_asked_again_tomorrow(
     assert (platform.user(pilot).corporation_outcome, platform.user(pilot).corporation_reason) == ("complete", None)
 
 
-def test_hiccups_of_the_sso_switch_nothing_off(platform: Platform, sandbox: Sandbox, pilot: int) -> None:
+def test_short_failures_of_the_sso_switch_nothing_off(platform: Platform, sandbox: Sandbox, pilot: int) -> None:
     sandbox.authorized_killmails(refused={pilot: "sso"}, cache_seconds=0)
     platform.queue_due()
     report = platform.corporation_killmails(LONG_IDLE)

@@ -45,7 +45,7 @@ def test_the_database_holds_ciphertext_only(platform: Platform, sandbox: Sandbox
     assert _refresh_token(platform, pilot) in sandbox.issued()
 
 
-def test_a_good_token_is_handed_out_as_it_is(platform: Platform, sandbox: Sandbox, pilot: int) -> None:
+def test_a_good_token_is_returned_as_it_is(platform: Platform, sandbox: Sandbox, pilot: int) -> None:
     access = platform.keeper.access(pilot)
     assert access.token.get_secret_value() in sandbox.issued()
     assert access.token_owner == f"killreport-sandbox:{pilot}"
@@ -103,7 +103,7 @@ def test_everything_else_is_retried(platform: Platform, sandbox: Sandbox, pilot:
 def test_a_refresh_token_is_not_spent_while_eves_keys_cannot_be_read(
     platform: Platform, sandbox: Sandbox, pilot: int, kind: str
 ) -> None:
-    """Every run is a process with an empty cache: its first refresh would be lost with each hiccup of the keys."""
+    """Every run is a process with an empty cache: its first refresh would be lost when the keys cannot be read."""
     platform.execute(EXPIRED)
     fresh = token_keeper(platform.settings, platform.engine)
     sandbox.faults({"path": "/sso/oauth/jwks", "kinds": [kind]})

@@ -127,7 +127,6 @@ def _let_time_pass(engine: Engine) -> None:
 
 @settings(
     max_examples=25,
-    deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

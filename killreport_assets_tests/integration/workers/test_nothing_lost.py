@@ -75,7 +75,7 @@ def either(
 
 
 def _queued(broker: WorkBroker, queue: str, kind: str) -> list[int]:
-    """The ids in a queue, taken out."""
+    """Consume a queue; the ids that were in it."""
     ids = []
     with broker.consume(queue, WorkerLimits(messages=100_000, idle_seconds=0.4)) as consumer:
         while not consumer.finished:
@@ -97,7 +97,7 @@ def test_a_worker_that_is_killed_at_any_step_loses_nothing(either: Platform, ste
     while (
         either.scalar("select count(*) from raw.killmails") < len(HASHES) or either.broker.depth(KILLMAILS.name).ready
     ):
-        assert time.monotonic() < deadline, "not everything came again"
+        assert time.monotonic() < deadline, "not everything was redelivered"
         either.killmails(LONG_IDLE)
     assert either.scalar("select count(*) from ops.dead_letters") == 0
     # What had been claimed by the killed one is published when its claim has expired.
@@ -139,7 +139,7 @@ def test_four_workers_fetch_no_id_twice(either: Platform, sandbox: Sandbox, sett
 
 
 def _work_while(platform: Platform, disturb: Callable[[], None], wanted: int) -> list[WorkerReport]:
-    """Work off characters in a thread of its own, disturb it in the middle, and go on until all are known."""
+    """Run a worker of characters in a thread, disturb it in the middle, and go on until all are known."""
     reports: list[WorkerReport] = []
     errors: list[BaseException] = []
 
@@ -292,17 +292,17 @@ def test_a_hundred_thousand_messages(name: str, engine: Engine, request: pytest.
     else:
         broker = RabbitBroker(request.getfixturevalue("rabbit_node").url, TIERS)
     publish_ids(broker, TYPES, range(1, 100_001))
-    taken: set[int] = set()
+    received: set[int] = set()
     count = 0
     with broker.consume(
         TYPES.name, WorkerLimits(messages=200_000, seconds=120, idle_seconds=2, batch_size=1_000)
     ) as consumer:
         while not consumer.finished and count < 100_000:
             batch = consumer.receive(1.0)
-            taken |= {int(str(delivery.message_id).split(":")[1]) for delivery in batch}
+            received |= {int(str(delivery.message_id).split(":")[1]) for delivery in batch}
             count += len(batch)
             consumer.acknowledge(batch)
-    assert (count, len(taken)) == (100_000, 100_000)
+    assert (count, len(received)) == (100_000, 100_000)
     assert broker.depth(TYPES.name).ready == 0
     broker.close()
 
@@ -327,24 +327,24 @@ def test_a_listing_whose_follow_ups_may_be_lost_is_done_again(platform: Platform
         def publish(self, queue: str, messages: object, *, urgent: bool = False) -> None:
             raise Killed
 
-    work = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
+    handler = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
     publish_ids(platform.broker, ZKILLBOARD_CHARACTERS, [IDS_CHARACTER])
     dying = Dying(platform.engine, TIERS, timedelta(seconds=1))
     with pytest.raises(Killed):
-        run_worker(work, dying, platform.engine, WorkerLimits(idle_seconds=0.3, batch_size=1))
+        run_worker(handler, dying, platform.engine, WorkerLimits(idle_seconds=0.3, batch_size=1))
     assert platform.scalar("select count(*) from ops.syncs") == 1
     wait_until(lambda: platform.broker.depth(ZKILLBOARD_CHARACTERS.name).ready == 1)
-    platform.work(work, LONG_IDLE)
+    platform.work(handler, LONG_IDLE)
     assert platform.broker.depth(KILLMAILS.name).ready == len(WORLD.part("zkillboard_ids"))
 
 
-def test_a_wrong_setting_gives_no_message_back(platform: Platform, settings: Settings) -> None:
+def test_a_wrong_setting_counts_no_delivery(platform: Platform, settings: Settings) -> None:
     real = settings.with_values(esi_url="https://esi.evetech.net")
     publish_ids(platform.broker, CHARACTERS, PILOTS[:30])
-    work = EntityHandler(EntityKind.CHARACTER, EsiClient(real, platform.engine), 7)
+    handler = EntityHandler(EntityKind.CHARACTER, EsiClient(real, platform.engine), 7)
     for _ in range(12):  # more often than a message may be delivered
         with pytest.raises(UserError, match="KILLREPORT_CONTACT"):
-            platform.work(work)
+            platform.work(handler)
         platform.execute(f"update pgmq.q_{CHARACTERS.name} set vt = now()")
     report = platform.entities("character", LONG_IDLE)
     assert report.outcomes == {"stored": 30}

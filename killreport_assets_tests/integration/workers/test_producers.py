@@ -138,8 +138,8 @@ def test_followed_characters_and_members_are_listed_hourly(platform: Platform) -
     )
     assert platform.produce("character_killmails").published == 3
     assert platform.produce("character_killmails").published == 0
-    work = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
-    assert platform.work(work, LONG_IDLE).outcomes["stored"] == 3
+    handler = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
+    assert platform.work(handler, LONG_IDLE).outcomes["stored"] == 3
     assert platform.produce("character_killmails").found == 0  # zKillboard's lists are cached for an hour
     platform.execute("update ops.syncs set started_at = now() - interval '61 minutes'")
     assert platform.produce("character_killmails").found == 3
@@ -152,15 +152,15 @@ def test_followed_characters_and_members_are_listed_hourly(platform: Platform) -
 
 
 def test_a_list_that_was_just_read_is_not_read_again(platform: Platform, sandbox: Sandbox) -> None:
-    work = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
+    handler = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
     for _ in range(2):
         publish_ids(platform.broker, ZKILLBOARD_CHARACTERS, [BODIES_CHARACTER])
-        report = platform.work(work)
+        report = platform.work(handler)
     assert report.outcomes == {"unchanged": 1}
     assert sandbox.statistics()["requests"]["zkillboard"] == 2  # a page and the empty one after it
 
 
-def test_urgent_work_goes_to_the_urgent_lane_even_if_it_is_queued(platform: Platform) -> None:
+def test_urgent_work_goes_to_the_priority_lane_even_if_it_is_queued(platform: Platform) -> None:
     platform.produce("characters", ids=[BODIES_CHARACTER, IDS_CHARACTER])
     assert platform.produce("characters", ids=[IDS_CHARACTER], urgent=True).requested == 1
     assert platform.produce("characters", ids=[IDS_CHARACTER], urgent=True).requested == 0
@@ -289,7 +289,7 @@ def test_an_entity_that_became_known_meanwhile_is_a_cause_all_the_same(platform:
     line = genuine.record(435341)
     pilot = line["esi"]["victim"]["character_id"]
     with platform.engine.connect() as writer:
-        writer.execute(sa.text("select 1"))  # the writer's transaction has begun
+        writer.execute(sa.text("select 1"))  # begins the writer's transaction
         platform.execute(f"insert into raw.characters (character_id, name, source) values ({pilot}, 'x', 'esi')")
         write_killmails_in(writer, [KillmailBody(line["esi"], line["killmail_hash"])], "everef")
         writer.commit()
@@ -314,7 +314,7 @@ def test_ids_that_are_none_are_never_asked_for(platform: Platform) -> None:
     assert platform.message_ids(CHARACTERS) == [f"character:{BODIES_CHARACTER}"]
 
 
-def test_a_claim_that_is_not_ours_any_more_is_not_confirmed(platform: Platform) -> None:
+def test_a_claim_that_is_no_longer_ours_is_not_confirmed(platform: Platform) -> None:
     platform.produce("characters", ids=[])  # nothing is pending
     with platform.engine.begin() as connection:
         lineage.request(connection, "character", [BODIES_CHARACTER])
@@ -372,7 +372,7 @@ def test_an_old_body_changes_no_newer_affiliation(platform: Platform, sandbox: S
     platform.entities("character")
     sandbox.move(BODIES_CHARACTER, 98_000_077, None)
     refresh_affiliations(platform.engine, platform.esi, timedelta(0))
-    sandbox.reset()  # ESI's cache of bodies may still tell what was
+    sandbox.reset()  # ESI's cache may still have the old body
     platform.execute("update raw.characters set fetched_at = now() - interval '9 days', etag = null")
     publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
     assert platform.entities("character").outcomes == {"stored": 1}
@@ -381,10 +381,10 @@ def test_an_old_body_changes_no_newer_affiliation(platform: Platform, sandbox: S
 
 
 def test_a_listing_that_fails_is_a_row_too_and_is_tried_again(platform: Platform, sandbox: Sandbox) -> None:
-    work = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
+    handler = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
     sandbox.faults({"path": "/zkillboard", "kinds": ["503"], "times": 1})
     publish_ids(platform.broker, ZKILLBOARD_CHARACTERS, [BODIES_CHARACTER])
-    assert platform.work(work, LONG_IDLE).outcomes == {"retried": 1, "stored": 1}
+    assert platform.work(handler, LONG_IDLE).outcomes == {"retried": 1, "stored": 1}
     rows = platform.rows("select subject, outcome, seconds is not null from ops.syncs order by sync_id")
     subject = f"character:{BODIES_CHARACTER}"
     assert rows == [(subject, "unavailable", True), (subject, "complete", True)]

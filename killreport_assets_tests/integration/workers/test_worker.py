@@ -61,7 +61,7 @@ def test_pending_is_published_once(platform: Platform) -> None:
     assert publish_pending(platform.engine, platform.broker) == 0
 
 
-def test_a_claim_whose_taker_died_expires(platform: Platform) -> None:
+def test_a_claim_whose_process_died_expires(platform: Platform) -> None:
     write_killmails(platform.engine, genuine.bodies(5), "everef")
     with platform.engine.begin() as connection:
         connection.execute(sa.text("update ops.entity_pending set claimed_at = now() - interval '11 minutes'"))
@@ -227,8 +227,8 @@ def test_a_message_that_kills_its_workers_is_a_dead_letter(platform: Platform) -
 
 def test_zkillboard_lists_fill_killmails_and_queue_what_has_only_a_hash(platform: Platform) -> None:
     publish_ids(platform.broker, ZKILLBOARD_CHARACTERS, [BODIES_CHARACTER, IDS_CHARACTER])
-    work = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
-    report = run_worker(work, platform.broker, platform.engine, QUICK, run_id="lists")
+    handler = ZkillboardCharacterHandler(Zkillboard(platform.settings, platform.engine), platform.engine)
+    report = run_worker(handler, platform.broker, platform.engine, QUICK, run_id="lists")
     whole, hashes = len(WORLD.part("zkillboard")), len(WORLD.part("zkillboard_ids"))
     assert report.rows["killmails"] == whole
     assert platform.broker.depth(KILLMAILS.name).ready == hashes
@@ -250,7 +250,7 @@ def test_types_from_esi_have_their_dogma(platform: Platform) -> None:
             assert (row.name, row.tech_level, row.source) == (wanted["name"], wanted["tech_level"], "esi")
 
 
-def test_slow_work_is_not_handed_to_another_worker(platform: Platform, sandbox: Sandbox) -> None:
+def test_slow_work_is_not_delivered_to_another_worker(platform: Platform, sandbox: Sandbox) -> None:
     # Nine fetches of 1.2 s, three at a time, and a lease of 2 s: without renewal another worker would get them.
     sandbox.faults(latency=1.2)
     publish_ids(platform.broker, ALLIANCES, sorted(WORLD.alliances)[:9])
@@ -269,9 +269,9 @@ def test_slow_work_is_not_handed_to_another_worker(platform: Platform, sandbox: 
 def test_a_setting_that_is_wrong_costs_no_message_an_attempt(platform: Platform, settings: Settings) -> None:
     real = settings.with_values(esi_url="https://esi.evetech.net")
     publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
-    work = EntityHandler(EntityKind.CHARACTER, EsiClient(real, platform.engine), 7)
+    handler = EntityHandler(EntityKind.CHARACTER, EsiClient(real, platform.engine), 7)
     with pytest.raises(UserError, match="KILLREPORT_CONTACT"):
-        run_worker(work, platform.broker, platform.engine, QUICK)
+        run_worker(handler, platform.broker, platform.engine, QUICK)
     assert platform.entities("character", LONG_IDLE).outcomes == {"stored": 1}
     assert platform.scalar("select count(*) from ops.dead_letters") == 0
 

@@ -1,4 +1,4 @@
-"""Asking bulk routes by halving, and telling an outage from a failing request."""
+"""Asking bulk routes by halving, and distinguishing an outage from a failing request."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta

@@ -67,7 +67,7 @@ def test_what_runs_finds_the_key_that_another_process_has_made(tmp_path: Path) -
     other.add_key()
     assert running.decrypt(other.encrypt(SecretStr("x")), other.key_id).get_secret_value() == "x"
     late = running.encrypt(SecretStr("y"))
-    assert running.key_id == other.key_id  # nothing is encrypted with an old key any more
+    assert running.key_id == other.key_id  # nothing is encrypted with an old key from now on
     assert other.decrypt(late, running.key_id).get_secret_value() == "y"
 
 

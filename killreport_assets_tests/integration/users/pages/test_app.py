@@ -227,7 +227,7 @@ def test_a_character_with_another_owner_starts_over(
     assert platform.user(IDS_CHARACTER).account_id != platform.user(BODIES_CHARACTER).account_id
 
 
-def test_sync_now_goes_to_the_urgent_lane(platform: Platform, visitor: Visitor) -> None:
+def test_sync_now_goes_to_the_priority_lane(platform: Platform, visitor: Visitor) -> None:
     visitor.sign_in(BODIES_CHARACTER)
     assert visitor.post(f"/characters/{BODIES_CHARACTER}/sync").status_code == 303
     assert "queued to be synced first" in visitor.get().text
