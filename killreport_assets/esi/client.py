@@ -104,7 +104,7 @@ class EsiClient:
             Gone: there is no such record.
             ServiceError: any other failure, by its kind.
         """
-        parameter = route.template.split("{")[1].rstrip("}")
+        [parameter] = re.findall(r"\{(\w+)\}", route.template)
         response = self._ask(route, {parameter: id_}, etag=etag)
         if response.status_code == requests.codes.not_modified:
             return Fetched(None, etag)
