@@ -64,7 +64,7 @@ def test_everything_arrives_and_nothing_is_left_behind(embedded_run: Run) -> Non
     assert len(lines) == 394
     for name, count in (("killmails", 394), ("attackers", attackers), ("items", len(items) + nested)):
         assert re.search(rf"^\s*{name}\s+{count:,}\b", run.stdout, re.MULTILINE), name
-    assert f"{nested:,} of them inside others" in run.stdout
+    assert f"{nested:,} of them nested" in run.stdout
     assert "dead letters" in run.stdout
     assert "mart_corporation_daily" in run.stdout
     assert _count(home, "select count(*) as n from raw.killmail_items where parent_index is not null") == nested
