@@ -52,8 +52,8 @@ bench: install ## measure, and print ratios against a reference of the same run
 clean: ## stop the embedded server and remove what was built; data in .killreport stays
 	@if [ -x $(VENV)/killreport ]; then $(VENV)/killreport down; fi
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	@if [ -d .killreport ]; then echo "data is kept in .killreport: remove that directory to start anew"; fi
+	@if [ -d .killreport ]; then echo "data is kept in .killreport: remove that directory to start again"; fi
 
-lock: install ## resolve both lock files anew for all Pythons: everything, and what runs without the test tools (needs uv)
+lock: install ## resolve both lock files again for all Pythons: everything, and what runs without the test tools (needs uv)
 	@$(LOCK) --all-extras --output-file requirements.lock
 	@$(LOCK) --extra embedded --extra dbt --output-file requirements-runtime.lock --constraint requirements.lock

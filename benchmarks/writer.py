@@ -67,10 +67,9 @@ def _fill_dimensions(engine: Engine, checked: list[Killmail]) -> None:
     with engine.begin() as connection:
         killmails._stage(connection, checked[: len(checked) // COPIES], "everef")
         for kind, table in tables.DIMENSIONS.items():
-            key = next(iter(table.primary_key)).name
             for place in PLACES[kind]:
                 connection.exec_driver_sql(
-                    f"insert into {table.fullname} ({key}, source) "
+                    f"insert into {table.fullname} ({kind.key}, source) "
                     f"select distinct {place.column}, 'esi' from pg_temp.{place.staged} "
                     f"where {place.column} is not null on conflict do nothing"
                 )

@@ -15,10 +15,10 @@ from killreport_assets.settings import Settings, load_settings
 from killreport_assets_testing import rabbitmq
 from killreport_assets_testing.databases import Databases
 from killreport_assets_testing.platform import Platform
+from killreport_assets_testing.requirements import missing
 from killreport_assets_testing.sandbox import Sandbox
 
 TESTS = Path(__file__).parent
-IS_CI = os.environ.get("CI") == "true"
 hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")
 
@@ -66,8 +66,7 @@ def engine(databases: Databases) -> Iterator[Engine]:
 def rabbit_node() -> Iterator[rabbitmq.RabbitNode]:
     """A private RabbitMQ node; without the package its tests are skipped, in CI they fail."""
     if not rabbitmq.is_installed():
-        message = "Debian's package rabbitmq-server is not installed: apt install rabbitmq-server"
-        pytest.fail(message) if IS_CI else pytest.skip(message)
+        missing("Debian's package rabbitmq-server is not installed: apt install rabbitmq-server")
     node = rabbitmq.RabbitNode()
     try:
         yield node.start()

@@ -51,8 +51,9 @@ def serve(*, live: bool, release_every: float) -> None:
             "127.0.0.1",
             "-p",
             str(settings.process.webserver_port),
+            "--log-level",
+            "warning",
         ]
-        command += ["--log-level", "warning"]
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may make background processes ignore it
         server = subprocess.Popen(command, start_new_session=True, preexec_fn=_accept_interrupts)

@@ -15,6 +15,7 @@ from killreport_assets.esi.models import EsiBody
 from killreport_assets.http.errors import Refused
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.schema import tables
+from killreport_assets.store.schema.columns import key_column
 from killreport_assets.store.static_data import complete_regions, unresolved_references
 
 
@@ -46,9 +47,8 @@ def fill_static_gaps(client: EsiClient, engine: Engine) -> dict[str, int]:
     """
     filled: dict[str, int] = {}
     for gap in _GAPS:
-        key = next(iter(gap.table.primary_key))
         with engine.connect() as connection:
-            missing = unresolved_references(connection, gap.referenced_by, key)
+            missing = unresolved_references(connection, gap.referenced_by, key_column(gap.table))
         for missing_id in missing:
             try:
                 fetched = client.fetch(gap.route, gap.model, missing_id)

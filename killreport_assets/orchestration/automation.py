@@ -1,4 +1,4 @@
-"""Shared by schedules and sensors: their default status, and the statuses of unfinished runs."""
+"""Shared by jobs, schedules and sensors: the tags of runs, their unfinished statuses, and what is on by default."""
 
 import dagster as dg
 
@@ -6,7 +6,11 @@ from killreport_assets.settings import Settings
 
 UNFINISHED = [status for status in dg.DagsterRunStatus if status.name not in {"SUCCESS", "FAILURE", "CANCELED"}]
 """The statuses of runs that are queued or running."""
+QUEUE_TAG = "killreport/queue"
+"""The queue of a worker run; the instance limits runs by it."""
+PRODUCER_TAG = "killreport/producer"
 TRIGGER_TAG = "killreport/trigger"
+"""What started a run."""
 
 
 def schedule_status(settings: Settings) -> dg.DefaultScheduleStatus:

@@ -1,9 +1,11 @@
 """Dagster's jobs: the units that can be launched. The work itself is in assets/ and ops/."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
+from killreport_assets.orchestration.automation import PRODUCER_TAG, QUEUE_TAG, TRIGGER_TAG
 from killreport_assets.orchestration.checks.killmails import CHECKS
 from killreport_assets.orchestration.checks.lineage import LINEAGE_CHECKS
 from killreport_assets.orchestration.metadata import asset_key
@@ -24,8 +26,7 @@ from killreport_assets.workers.registry import producers, registrations
 
 MAX_RUNTIME_SECONDS = 900
 """Longer than any worker's limits: a run that exceeds it hangs, and run monitoring terminates it."""
-QUEUE_TAG = "killreport/queue"
-BOUNDED = {"dagster/max_runtime": str(MAX_RUNTIME_SECONDS), "killreport/trigger": "by hand"}
+BOUNDED = {"dagster/max_runtime": str(MAX_RUNTIME_SECONDS), TRIGGER_TAG: "by hand"}
 """A job's tags; sensors and schedules override the trigger."""
 
 
@@ -41,28 +42,20 @@ def _worker_job(queue: WorkQueue) -> Any:  # an asset job's class is not public 
     if table is not None:
         selection = dg.AssetSelection.assets(asset_key(table))
         return dg.define_asset_job(name, selection, tags=tags, description=description)
-
-    @dg.job(name=name, tags=tags, description=description)
-    def work() -> None:
-        WORKER_OPS[queue]()
-
-    return work
+    return _job_of(name, WORKER_OPS[queue], tags, description)
 
 
 def _producing_job(producer: Producer) -> dg.JobDefinition:
-    tags = BOUNDED | {"killreport/producer": producer.name}
-
-    @dg.job(name=f"queue_{producer.name}", tags=tags, description=f"Publish {producer.description}")
-    def publish() -> None:
-        PRODUCING_OPS[producer.name]()
-
-    return publish
+    tags = BOUNDED | {PRODUCER_TAG: producer.name}
+    return _job_of(f"queue_{producer.name}", PRODUCING_OPS[producer.name], tags)
 
 
-def _job_of(name: str, op: dg.OpDefinition) -> dg.JobDefinition:
-    """A job that runs a single op and takes over its description."""
+def _job_of(
+    name: str, op: dg.OpDefinition, tags: Mapping[str, str] = BOUNDED, description: str | None = None
+) -> dg.JobDefinition:
+    """A job that runs a single op; its description is the op's unless another is given."""
 
-    @dg.job(name=name, tags=BOUNDED, description=op.description)
+    @dg.job(name=name, tags=tags, description=description or op.description)
     def run() -> None:
         op()
 
@@ -100,7 +93,7 @@ load_market_prices = dg.define_asset_job(
 queue_users = dg.define_asset_job(
     "queue_users",
     dg.AssetSelection.assets(asset_key(users)),
-    tags=BOUNDED | {"killreport/producer": "users"},
+    tags=BOUNDED | {PRODUCER_TAG: "users"},
     description="Publish the killmail lists that are due, or those of the configured users now; check the users",
 )
 check_raw_tables = dg.define_asset_job(

@@ -17,6 +17,7 @@ import dagster as dg
 from sqlalchemy.engine import Engine
 
 from killreport_assets.monitoring.summary import summarize
+from killreport_assets.orchestration.automation import TRIGGER_TAG
 from killreport_assets.orchestration.jobs import drain_job_name
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import WORK_QUEUES, ZKILLBOARD_CHARACTERS, WorkQueue
@@ -146,7 +147,7 @@ class MainJob:
         is_final: bool = True,
     ) -> Step:
         started, clock = datetime.now(UTC), time.monotonic()
-        tags = {"killreport/trigger": "killreport run"}
+        tags = {TRIGGER_TAG: "killreport run"}
         error = None
         result = None
         try:

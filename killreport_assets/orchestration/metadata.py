@@ -105,14 +105,14 @@ def load_metadata(report: LoadReport) -> Metadata:
     return metadata | ({STOPPED_BY: report.stopped_by} if report.stopped_by else {})
 
 
-def stop_when_incomplete(metadata: Metadata) -> None:
-    """Fail the run when its loader stopped early.
+def stop_when_incomplete(metadata: Metadata, source: str = "") -> None:
+    """Fail the run when its loader, of this source where there are several, stopped early.
 
     Raises:
         dagster.Failure: with the reason; loaded rows stay.
     """
     if problem := metadata.get(STOPPED_BY):
-        raise dg.Failure(f"stopped early: {problem}", metadata=metadata)
+        raise dg.Failure(f"{source} stopped early: {problem}".lstrip(), metadata=metadata)
 
 
 def causes_table(causes: Sequence[TracedCause]) -> dg.TableMetadataValue:

@@ -22,7 +22,7 @@ START_SECONDS = 30.0
 
 def service_urls(port: int) -> dict[str, str]:
     """The settings that point every service at a sandbox on this port, by environment variable."""
-    urls = {f"KILLREPORT_{s.upper()}": f"http://127.0.0.1:{port}/{s.removesuffix('_url')}" for s in SERVICES}
+    urls = {f"KILLREPORT_{name.upper()}": f"http://127.0.0.1:{port}/{name.removesuffix('_url')}" for name in SERVICES}
     return urls | {"KILLREPORT_SSO_CLIENT_ID": NATIVE_CLIENT}
 
 

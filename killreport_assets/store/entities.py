@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -11,14 +10,9 @@ from sqlalchemy.engine import Connection
 
 from killreport_assets.models.ids import EntityKind
 from killreport_assets.store.changed_days import mark_static, statistics_changes
+from killreport_assets.store.rows import write_rows
 from killreport_assets.store.schema import tables
-from killreport_assets.store.schema.columns import Row
-
-INSERT_CHUNK = 2_000
-
-
-def _key(table: sa.Table) -> sa.Column[Any]:
-    return next(iter(table.primary_key))
+from killreport_assets.store.schema.columns import Row, key_column
 
 
 def upsert(connection: Connection, table: sa.Table, rows: Sequence[Row]) -> int:
@@ -27,16 +21,10 @@ def upsert(connection: Connection, table: sa.Table, rows: Sequence[Row]) -> int:
     Two workers may write the same id: the later body wins. Days whose statistics depend on the change are marked in
     `ops.changed_days`.
     """
-    changed = statistics_changes(connection, table, _key(table).name, rows)
-    # One lock order for all processes prevents deadlocks.
-    ordered = sorted(rows, key=lambda row: row[_key(table).name])
-    for start in range(0, len(ordered), INSERT_CHUNK):
-        chunk = ordered[start : start + INSERT_CHUNK]
-        statement = insert(table).values(chunk)
-        changes = {name: statement.excluded[name] for name in chunk[0] if name != _key(table).name}
-        connection.execute(statement.on_conflict_do_update(index_elements=[_key(table)], set_=changes))
+    changed = statistics_changes(connection, table, key_column(table).name, rows)
+    write_rows(connection, table, rows)
     mark_static(connection, table, changed)
-    return len(ordered)
+    return len(rows)
 
 
 def mark_gone(connection: Connection, kind: EntityKind, entity_ids: Sequence[int]) -> None:
@@ -44,23 +32,25 @@ def mark_gone(connection: Connection, kind: EntityKind, entity_ids: Sequence[int
     table = tables.DIMENSIONS[kind]
     for entity_id in sorted(entity_ids):
         now = sa.func.now()
-        statement = insert(table).values({_key(table).name: entity_id, "source": "esi", "gone_at": now})
+        statement = insert(table).values({kind.key: entity_id, "source": "esi", "gone_at": now})
         connection.execute(
-            statement.on_conflict_do_update(index_elements=[_key(table)], set_={"gone_at": now, "fetched_at": now})
+            statement.on_conflict_do_update(index_elements=[kind.key], set_={"gone_at": now, "fetched_at": now})
         )
 
 
 def touch(connection: Connection, kind: EntityKind, entity_ids: Sequence[int]) -> None:
     """Record that these entities are still current (a 304)."""
     table = tables.DIMENSIONS[kind]
-    connection.execute(sa.update(table).where(tables.among(_key(table), entity_ids)).values(fetched_at=sa.func.now()))
+    connection.execute(
+        sa.update(table).where(tables.among(table.c[kind.key], entity_ids)).values(fetched_at=sa.func.now())
+    )
 
 
 def mark_stale(connection: Connection, kind: EntityKind, entity_ids: Sequence[int]) -> None:
     """Mark entities as stale, so that they are fetched again."""
     table = tables.DIMENSIONS[kind]
     long_ago = sa.text("timestamptz '2003-05-06'")
-    connection.execute(sa.update(table).where(tables.among(_key(table), entity_ids)).values(fetched_at=long_ago))
+    connection.execute(sa.update(table).where(tables.among(table.c[kind.key], entity_ids)).values(fetched_at=long_ago))
 
 
 @dataclass(frozen=True)
@@ -75,8 +65,8 @@ class KnownEntity:
 def known_entities(connection: Connection, kind: EntityKind, entity_ids: Sequence[int]) -> dict[int, KnownEntity]:
     """The entities that are known, by id."""
     table = tables.DIMENSIONS[kind]
-    columns = (_key(table), table.c.fetched_at, table.c.etag, table.c.gone_at.is_not(None))
-    query = sa.select(*columns).where(tables.among(_key(table), entity_ids))
+    columns = (table.c[kind.key], table.c.fetched_at, table.c.etag, table.c.gone_at.is_not(None))
+    query = sa.select(*columns).where(tables.among(table.c[kind.key], entity_ids))
     return {row[0]: KnownEntity(*row[1:]) for row in connection.execute(query)}
 
 

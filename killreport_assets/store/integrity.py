@@ -8,22 +8,16 @@ from killreport_assets.store.schema import tables
 
 def killmails_without_one_final_blow(connection: Connection) -> int:
     """Stored killmails without exactly one final blow."""
-    return _count(
-        connection,
-        """
+    query = sa.text("""
         select count(*) from raw.killmails k where 1 <> (
             select count(*) filter (where a.final_blow) from raw.killmail_attackers a
             where a.killmail_id = k.killmail_id and a.killmail_time = k.killmail_time)
-        """,
-    )
+    """)
+    count: int = connection.execute(query).scalar_one()
+    return count
 
 
 def rejected_killmails(connection: Connection) -> int:
     """Killmails that could not be stored."""
     query = sa.select(sa.func.count()).select_from(tables.rejected_killmails)
     return connection.execute(query).scalar_one()
-
-
-def _count(connection: Connection, query: str) -> int:
-    count: int = connection.execute(sa.text(query)).scalar_one()
-    return count

@@ -52,7 +52,6 @@ class PendingEntity:
 
 def _record_mentions_of(kind: EntityKind) -> str:
     dimension = DIMENSIONS[kind]
-    key = next(iter(dimension.primary_key)).name
     branches = " union all ".join(
         f"select killmail_id, {place.column} as id, unnest({place.roles}) as role from pg_temp.{place.staged} m "
         "where killmail_id in (select killmail_id from pg_temp.new_killmails) "
@@ -60,7 +59,7 @@ def _record_mentions_of(kind: EntityKind) -> str:
         # An entity that became known after this transaction began counts as unknown, so that checks can derive from
         # stored_at and known_since alone whether a row must exist.
         f"and not exists (select from {dimension.fullname} d "
-        f"where d.{key} = m.{place.column} and d.known_since <= now())"
+        f"where d.{kind.key} = m.{place.column} and d.known_since <= now())"
         for place in PLACES[kind]
     )
     return f"""
@@ -275,9 +274,8 @@ def mark_dead(connection: Connection, kind: str, ids: Sequence[int]) -> None:
 def settle_known(connection: Connection, kind: EntityKind, run_id: str | None) -> int:
     """End pending work for entities that another source has stored (types, from static data); returns how many."""
     dimension = DIMENSIONS[kind]
-    key = next(iter(dimension.primary_key)).name
     query = sa.text(
-        f"select entity_id from ops.entity_pending p join {dimension.fullname} d on d.{key} = p.entity_id "
+        f"select entity_id from ops.entity_pending p join {dimension.fullname} d on d.{kind.key} = p.entity_id "
         "where p.entity_kind = :kind"
     )
     ids = sorted(connection.execute(query, {"kind": kind}).scalars())

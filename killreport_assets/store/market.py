@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.models.ids import THE_FORGE
 from killreport_assets.store.changed_days import DAY, mark_days
-from killreport_assets.store.entities import INSERT_CHUNK
+from killreport_assets.store.rows import write_rows
 from killreport_assets.store.schema import statistics as statistics_tables
 from killreport_assets.store.schema.columns import Row
 
@@ -47,7 +46,7 @@ def write_market_day_in(connection: Connection, day: date, rows: Sequence[Row]) 
         for (region_id, type_id), row in given.items()
         if region_id == THE_FORGE and known.get(type_id) != row["average"]
     )
-    _upsert(connection, table, [given[key] for key in sorted(given)])
+    write_rows(connection, table, list(given.values()))
     mark_history(connection, day, changed)
     return changed
 
@@ -101,7 +100,7 @@ def write_market_prices_in(connection: Connection, observed_on: date, rows: Sequ
     for id_, row in sorted(given.items()):
         if known.get(id_) != (row["average_price"], row["adjusted_price"]):
             changed[observed_on if id_ in ever else date.min].append(id_)
-    _upsert(connection, table, [given[id_] for id_ in sorted(given)])
+    write_rows(connection, table, list(given.values()))
     mark_prices(connection, changed)
     return changed
 
@@ -131,10 +130,3 @@ def _days_of_mentions(until: str) -> str:
         f"and {price_day} >= cast(:day as date) and {price_day} < {until}"
         for mentions, column in (("raw.killmails", "victim_ship_type_id"), ("raw.killmail_items", "item_type_id"))
     )
-
-
-def _upsert(connection: Connection, table: sa.Table, rows: list[Row]) -> None:
-    for start in range(0, len(rows), INSERT_CHUNK):
-        statement = insert(table).values(rows[start : start + INSERT_CHUNK])
-        changes = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
-        connection.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes))

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
-from killreport_assets.store.entities import INSERT_CHUNK
+from killreport_assets.store.rows import write_rows
 from killreport_assets.store.schema import tables
 from killreport_assets.store.schema.columns import Row
 
@@ -29,20 +28,9 @@ def recently_rejected(connection: Connection, killmail_ids: Sequence[int], withi
 
 def write_zkillboard_values(connection: Connection, rows: Sequence[Row]) -> None:
     """Store zKillboard's values, one row per killmail; the row observed last wins."""
-    table = tables.zkillboard_values
     latest: dict[int, Row] = {}
     for row in rows:
         known = latest.get(row["killmail_id"])
         if known is None or known["observed_at"] <= row["observed_at"]:
             latest[row["killmail_id"]] = row
-    ordered = sorted(latest.values(), key=lambda row: row["killmail_id"])
-    for start in range(0, len(ordered), INSERT_CHUNK):
-        statement = insert(table).values(ordered[start : start + INSERT_CHUNK])
-        changes = {column.name: statement.excluded[column.name] for column in table.c if column.name != "killmail_id"}
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["killmail_id"],
-                set_=changes,
-                where=table.c.observed_at <= statement.excluded.observed_at,
-            )
-        )
+    write_rows(connection, tables.zkillboard_values, list(latest.values()), latest_by="observed_at")

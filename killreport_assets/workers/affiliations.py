@@ -51,10 +51,9 @@ def refresh_affiliations(engine: Engine, esi: EsiClient, ttl: timedelta) -> Affi
         with engine.begin() as connection:
             report.changed += record_affiliations(connection, seen, asked_at)
             copy_to_characters(connection, seen)
-            mark_stale(
-                connection, EntityKind.CHARACTER, answer.refused
-            )  # most likely deleted: their own route confirms it
-            request(connection, "character", answer.refused)
+            # Refused characters are most likely deleted: their own route confirms it.
+            mark_stale(connection, EntityKind.CHARACTER, answer.refused)
+            request(connection, EntityKind.CHARACTER, answer.refused)
         report.looked_up += len(seen)
         report.refused += len(answer.refused)
         if answer.stopped_by:

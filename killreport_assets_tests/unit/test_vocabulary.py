@@ -34,6 +34,7 @@ READ_BY_PEOPLE = [
     *PACKAGE.rglob("*.sql"),
     *(ROOT / "docs").glob("*.md"),
     *ROOT.glob("*.md"),
+    ROOT / "Makefile",
     *(path for path in (ROOT / "dbt_transforms").rglob("*") if path.suffix in {".sql", ".yml", ".csv"}),
 ]
 FILES = [

@@ -9,6 +9,7 @@ import dagster as dg
 import sqlalchemy as sa
 
 from killreport_assets.orchestration.assets.external import ESI, queue_key
+from killreport_assets.orchestration.automation import QUEUE_TAG
 from killreport_assets.orchestration.metadata import asset_key, table_metadata, table_spec, worker_metadata
 from killreport_assets.orchestration.ops.consume import WorkerConfig, fail_when_a_batch_failed, work
 from killreport_assets.queues.broker import WorkBroker
@@ -21,7 +22,7 @@ def _entity_asset(registration: Registration, table: sa.Table) -> dg.AssetsDefin
     queue = registration.queue
     spec = table_spec(table, "entities", [queue_key(queue), ESI.key])
 
-    @dg.multi_asset(name=f"consume_{queue.name}", specs=[spec], op_tags={"killreport/queue": queue.name})
+    @dg.multi_asset(name=f"consume_{queue.name}", specs=[spec], op_tags={QUEUE_TAG: queue.name})
     def consume(
         context: dg.AssetExecutionContext,
         config: WorkerConfig,

@@ -41,21 +41,17 @@ QUEUES = [
 ]
 LINEAGE = [
     dg.AssetSpec(
-        asset_key(tables.enrichments),
-        description=tables.enrichments.comment,
+        asset_key(table),
+        description=table.comment,
         group_name="lineage",
         owners=OWNERS,
         kinds={"postgres"},
-        deps=[asset_key(tables.killmails), *(asset_key(t) for t in tables.DIMENSIONS.values())],
-    ),
-    dg.AssetSpec(
-        asset_key(tables.dead_letters),
-        description=tables.dead_letters.comment,
-        group_name="lineage",
-        owners=OWNERS,
-        kinds={"postgres"},
-        deps=[queue_key(queue) for queue in WORK_QUEUES],
-    ),
+        deps=deps,
+    )
+    for table, deps in (
+        (tables.enrichments, [asset_key(tables.killmails), *map(asset_key, tables.DIMENSIONS.values())]),
+        (tables.dead_letters, [queue_key(queue) for queue in WORK_QUEUES]),
+    )
 ]
 BULK = [
     table_spec(table, "entities", deps)

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.ingest.archives import ArchiveLoader
 from killreport_assets.ingest.feed import FeedLoader
 from killreport_assets.ingest.loader import Loader
-from killreport_assets.orchestration.metadata import Metadata, load_metadata, service_spec, worker_metadata
+from killreport_assets.orchestration.metadata import STOPPED_BY, Metadata, load_metadata, service_spec, worker_metadata
 from killreport_assets.queues.broker import WorkBroker, WorkerLimits
 from killreport_assets.queues.catalogue import (
     CORPORATION_KILLMAILS,
@@ -70,7 +70,7 @@ class KillmailServices:
         handler = registrations()[queue].build(self.workers)
         limits = replace(ON_REQUEST, batch_size=queue.batch_size)
         report = run_worker(handler, self.broker, self.engine, limits, run_id=self.run_id)
-        return worker_metadata(report) | ({"stopped by": "; ".join(report.errors)} if report.failed else {})
+        return worker_metadata(report) | ({STOPPED_BY: "; ".join(report.errors)} if report.failed else {})
 
 
 class R2z2Source(dg.Config):

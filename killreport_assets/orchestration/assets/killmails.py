@@ -10,7 +10,14 @@ from killreport_assets.orchestration.assets.killmail_sources import (
     KillmailsConfig,
     KillmailServices,
 )
-from killreport_assets.orchestration.metadata import Metadata, asset_key, names_metadata, table_metadata, table_spec
+from killreport_assets.orchestration.metadata import (
+    Metadata,
+    asset_key,
+    names_metadata,
+    stop_when_incomplete,
+    table_metadata,
+    table_spec,
+)
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import KILLMAILS, ZKILLBOARD_CHARACTERS
 from killreport_assets.store.schema import tables
@@ -40,7 +47,6 @@ def killmails(
         # Killmails written before an error have pending entities, which are published regardless.
         metadata["published"] = publish_pending(engine, broker, run_id=context.run_id)
         metadata |= names_metadata(resolve_names(engine, worker_context.esi))
-    if problem := metadata.get("stopped by"):
-        raise dg.Failure(f"{source.kind} stopped early: {problem}", metadata=metadata)
+    stop_when_incomplete(metadata, source.kind)
     for table in tables.KILLMAIL_TABLES:
         yield dg.MaterializeResult(asset_key(table), metadata=metadata | table_metadata(engine, table))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import dagster as dg
 from pydantic import Field, PositiveInt
 
+from killreport_assets.orchestration.automation import QUEUE_TAG
 from killreport_assets.orchestration.metadata import (
     MetadataValue,
     asset_key,
@@ -84,7 +85,7 @@ def _worker_op(registration: Registration) -> dg.OpDefinition:
     @dg.op(
         name=f"consume_{queue.name}",
         description=queue.description,
-        tags={"killreport/queue": queue.name},
+        tags={QUEUE_TAG: queue.name},
         out=dg.Out(dg.Nothing),
     )
     def consume(

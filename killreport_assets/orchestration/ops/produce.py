@@ -1,5 +1,6 @@
 """Dagster's ops that publish messages or look up in bulk: producers, pending entities, affiliations, dead letters."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -45,8 +46,7 @@ def _producing_op(producer: Producer) -> dg.OpDefinition:
         produced = producer.produce(
             database, broker, esi, ttl, ids=config.ids or None, urgent=config.urgent, run_id=context.run_id
         )
-        found, requested, published = produced.found, produced.requested, produced.published
-        context.add_output_metadata({"found": found, "requested": requested, "published": published})
+        context.add_output_metadata(asdict(produced))
 
     return publish
 

@@ -10,8 +10,8 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.http.pauses import longest_pause
 from killreport_assets.orchestration.assets.external import queue_key
-from killreport_assets.orchestration.automation import TRIGGER_TAG, UNFINISHED, sensor_status
-from killreport_assets.orchestration.jobs import MAX_RUNTIME_SECONDS, QUEUE_TAG, drain_job_name
+from killreport_assets.orchestration.automation import QUEUE_TAG, TRIGGER_TAG, UNFINISHED, sensor_status
+from killreport_assets.orchestration.jobs import MAX_RUNTIME_SECONDS, drain_job_name
 from killreport_assets.queues.broker import Depth, WorkBroker
 from killreport_assets.queues.catalogue import MAX_WORKER_RUNS, WORK_QUEUES, WorkQueue
 from killreport_assets.settings import Settings

@@ -10,6 +10,12 @@ Row = dict[str, Any]
 """Values by column; SQLAlchemy knows no closer type."""
 
 
+def key_column(table: sa.Table) -> sa.Column[Any]:
+    """The key of a table whose key is one column."""
+    [key] = table.primary_key
+    return key
+
+
 def bigint(name: str, comment: str | None = None, *, required: bool = False) -> sa.Column[Any]:
     """An id, or a number that may be as large."""
     return sa.Column(name, sa.BigInteger, nullable=not required, comment=comment)

@@ -14,8 +14,7 @@ from killreport_assets.esi.models import EsiBody
 from killreport_assets.http.errors import Gone
 from killreport_assets.models.dogma import DOGMA
 from killreport_assets.models.ids import EntityKind, zkillboard_url
-from killreport_assets.queues import catalogue
-from killreport_assets.queues.catalogue import WorkQueue
+from killreport_assets.queues.catalogue import ALLIANCE_CORPORATIONS, BY_KIND, WorkQueue
 from killreport_assets.store.affiliations import CharacterAffiliation, record_first_affiliations
 from killreport_assets.store.alliances import corporations_of_characters_and_alliances, reopen_alliances
 from killreport_assets.store.entities import fresh_after, known_entities, mark_gone, touch, upsert
@@ -48,10 +47,14 @@ class EntitySource:
     """How entities of one kind are fetched and stored."""
 
     kind: EntityKind
-    queue: WorkQueue
     route: routes.Route
     model: type[EsiBody]
     row: Callable[[Any], Body]
+
+    @property
+    def queue(self) -> WorkQueue:
+        """Its info queue."""
+        return BY_KIND[self.kind]
 
     @property
     def table(self) -> sa.Table:
@@ -62,12 +65,10 @@ class EntitySource:
 SOURCES = {
     source.kind: source
     for source in (
-        EntitySource(EntityKind.ALLIANCE, catalogue.ALLIANCES, routes.ALLIANCE, models.Alliance, _as_it_is),
-        EntitySource(
-            EntityKind.CORPORATION, catalogue.CORPORATIONS, routes.CORPORATION, models.Corporation, _corporation
-        ),
-        EntitySource(EntityKind.CHARACTER, catalogue.CHARACTERS, routes.CHARACTER, models.Character, _as_it_is),
-        EntitySource(EntityKind.TYPE, catalogue.TYPES, routes.TYPE, models.Type, _type),
+        EntitySource(EntityKind.ALLIANCE, routes.ALLIANCE, models.Alliance, _as_it_is),
+        EntitySource(EntityKind.CORPORATION, routes.CORPORATION, models.Corporation, _corporation),
+        EntitySource(EntityKind.CHARACTER, routes.CHARACTER, models.Character, _as_it_is),
+        EntitySource(EntityKind.TYPE, routes.TYPE, models.Type, _type),
     )
 }
 
@@ -76,7 +77,6 @@ class EntityHandler(Handler[str, FetchedEntity]):
     """Known and fresh entities are not fetched; stale ones are fetched with their ETag."""
 
     def __init__(self, kind: EntityKind, client: EsiClient, ttl_days: int) -> None:
-        self._kind = kind
         self._source = SOURCES[kind]
         self._client = client
         self._ttl_days = ttl_days
@@ -86,7 +86,7 @@ class EntityHandler(Handler[str, FetchedEntity]):
         return self._source.queue
 
     def plan(self, connection: Connection, messages: Sequence[ReceivedMessage]) -> Mapping[str, str | Outcome]:
-        known = known_entities(connection, self._kind, [received.id for received in messages])
+        known = known_entities(connection, self._source.kind, [received.id for received in messages])
         stale_before = fresh_after(datetime.now(UTC), self._ttl_days)
         plans: dict[str, str | Outcome] = {}
         for received in messages:
@@ -119,8 +119,8 @@ class EntityHandler(Handler[str, FetchedEntity]):
         upsert(connection, self._source.table, list(rows.values()))
         if self._source.table is tables.characters:
             record_first_affiliations(connection, [_affiliation(row) for row in rows.values()], now)
-        touch(connection, self._kind, current)
-        mark_gone(connection, self._kind, gone)
+        touch(connection, self._source.kind, current)
+        mark_gone(connection, self._source.kind, gone)
         report = BatchReport([Outcome.GONE if isinstance(result, Gone) else Outcome.STORED for _, result in fetched])
         report.rows[self._source.table.name] += len(rows)
         for (received, _), outcome in zip(fetched, report.outcomes, strict=True):
@@ -132,12 +132,12 @@ class EntityHandler(Handler[str, FetchedEntity]):
 
     def _row(self, id_: int, fetched: Fetched[EsiBody], now: datetime) -> Body:
         origin = {"source": "esi", "etag": fetched.etag, "fetched_at": now, "gone_at": None}
-        row = self._source.row(fetched.body) | origin | {self._kind.key: id_}
+        row = self._source.row(fetched.body) | origin | {self._source.kind.key: id_}
         return {name: value for name, value in row.items() if name in self._source.table.c}
 
     def _sample(self, id_: int, row: Body | None, outcome: Outcome, killmail_id: int | None) -> Mapping[str, object]:
         return {
-            self._kind.key: id_,
+            self._source.kind.key: id_,
             "name": row["name"] if row else None,
             "outcome": outcome.value,
             "because_of_killmail": killmail_id,
@@ -202,7 +202,7 @@ _register(
     "corporations",
     "NPC corporations and those of known alliances, characters and killmails, missing or stale",
     _corporations,
-    f"queue/{catalogue.ALLIANCE_CORPORATIONS.name}",
+    f"queue/{ALLIANCE_CORPORATIONS.name}",
 )
 _register(EntityKind.CHARACTER, "characters", "characters of killmails, missing or stale", _characters)
 _register(EntityKind.TYPE, "types", "types of killmails, missing or stale", _types)

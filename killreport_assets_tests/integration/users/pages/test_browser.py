@@ -9,8 +9,8 @@ from killreport_assets.sandbox.world import BODIES_CHARACTER, IDS_CHARACTER, Wor
 from killreport_assets_testing.auth_server import serving
 from killreport_assets_testing.browser import CHROMIUM, browsing
 from killreport_assets_testing.platform import LONG_IDLE, Platform
+from killreport_assets_testing.requirements import missing
 from killreport_assets_testing.sandbox import Sandbox
-from killreport_assets_tests.conftest import IS_CI
 
 WORLD = World()
 
@@ -19,8 +19,7 @@ WORLD = World()
 def page(platform: Platform) -> Iterator[Page]:
     """A fresh browser at the sign-in page."""
     if CHROMIUM is None:
-        message = "Chromium is not installed: apt install chromium"
-        pytest.fail(message) if IS_CI else pytest.skip(message)
+        missing("Chromium is not installed: apt install chromium")
     with serving(platform.settings, platform.engine) as url, browsing() as page:
         page.goto(url)
         yield page
