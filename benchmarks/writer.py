@@ -1,7 +1,9 @@
 """The killmail writer beside a plain COPY of the same rows; every entity is known already."""
 
+import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -15,49 +17,58 @@ from killreport_assets.store.partitions import ensure_months
 from killreport_assets.store.places import PLACES, STAGED
 from killreport_assets.store.schema import tables
 
-COPIES = 24
+ROUNDS = 6
+COPIES_A_ROUND = 8
 BATCH = 1_000
-ID_STEP = 200_000_000
+ID_STEP = 50_000_000
 
 
 def measure(engine: Engine, reference: Engine) -> Iterator[Result]:
-    """Store the genuine killmails, re-numbered many times, once by the writer and once by COPY."""
-    bodies = list(_renumbered())
-    checked = [check(body) for body in bodies]
-    months = {killmail.killmail_time for killmail in checked}
+    """Store the genuine killmails, re-numbered, by COPY, by the writer, and by the writer again; medians of the rounds.
+
+    The three take turns, so that a slow minute of the machine is in all of them.
+    """
+    rounds = [list(_renumbered(number)) for number in range(ROUNDS)]
+    checked = [[check(body) for body in bodies] for bodies in rounds]
+    months = {killmail.killmail_time for killmail in checked[0]}
     for database in (engine, reference):
         ensure_months(database, months)
-    _fill_dimensions(engine, checked)
-    copied = _time(lambda: _copy(reference, checked))
-    written = _time(lambda: _write(engine, bodies))
+    _fill_dimensions(engine, checked[0])
+    times = [
+        (
+            _time(partial(_copy, reference, killmails)),
+            _time(partial(_write, engine, bodies)),
+            _time(partial(_write, engine, bodies)),
+        )
+        for bodies, killmails in zip(rounds, checked, strict=True)
+    ]
     with engine.connect() as connection:
         stored = connection.execute(sa.text("select count(*) from raw.killmails")).scalar_one()
         pending = connection.execute(sa.text("select count(*) from ops.entity_pending")).scalar_one()
-    assert (stored, pending) == (len(bodies), 0)
-    rate = len(bodies) / written
-    yield Result("plain COPY", len(bodies) / copied, "killmails/s")
+    assert (stored, pending) == (sum(map(len, rounds)), 0)
+    copied, written, again = (len(rounds[0]) / statistics.median(column) for column in zip(*times, strict=True))
+    yield Result("plain COPY", copied, "killmails/s")
     yield Result(
         "killmail writer, dimensions full",
-        rate,
+        written,
         "killmails/s",
         "plain COPY",
-        rate * copied / len(bodies),
+        written / copied,
         "at least 1,500/s",
-        rate >= 1_500,
+        written >= 1_500,
     )
-    again = len(bodies) / _time(lambda: _write(engine, bodies))
-    yield Result("killmail writer, all known already", again, "killmails/s", "plain COPY", again * copied / len(bodies))
+    yield Result("killmail writer, all known already", again, "killmails/s", "plain COPY", again / copied)
 
 
-def _time(action) -> float:  # type: ignore[no-untyped-def]
+def _time(action: Callable[[], None]) -> float:
     started = time.monotonic()
     action()
     return time.monotonic() - started
 
 
-def _renumbered() -> Iterator[KillmailBody]:
+def _renumbered(round_number: int) -> Iterator[KillmailBody]:
     # The hash does not cover the id, so a re-numbered killmail is as valid as the genuine one.
-    for copy in range(1, COPIES + 1):
+    for copy in range(1 + round_number * COPIES_A_ROUND, 1 + (round_number + 1) * COPIES_A_ROUND):
         for killmail in World().killmails.values():
             yield KillmailBody(killmail.body | {"killmail_id": killmail.id + copy * ID_STEP}, killmail.hash)
 
@@ -65,7 +76,7 @@ def _renumbered() -> Iterator[KillmailBody]:
 def _fill_dimensions(engine: Engine, checked: list[Killmail]) -> None:
     """Make every entity known, by way of what the writer finds unknown."""
     with engine.begin() as connection:
-        killmails._stage(connection, checked[: len(checked) // COPIES], "everef")
+        killmails._stage(connection, checked[: len(checked) // COPIES_A_ROUND], "everef")
         for kind, table in tables.DIMENSIONS.items():
             for place in PLACES[kind]:
                 connection.exec_driver_sql(
