@@ -7,6 +7,8 @@ import hashlib
 import os
 import re
 import secrets
+import socket
+import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +21,9 @@ from filelock import FileLock
 from killreport_assets.base.errors import UserError
 
 MAX_SOCKET_DIRECTORY = 90  # a unix socket's whole path may have 107 bytes
-DYING_SECONDS = 10.0
+SOCKET = ".s.PGSQL.5432"
+"""The socket's name for clients. PostgreSQL's own name for it contains the TCP port; then this one is a link to it."""
+DYING_SECONDS, CHANGE_SECONDS = 10.0, 120.0
 HBA = """\
 # Written by KillReport. The socket's directory is the owner's alone; TCP asks for the password.
 local all all trust
@@ -59,6 +63,18 @@ class EmbeddedPostgres:
         # After a crash, another program may have the same process id.
         return process.pid if process is not None and str(self._data) in " ".join(_command_of(process)) else None
 
+    def _wait_for_change(self) -> None:
+        """Wait while the server starts or stops; its starter may be gone, and recovery takes as long as it takes.
+
+        Raises:
+            UserError: it neither runs nor is gone in time.
+        """
+        deadline = time.monotonic() + CHANGE_SECONDS
+        while self.pid is not None and not self.is_running():
+            if time.monotonic() > deadline:
+                raise UserError(f"PostgreSQL (process {self.pid}) is still starting or stopping: see {self.log}")
+            time.sleep(0.1)
+
     def _wait_for_dying(self) -> None:
         """Wait until a killed server is gone; PostgreSQL starts next to neither a dying process nor a zombie."""
         lines = self._pid_file()
@@ -82,8 +98,7 @@ class EmbeddedPostgres:
     def url(self, database: str, driver: str) -> str:
         """The SQLAlchemy URL over the unix socket; `driver` is psycopg or psycopg2."""
         host = quote(str(self._socket_directory()), safe="/")
-        port = f"&port={self.tcp_port}" if self.tcp_port else ""  # the socket's name contains the port
-        return f"postgresql+{driver}://postgres@/{database}?host={host}{port}"
+        return f"postgresql+{driver}://postgres@/{database}?host={host}"
 
     def tcp_url(self, database: str) -> str | None:
         """A plain URL with the password for tools that cannot use sockets, None without `--tcp`."""
@@ -94,30 +109,67 @@ class EmbeddedPostgres:
     def start(self, tcp_port: int | None = None) -> None:
         """Initialise and start the server; does nothing if it already runs, unless `tcp_port` is new.
 
+        A new port needs a restart: sessions are lost, but the socket keeps its name, so that clients reconnect.
+
         Raises:
-            UserError: the `embedded` extra is missing, or the server did not start; the message quotes its log.
+            UserError: the port is taken (a running server goes on), the `embedded` extra is missing, another machine or
+                container uses the data, or the server did not start; the message quotes its log.
         """
-        if self.is_running() and (tcp_port is None or tcp_port == self.tcp_port):
+        if self.is_running() and tcp_port in {None, self.tcp_port}:
+            self._link_socket()
             return
         self._home.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            if self.is_running():  # another process has started it in the meantime
-                if tcp_port is None or tcp_port == self.tcp_port:
-                    return
+            self._wait_for_change()
+            if self.is_running() and tcp_port in {None, self.tcp_port}:  # another process has started it meanwhile
+                return
+            port = tcp_port or self.tcp_port
+            if port is not None and port != self._listening_port():
+                _check_port(port)
+            if self.is_running():
                 self._pg_ctl("-m", "fast", "stop")
             self._wait_for_dying()
+            self._remove_stale_locks()
             server = self._server()
             if not (self._data / "PG_VERSION").exists():
                 server.ensure_pgdata_inited()
                 (self._data / "pg_hba.conf").write_text(HBA)
-            port = tcp_port or self.tcp_port
             listen = f"-h 127.0.0.1 -p {port}" if port else "-c listen_addresses=''"
             options = f"{listen} -k {self._socket_directory()} -c timezone=UTC"
             self._pg_ctl("-o", options, "-l", str(self.log), "start", hint=f"; is port {port} taken?" if port else "")
             if tcp_port is not None:
                 self._tcp_file.write_text(str(tcp_port))
+            self._link_socket()
         if tcp_port is not None:
             self._set_password()
+
+    def _listening_port(self) -> int | None:
+        return self.tcp_port if self.is_running() else None
+
+    def _link_socket(self) -> None:
+        """Let the socket have its usual name, whatever port the server listens on."""
+        if self.tcp_port is None:
+            return
+        link = self._socket_directory() / SOCKET
+        target = f".s.PGSQL.{self.tcp_port}"
+        if not (link.is_symlink() and str(link.readlink()) == target):
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+
+    def _remove_stale_locks(self) -> None:
+        """Remove the lock files of a server that is gone, whose process id another process has now.
+
+        PostgreSQL itself refuses to start then: after a restart of a container, or in a copied home.
+
+        Raises:
+            UserError: a server answers that is no process of this machine.
+        """
+        directory = self._socket_directory()
+        sockets = [path for path in directory.glob(".s.PGSQL.*") if path.suffix != ".lock"]
+        if (self._data / "postmaster.pid").exists() and any(map(_accepts, sockets)):
+            raise UserError(f"another container or machine runs a PostgreSQL on {self._data}: stop that one first")
+        for stale in (self._data / "postmaster.pid", *directory.glob(".s.PGSQL.*.lock")):
+            stale.unlink(missing_ok=True)
 
     def stop(self) -> bool:
         """Stop the server and end its sessions; False if it was not running."""
@@ -186,6 +238,24 @@ class EmbeddedPostgres:
         password = self._password_file.read_text()
         with psycopg.connect(re.sub(r"\+\w+", "", self.url("postgres", "psycopg"))) as connection:
             connection.execute(sql.SQL("alter role postgres password {}").format(sql.Literal(password)))
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise UserError(f"port {port} is taken: choose another one") from None
+
+
+def _accepts(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _process(pid: int) -> psutil.Process | None:

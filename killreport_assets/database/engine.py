@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 from killreport_assets.base.errors import ServerUnreachable, UserError
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.database.embedded import EmbeddedPostgres
+from killreport_assets.database.text import storable_json_text
 from killreport_assets.settings import Settings
 
 DATABASE = "killreport"
@@ -79,7 +80,14 @@ def make_engine(url: URL, pool_size: int = 4) -> Engine:
         "keepalives_count": 3,
         "tcp_user_timeout": 30_000,
     }
-    return sa.create_engine(url, pool_size=pool_size, max_overflow=4, pool_pre_ping=True, connect_args=arguments)
+    return sa.create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=4,
+        pool_pre_ping=True,
+        connect_args=arguments,
+        json_serializer=storable_json_text,
+    )
 
 
 def create_missing_databases(urls: DatabaseUrls) -> None:

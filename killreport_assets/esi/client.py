@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Generic
 
@@ -20,14 +19,14 @@ from killreport_assets.esi import models, routes
 from killreport_assets.esi.models import Body, parse, parse_list
 from killreport_assets.esi.outage import Outage
 from killreport_assets.esi.routes import ERROR_LIMIT_HEADROOM, Route
-from killreport_assets.http.errors import Forbidden, Gone, InvalidHash, Refused, Throttled, Unavailable
+from killreport_assets.http.errors import GONE_STATUSES, Forbidden, Gone, InvalidHash, Refused, Throttled, Unavailable
+from killreport_assets.http.headers import fresh_for, number_of, seconds_to_wait
 from killreport_assets.http.rate_limit import RequestBudget
 from killreport_assets.http.session import HttpSession, json_body
 from killreport_assets.settings import Settings
 
 log = logging.getLogger(__name__)
-DEFAULT_PAUSE_SECONDS = 60.0
-INVALID_PAIR = {400, 404, 422}
+INVALID_PAIR = {400, 422} | GONE_STATUSES
 """Statuses observed for a killmail_id with a wrong hash."""
 PROBES = 3
 """Failed requests for ESI's status after which it counts as down."""
@@ -139,7 +138,7 @@ class EsiClient:
         body = json_body(response)
         if not isinstance(body, list):
             raise Unavailable(f"{route.template}: unexpected shape, not a list")
-        pages = int(_number_of(response.headers.get("X-Pages")) or 1)
+        pages = max(1, int(number_of(response.headers.get("X-Pages")) or 1))
         read = RecentKillmails({}, pages, response.headers.get("ETag"), fresh_for(response))
         for element in body:
             try:
@@ -234,21 +233,21 @@ class EsiClient:
         status, headers = response.status_code, response.headers
         if status < 500:
             self._outage.answered()
-        remain = _number_of(headers.get("X-ESI-Error-Limit-Remain"))
+        remain = number_of(headers.get("X-ESI-Error-Limit-Remain"))
         if status == 420 or (remain is not None and remain <= ERROR_LIMIT_HEADROOM):
-            seconds = _number_of(headers.get("X-ESI-Error-Limit-Reset")) or DEFAULT_PAUSE_SECONDS
+            seconds = seconds_to_wait(headers.get("X-ESI-Error-Limit-Reset"))
             until = self._budget.pause(seconds, "ESI's error limit is nearly reached")
             if status == 420:
                 raise Throttled("ESI's error limit is reached", until)
         if status == 429:
-            seconds = _number_of(headers.get("Retry-After")) or DEFAULT_PAUSE_SECONDS
+            seconds = seconds_to_wait(headers.get("Retry-After"))
             reason = f"ESI throttles {route.template if route.bucket.is_error_limit else route.bucket.group}"
             raise Throttled(reason, self._budget.pause(seconds, reason, route.bucket), route.bucket.token_owner)
         if status >= 500:
             self._outage.failed()
             raise Unavailable(f"{response.url}: {status} {_error_text(response)}")
-        if status == 404:
-            raise Gone(f"{response.url}: 404 {_error_text(response)}", status)
+        if status in GONE_STATUSES:
+            raise Gone(f"{response.url}: {status} {_error_text(response)}", status)
         if status in {401, 403}:
             said = _error_text(response)
             # With sso_status, ESI could not ask EVE's sign-in (esi-issues #1266).
@@ -256,26 +255,6 @@ class EsiClient:
             raise Forbidden(f"{response.url}: {status} {said}", status, said if is_token_refused else "")
         if status >= 400:
             raise Refused(f"{response.url}: {status} {_error_text(response)}", status)
-
-
-def fresh_for(response: requests.Response) -> timedelta:
-    """How long the service has nothing newer: Cache-Control's max-age, else Expires, else zero."""
-    cache_control = response.headers.get("Cache-Control", "")
-    if max_age := re.search(r"max-age=(\d+)", cache_control):
-        return timedelta(seconds=int(max_age[1]))
-    try:
-        expires = parsedate_to_datetime(response.headers["Expires"])
-        date = parsedate_to_datetime(response.headers["Date"])
-    except (KeyError, ValueError):
-        return timedelta()
-    return max(expires - date, timedelta())
-
-
-def _number_of(header: str | None) -> float | None:
-    try:
-        return float(header) if header is not None else None
-    except ValueError:
-        return None
 
 
 def _error_text(response: requests.Response) -> str:

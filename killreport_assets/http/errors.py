@@ -2,6 +2,9 @@
 
 from datetime import datetime
 
+GONE_STATUSES = frozenset({404, 410})
+"""The record never existed, or no longer exists; ESI answers 410 for deleted characters (esi-issues #543)."""
+
 
 class ServiceError(Exception):
     """A request to a service failed."""
@@ -30,8 +33,12 @@ class Refused(ServiceError):
         self.status = status
 
 
+class TooLarge(Refused):
+    """The answer exceeds its limit of bytes."""
+
+
 class Gone(Refused):
-    """404 for a record: it never existed, or no longer exists."""
+    """404 or 410 for a record: it never existed, or no longer exists."""
 
 
 class InvalidHash(Refused):

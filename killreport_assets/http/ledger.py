@@ -144,6 +144,15 @@ class Ledger:
             self._book(connection, booking, wanted * bucket.max_cost, wanted)
         return Reservation(wanted, begin, now, sent, received, booking)
 
+    def check_pauses(self, bucket: TokenBucket | None) -> None:
+        """Look whether the service or the bucket is paused.
+
+        Raises:
+            Throttled: it is; has the end of the pause.
+        """
+        with self._engine.connect() as connection:
+            self._raise_when_paused(connection, bucket)
+
     def take_turns(self, connection: Connection, bucket: TokenBucket) -> None:
         """Lock a bucket until the commit, so that sums read afterwards stay correct.
 

@@ -42,6 +42,29 @@ def longest_pause(
     return Pause(row.service, str(row.pause_reason), row.paused_until) if row is not None else None
 
 
+def pauses(connection: Connection) -> list[Pause]:
+    """Every pause that has not ended, the one that ends first first."""
+    rows = connection.execute(
+        sa.text("""
+        select service, pause_reason, paused_until from ops.request_pace
+        where paused_until > clock_timestamp() order by paused_until, service
+        """)
+    )
+    return [Pause(row.service, str(row.pause_reason), row.paused_until) for row in rows]
+
+
+def lift_pauses(connection: Connection, services: Sequence[str]) -> list[str]:
+    """End the pauses of these services and buckets now; returns those that were paused."""
+    rows = connection.execute(
+        sa.text("""
+        update ops.request_pace set paused_until = null, pause_reason = null
+        where service = any(:services) and paused_until > clock_timestamp() returning service
+        """),
+        {"services": list(services)},
+    )
+    return sorted(rows.scalars())
+
+
 def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:
     """Every service and bucket ever used; `windows` maps names of buckets to the seconds of their windows."""
     rows = connection.execute(

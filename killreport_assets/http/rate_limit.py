@@ -15,6 +15,7 @@ import requests
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.http.errors import Throttled
+from killreport_assets.http.headers import number_of
 from killreport_assets.http.ledger import Booking, Ledger, Observation, Refund, TokensSpent, Totals
 from killreport_assets.http.token_bucket import TokenBucket
 
@@ -27,6 +28,10 @@ MAX_AHEAD = 1.5
 """Seconds; a request that cannot be granted sooner is not booked, the process reserves again later."""
 INITIAL_BACKOFF, MAX_BACKOFF = 0.01, 1.0
 """Seconds between two reservations while the ledger has nothing left."""
+UNCHECKED_SECONDS = 0.005
+"""How old a slot may be without looking again whether another process has recorded a pause since."""
+DEFAULT_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 60.0, 3_600.0
+"""No limit has a window longer than an hour: what a service asks for beyond that is taken as nonsense."""
 FLUSH_SECONDS = 1.0
 CLOCK_SECONDS = 60.0
 """How long a reading of PostgreSQL's clock is valid; in that time, two clocks drift by far less than LATENESS."""
@@ -56,6 +61,7 @@ class _Slot:
 
     earliest: float
     latest: float
+    reserved: float
     booking: Booking | None
 
 
@@ -139,6 +145,8 @@ class RequestBudget:
                 clock.sleep(max(0.0, wait))
                 continue
             clock.sleep(max(0.0, slot.earliest - clock.monotonic()))
+            if clock.monotonic() - slot.reserved > UNCHECKED_SECONDS:
+                self._check_pauses(bucket, slot)
             if clock.monotonic() <= slot.latest and pauses == self._pauses:
                 return Permit(bucket, slot.booking)
             with self._lock:
@@ -161,8 +169,8 @@ class RequestBudget:
         except BaseException:
             self.settle(permit, None)
             raise
-        remaining = response.headers.get("X-Ratelimit-Remaining", "") if bucket is not None else ""
-        self.settle(permit, response.status_code, remaining=int(remaining) if remaining.isdigit() else None)
+        remaining = number_of(response.headers.get("X-Ratelimit-Remaining")) if bucket is not None else None
+        self.settle(permit, response.status_code, remaining=int(remaining) if remaining is not None else None)
         return response
 
     def settle(self, permit: Permit, status: int | None, *, remaining: int | None = None) -> None:
@@ -173,7 +181,8 @@ class RequestBudget:
             if bucket is not None and permit.booking is not None:
                 self._note_refund(permit.booking, bucket.max_cost - cost)
                 if remaining is not None and not bucket.is_error_limit:
-                    self._used[bucket] = bucket.max_tokens - remaining, self._clock.monotonic()
+                    used = min(max(0, bucket.max_tokens - remaining), bucket.max_tokens)
+                    self._used[bucket] = used, self._clock.monotonic()
             group, tokens = ("", 0) if bucket is None or bucket.is_error_limit else (bucket.group, cost)
             totals = self._totals[group]
             totals.requests += 1
@@ -182,8 +191,22 @@ class RequestBudget:
             if self._clock.monotonic() - self._flushed >= FLUSH_SECONDS:
                 self._flush()
 
-    def pause(self, seconds: float, reason: str, bucket: TokenBucket | None = None) -> datetime:
-        """Pause the whole service, or one of its buckets, for `seconds`; returns the end of the pause."""
+    def _check_pauses(self, bucket: TokenBucket | None, slot: _Slot) -> None:
+        try:
+            self._ledger.check_pauses(bucket)
+        except Throttled:
+            with self._lock:
+                self._refund(slot.booking)
+                self._drop_slots(bucket)
+            raise
+
+    def pause(self, seconds: float | None, reason: str, bucket: TokenBucket | None = None) -> datetime:
+        """Pause the whole service, or one of its buckets, for `seconds`; returns the end of the pause.
+
+        Seconds that are unknown, not above 0, or more than an hour are replaced by the default.
+        """
+        if seconds is None or not 0 < seconds <= MAX_PAUSE_SECONDS:
+            seconds = DEFAULT_PAUSE_SECONDS
         with self._lock:
             self._pauses += 1
             for group in list(self._slots) if bucket is None else [bucket]:
@@ -210,7 +233,8 @@ class RequestBudget:
     def _next_slot(self, bucket: TokenBucket | None) -> _Slot | None:
         """The next slot; None if there is none before `_next_reservation`."""
         slots = self._slots[bucket]
-        while slots and slots[0].latest < self._clock.monotonic():
+        # A slot that is about to be late would be late after the look at the pauses.
+        while slots and slots[0].latest - UNCHECKED_SECONDS < self._clock.monotonic():
             self._refund(slots.popleft().booking)
         if not slots and self._clock.monotonic() >= self._next_reservation[bucket]:
             try:
@@ -231,7 +255,7 @@ class RequestBudget:
         self._forget(bucket, refunds)
         for i in range(reserved.count):
             at_earliest, at_latest = self._server_clock.window(reserved.begin + i * self._gap)
-            self._slots[bucket].append(_Slot(at_latest, at_earliest + LATENESS, reserved.booking))
+            self._slots[bucket].append(_Slot(at_latest, at_earliest + LATENESS, reserved.received, reserved.booking))
         if reserved.count:
             self._empty_reservations[bucket] = 0
         else:

@@ -7,7 +7,7 @@ from itertools import islice
 
 from sqlalchemy.engine import Engine
 
-from killreport_assets.ingest.daily_files import days_to_read, last_calendar_days, read_days
+from killreport_assets.ingest.daily_files import days_to_read, newest_days, read_days
 from killreport_assets.ingest.loader import LoadReport, written_facts
 from killreport_assets.models.killmail import KillmailBody
 from killreport_assets.sources.everef import EveRef
@@ -30,7 +30,7 @@ class ArchiveLoader:
 
     def load(self, engine: Engine) -> LoadReport:
         """Load the days one after another; a day that fails does not affect the others."""
-        wanted = list(self.days) or last_calendar_days(self.everef.totals(), self.newest_days)
+        wanted = list(self.days) or newest_days(self.everef.totals(), self.newest_days)
         written = WriteReport()
         changed = days_to_read(engine, self.everef, wanted, ARCHIVE_SOURCE)
         read, problems = read_days(changed, lambda day: written.add(write_archive(engine, self.everef, day)))
@@ -43,12 +43,12 @@ def write_archive(engine: Engine, everef: EveRef, day: date) -> WriteReport:
 
     Raises:
         Gone: there is no archive of this day.
-        Unavailable: the archive breaks off; what came before is stored, and the day will be read again.
+        Unavailable, TooLarge: it breaks off, or is too large; what came before is stored, and the day is read again.
     """
-    archive = everef.open(day)
     report = WriteReport()
-    while chunk := list[KillmailBody](islice(archive.bodies, CHUNK)):
-        report.add(write_killmails(engine, chunk, "everef"))
+    with everef.open(day) as archive:
+        while chunk := list[KillmailBody](islice(archive.bodies, CHUNK)):
+            report.add(write_killmails(engine, chunk, "everef"))
     with engine.begin() as connection:
         write_version(connection, ARCHIVE_SOURCE, f"{day}", archive.etag)
     return report

@@ -1,7 +1,7 @@
 """EVE Ref's daily files: which of them to read, and reading them one by one."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date
 
 from sqlalchemy.engine import Engine
 
@@ -40,10 +40,3 @@ def read_days(days: Iterable[date], read_day: Callable[[date], None]) -> tuple[i
 def newest_days(totals: Mapping[date, int], count: int) -> list[date]:
     """Return the newest available days; all with a count of 0."""
     return sorted(totals)[-count:] if count else sorted(totals)
-
-
-def last_calendar_days(totals: Mapping[date, int], count: int) -> list[date]:
-    """Return the calendar days up to the newest available one, missing ones included; all available with 0."""
-    if not count or not totals:
-        return sorted(totals)
-    return [max(totals) - timedelta(days=back) for back in range(count)]

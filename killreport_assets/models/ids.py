@@ -21,6 +21,8 @@ class EntityKind(StrEnum):
         return f"{self}_id"
 
 
+KILLMAIL = "killmail"
+"""The kind of messages that request a killmail by id and hash."""
 THE_FORGE = 10_000_002
 """The region of Jita; its averages are the prices used everywhere."""
 FIRST_NPC_CHARACTER = 3_000_000

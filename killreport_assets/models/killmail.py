@@ -7,7 +7,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -37,9 +37,19 @@ def _utc(value: datetime) -> datetime:
     return time
 
 
-def is_killmail_hash(value: object) -> bool:
+def recorded_hash(value: object) -> str | None:
+    """Return the hash that a source gives, or None: feeds have sent blank ones (zKillboard #120)."""
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def is_killmail_id(value: object) -> TypeGuard[int]:
+    """Whether the value can be a killmail's id."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= BIGGEST_BIGINT
+
+
+def is_killmail_hash(value: object) -> TypeGuard[str]:
     """Whether the value has the form of a killmail hash: 40 hex digits."""
-    return isinstance(value, str) and re.fullmatch(r"\s*[0-9a-fA-F]{40}\s*", value, re.ASCII) is not None
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{40}", value.strip(), re.ASCII) is not None
 
 
 Id = Annotated[int, Field(ge=0, le=BIGGEST_BIGINT)]
@@ -48,7 +58,7 @@ UtcTime = Annotated[datetime, Field(strict=False), BeforeValidator(_text_or_date
 
 class _Body(BaseModel):
     # strict: a body with an id as a string is broken
-    model_config = ConfigDict(strict=True, extra="ignore")
+    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
 
 class ContainedItem(_Body):
@@ -142,13 +152,36 @@ class Killmail(_Body):
 
 @dataclass(frozen=True)
 class KillmailBody:
-    """An unchecked body from a source.
-
-    `body` is the decoded JSON in ESI's shape, `hash` the recorded killmail hash if the source has one.
-    """
+    """An unchecked killmail from a source."""
 
     body: Any
+    """The decoded JSON in ESI's shape; None if the source has none."""
     hash: str | None = None
+    """The recorded killmail hash, if the source has one: see `recorded_hash`."""
+    envelope_id: int | None = None
+    """The id that the source gives beside the body."""
+    as_received: Any = None
+    """What the source sent, if more than the body; kept if the killmail is rejected."""
+
+    @property
+    def killmail_id(self) -> int | None:
+        """The id of the body, else the source's; None if there is no readable one."""
+        own = self.body.get("killmail_id") if isinstance(self.body, dict) else None
+        return own if is_killmail_id(own) else self.envelope_id
+
+    @property
+    def reference(self) -> tuple[int, str] | None:
+        """The id and hash, with which ESI can be asked for the whole killmail; None if one is missing."""
+        if self.killmail_id is None or self.hash is None or not is_killmail_hash(self.hash):
+            return None
+        return self.killmail_id, self.hash.lower()
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the source has no body: neither victim nor attackers."""
+        return self.body is None or (
+            isinstance(self.body, dict) and self.body.get("victim") is None and self.body.get("attackers") is None
+        )
 
 
 class InvalidKillmail(Exception):

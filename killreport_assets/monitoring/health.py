@@ -159,9 +159,7 @@ def _check_depths(found: Health) -> None:
         if depth is None:
             continue
         if depth.dead:
-            found.problems.append(
-                f"{name}: {depth.dead} messages exceeded the delivery limit; the next run makes them dead letters"
-            )
+            found.problems.append(f"{name}: the broker gave {depth.dead} messages up; the next worker tries them again")
         if depth.oldest_seconds is not None and depth.oldest_seconds > STANDSTILL.total_seconds():
             found.problems.append(f"{name} has had no worker for {depth.oldest_seconds / 3_600:.0f} hours")
 

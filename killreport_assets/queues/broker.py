@@ -1,8 +1,7 @@
 """The port: the interface of a broker of work queues. The adapters are rabbitmq.py and pgmq.py.
 
 Both guarantee: a published message is safe when `publish` returns; a delivery is settled exactly once, by
-acknowledging it, by retrying it later, or by dead-lettering it, and is redelivered when its consumer dies before that;
-a consumer returns no healthy message to its queue.
+acknowledging it or by retrying it later, and is redelivered when its consumer dies before that.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,9 +12,6 @@ from typing import Protocol
 
 from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.retry import RetryDelays
-
-DELIVERY_LIMIT = 10
-"""A message that was delivered this often without being settled kills its workers: it is dead-lettered unread."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Delivery:
     """Failed attempts so far."""
     first_failed_at: datetime | None
     deliveries: int
-    """How often it was delivered before without being settled."""
+    """How often it was delivered before without being settled: a worker died, or a server failed."""
     urgent: bool
     tag: tuple[str, int]
     """Its lane, and the broker's own number for it."""
@@ -80,9 +76,6 @@ class Consumer(Protocol):
 
         Counts a failed attempt unless `count_attempt` is false.
         """
-
-    def dead_letter(self, deliveries: Sequence[Delivery]) -> None:
-        """Move them to the queue's dead-letter queue."""
 
 
 class WorkBroker(Protocol):
@@ -125,5 +118,5 @@ def priority_lane(queue: str) -> str:
 
 
 def dead_letter_queue(queue: str) -> str:
-    """Return the name of the queue's dead-letter queue."""
+    """Return the name of the queue to which the broker itself moves messages that were returned too often."""
     return f"{queue}.dead"

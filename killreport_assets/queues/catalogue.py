@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from killreport_assets.base.errors import UserError
-from killreport_assets.models.ids import EntityKind
+from killreport_assets.models.ids import KILLMAIL, EntityKind
 
 MAX_WORKER_RUNS = 3
 """Worker runs of one queue at once, unless `KILLREPORT_DRAIN_RUNS` says otherwise."""
@@ -60,7 +60,7 @@ CORPORATION_KILLMAILS = WorkQueue(
     is_requested_again=True,
 )
 KILLMAILS = WorkQueue(
-    "esi_killmail_queue", "killmail", 10, "fetch one killmail by id and hash", rate_limits=("esi", "esi:killmail")
+    "esi_killmail_queue", KILLMAIL, 10, "fetch one killmail by id and hash", rate_limits=("esi", "esi:killmail")
 )
 ALLIANCES = WorkQueue("esi_alliance_info_queue", EntityKind.ALLIANCE, 3, "fetch one alliance")
 ALLIANCE_CORPORATIONS = WorkQueue(

@@ -1,4 +1,4 @@
-"""Messages: their fields and their JSON. Attempts are counted in the broker's headers, not here."""
+"""Messages: their fields, their JSON, and the headers in which brokers count attempts."""
 
 import json
 from datetime import UTC, datetime
@@ -7,6 +7,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 SCHEMA = 1
+
+
+MAX_COUNT = 1_000_000
+"""More attempts or deliveries than any message of ours can have."""
 
 
 class UnreadableMessage(Exception):
@@ -18,7 +22,7 @@ class Cause(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    killmail_id: int | None = None
+    killmail_id: Annotated[int, Field(gt=0, lt=2**63)] | None = None
     run_id: str | None = None
 
 
@@ -42,6 +46,29 @@ class Message(BaseModel):
     def encode(self) -> bytes:
         """Return the JSON for the broker."""
         return self.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+def count_header(value: object) -> int:
+    """Read a count from a header. Anybody can publish: a value that is no count is 0."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return 0
+    return min(max(0, value), MAX_COUNT)
+
+
+def time_header(value: object) -> datetime | None:
+    """Read a time in ISO 8601 from a header; None if it is missing or no time. Without a zone it is UTC."""
+    if not isinstance(value, str):
+        return None
+    try:
+        time = datetime.fromisoformat(value)
+        return time.astimezone(UTC) if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def text_header(value: object) -> str | None:
+    """Read a text from a header; None if it is missing or no text."""
+    return value if isinstance(value, str) else None
 
 
 def decode(body: bytes, kind: str) -> Message:

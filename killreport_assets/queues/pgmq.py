@@ -19,7 +19,7 @@ from killreport_assets.base.errors import BrokerUnavailable, UserError
 from killreport_assets.database.locks import Lock, advisory_lock
 from killreport_assets.queues.broker import Consumer, Delivery, Depth, WorkerLimits, dead_letter_queue, priority_lane
 from killreport_assets.queues.catalogue import WORK_QUEUES
-from killreport_assets.queues.envelope import Message
+from killreport_assets.queues.envelope import Message, count_header, text_header, time_header
 from killreport_assets.queues.retry import RetryDelays
 
 LEASE = timedelta(seconds=120)
@@ -240,13 +240,6 @@ class PgmqConsumer:
                 _send(connection, delivery.tag[0], [_as_jsonb(delivery.body)], [headers], delay.total_seconds())
             self._delete(connection, deliveries)
 
-    def dead_letter(self, deliveries: Sequence[Delivery]) -> None:
-        with self._broker._transaction() as connection:
-            for delivery in deliveries:
-                headers = _headers(delivery, delivery.attempts, None)
-                _send(connection, dead_letter_queue(delivery.queue), [_as_jsonb(delivery.body)], [headers])
-            self._delete(connection, deliveries)
-
     def _delete(self, connection: sa.Connection, deliveries: Sequence[Delivery]) -> None:
         for lane in {delivery.tag[0] for delivery in deliveries}:
             ids = [delivery.tag[1] for delivery in deliveries if delivery.tag[0] == lane]
@@ -272,15 +265,14 @@ class PgmqConsumer:
                     batch += [self._delivery(lane, *row) for row in rows]
         return batch
 
-    def _delivery(self, lane: str, msg_id: int, read_ct: int, message: object, headers: dict[str, str]) -> Delivery:
-        headers = headers or {}
-        failed_at = headers.get("first_failed_at")
+    def _delivery(self, lane: str, msg_id: int, read_ct: int, message: object, headers: object) -> Delivery:
+        given = headers if isinstance(headers, dict) else {}
         return Delivery(
             queue=lane.removesuffix(".urgent").removesuffix(".dead"),
             body=(message if isinstance(message, str) else json.dumps(message)).encode(),
-            message_id=headers.get("message_id"),
-            attempts=int(headers.get("attempts", 0)),
-            first_failed_at=datetime.fromisoformat(failed_at) if failed_at else None,
+            message_id=text_header(given.get("message_id")),
+            attempts=count_header(given.get("attempts")),
+            first_failed_at=time_header(given.get("first_failed_at")),
             deliveries=read_ct - 1,
             urgent=lane.endswith(".urgent"),
             tag=(lane, msg_id),

@@ -6,7 +6,7 @@ The connection and its I/O thread are in amqp_connection.py.
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from killreport_assets.base.errors import BrokerUnavailable
 from killreport_assets.queues.amqp_connection import AmqpConnection
 from killreport_assets.queues.broker import Consumer, Delivery, Depth, WorkerLimits, dead_letter_queue, priority_lane
 from killreport_assets.queues.catalogue import WORK_QUEUES
-from killreport_assets.queues.envelope import Message
+from killreport_assets.queues.envelope import Message, count_header, time_header
 from killreport_assets.queues.management import Management
 from killreport_assets.queues.retry import RetryDelays
 
@@ -30,7 +30,7 @@ PUBLISH_CHUNK = 1_000
 LINGER_SECONDS = 0.05
 """How long a partial batch waits for more messages."""
 BROKER_DELIVERY_LIMIT = 20
-"""The broker's own limit, a last resort above ours (broker.DELIVERY_LIMIT), which is reached first."""
+"""The limit of RabbitMQ itself; the worker publishes what exceeds it again."""
 
 
 class RabbitBroker:
@@ -197,9 +197,9 @@ def _properties(message_id: str | None, headers: dict[str, Any]) -> pika.BasicPr
 class RabbitConsumer:
     """Receives batches until a limit is reached.
 
-    Consuming is cancelled before the last batch is delivered, and what was prefetched by then is delivered too: on a
-    quorum queue a returned message counts as a delivery. So a consumer may exceed its limit of messages by what it
-    prefetched (two batches of each lane).
+    Consuming is cancelled before the last batch is delivered, and what was prefetched by then is delivered too, so that
+    few messages return to the queue. So a consumer may exceed its limit of messages by what it prefetched (two batches
+    of each lane). What the broker sends just while it processes the cancel, it returns itself, as delivered once more.
     """
 
     def __init__(self, broker: RabbitBroker, queue: str, limits: WorkerLimits) -> None:
@@ -224,16 +224,15 @@ class RabbitConsumer:
 
         def on_message(_channel: Any, method: Any, properties: Any, body: bytes) -> None:
             headers = properties.headers or {}
-            failed_at = headers.get("x-first-failed-at")
             with self._arrived:
                 inbox.append(
                     Delivery(
                         queue=self._queue,
                         body=body,
                         message_id=properties.message_id,
-                        attempts=int(headers.get("x-attempts", 0)),
-                        first_failed_at=datetime.fromisoformat(failed_at) if failed_at else None,
-                        deliveries=int(headers.get("x-delivery-count", 0)),
+                        attempts=count_header(headers.get("x-attempts")),
+                        first_failed_at=time_header(headers.get("x-first-failed-at")),
+                        deliveries=count_header(headers.get("x-delivery-count")),
                         urgent=urgent,
                         tag=(lane, method.delivery_tag),
                     )
@@ -274,7 +273,13 @@ class RabbitConsumer:
         self._connection.check()  # the broker reserves them while the connection is open
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        self._settle(deliveries, lambda tag: self._channel.basic_ack(tag))
+        def acknowledge_all() -> None:
+            for delivery in deliveries:
+                self._channel.basic_ack(delivery.tag[1])
+
+        if deliveries:
+            self._connection.do(acknowledge_all)
+            self._last_seen = time.monotonic()  # working is not idling
 
     def retry_later(self, deliveries: Sequence[Delivery], delay: timedelta, *, count_attempt: bool = True) -> None:
         exchange = _delay_queue(self._broker._delays.fitting(delay))
@@ -287,18 +292,6 @@ class RabbitConsumer:
             outgoing.append((exchange, lane, delivery.body, _properties(delivery.message_id, headers)))
         self._broker._publish(outgoing)
         self.acknowledge(deliveries)
-
-    def dead_letter(self, deliveries: Sequence[Delivery]) -> None:
-        self._settle(deliveries, lambda tag: self._channel.basic_reject(tag, requeue=False))
-
-    def _settle(self, deliveries: Sequence[Delivery], settle: Callable[[int], None]) -> None:
-        def settle_all() -> None:
-            for delivery in deliveries:
-                settle(delivery.tag[1])
-
-        if deliveries:
-            self._connection.do(settle_all)
-            self._last_seen = time.monotonic()  # working is not idling
 
     def stop(self) -> None:
         if not self._cancelled:

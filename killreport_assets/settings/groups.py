@@ -61,6 +61,20 @@ class ServiceSettings(Group):
         100, ge=1, le=100, description="pages read of one zKillboard list; zKillboard has at most 100"
     )
     http_timeout: float = Field(30.0, gt=0, le=60, description="seconds that a service may take to answer")
+    http_deadline: float = Field(60.0, gt=0, le=3600, description="seconds that a whole answer may take")
+    http_max_mib: int = Field(
+        64, ge=1, le=4096, description="size of an answer, unpacked, above which it is refused: MiB"
+    )
+    download_deadline: float = Field(3600.0, gt=0, le=86400, description="seconds that the download of a file may take")
+    download_max_mib: int = Field(
+        4096,
+        ge=1,
+        le=65536,
+        description="size of a downloaded file, packed or unpacked, above which it is refused: MiB",
+    )
+    killmail_max_mib: int = Field(
+        16, ge=1, le=1024, description="size of a killmail in an archive above which it is rejected: MiB"
+    )
     esi_downtime: DayWindow = Field(
         DailyWindow(time(11, 0), time(11, 15)),
         description="ESI's daily downtime, UTC: failures in it do not count as attempts",

@@ -1,18 +1,19 @@
 """EVE Ref's daily files, and its killmail archives: a tar.bz2 per day, rewritten when late killmails arrive."""
 
+import bz2
 import json
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import IO, Any
 
 import requests
-import urllib3
 
-from killreport_assets.http.errors import Gone, Unavailable
-from killreport_assets.http.session import HttpSession, json_body
-from killreport_assets.models.killmail import KillmailBody
+from killreport_assets.http.errors import GONE_STATUSES, Gone, TooLarge, Unavailable
+from killreport_assets.http.session import MEBIBYTE, HttpSession, json_body
+from killreport_assets.models.killmail import KillmailBody, recorded_hash
 from killreport_assets.settings import Settings
 
 ADDED_BY_EVEREF = ("killmail_hash", "http_last_modified")
@@ -44,7 +45,7 @@ class EveRefFiles:
         try:
             if not isinstance(body, dict):
                 raise ValueError("not an object")  # noqa: TRY004, TRY301 - handled below
-            return {_day(day): int(count) for day, count in body.items()}
+            return {date.fromisoformat(day): int(count) for day, count in body.items()}
         except ValueError:
             raise Unavailable(f"{self._url}/totals.json: unexpected shape") from None
 
@@ -60,12 +61,9 @@ class EveRefFiles:
     def _file_url(self, day: date) -> str:
         return f"{self._url}/{day:%Y}/{self._collection}-{day:%Y-%m-%d}.{self._suffix}"
 
-    def _get(self, url: str, method: str = "GET", *, stream: bool = False) -> requests.Response:
-        response = self._session.request(method, url, stream=stream)
-        if response.status_code == 404:
-            raise Gone(f"{url}: 404")
-        if response.status_code != 200:
-            raise Unavailable(f"{url}: {response.status_code}")
+    def _get(self, url: str, method: str = "GET") -> requests.Response:
+        response = self._session.request(method, url)
+        _check_status(response)
         return response
 
 
@@ -74,31 +72,44 @@ class EveRef(EveRefFiles):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, "killmails", "tar.bz2")
+        self._max_bytes = settings.services.download_max_mib * MEBIBYTE
+        self._max_member_bytes = settings.services.killmail_max_mib * MEBIBYTE
 
-    def open(self, day: date) -> Archive:
+    @contextmanager
+    def open(self, day: date) -> Iterator[Archive]:
         """Open a day's archive; its bodies are streamed, so the whole day is never in memory.
 
         Raises:
             Gone: there is no archive of that day.
             Unavailable: the archive cannot be read; the iterator raises it too, when the stream breaks off.
+            TooLarge: the archive exceeds its limit, packed or unpacked; the iterator raises it.
         """
-        response = self._get(self._file_url(day), stream=True)
-        return Archive(response.headers.get("ETag", ""), _members(response))
+        with self._session.download(self._file_url(day)) as (response, packed):
+            _check_status(response)
+            yield Archive(response.headers.get("ETag", ""), self._members(response.url, packed))
+
+    def _members(self, url: str, packed: IO[bytes]) -> Iterator[KillmailBody]:
+        try:
+            # bz2 reads archives of several streams, which parallel packers write; tarfile's own "r|bz2" does not.
+            with bz2.open(packed) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
+                for member in archive:
+                    if member.offset_data + member.size > self._max_bytes:
+                        raise TooLarge(f"{url}: unpacked, the archive exceeds {self._max_bytes // MEBIBYTE:,} MiB")
+                    if not member.isfile():
+                        continue
+                    if member.size > self._max_member_bytes:
+                        yield KillmailBody(f"{member.name}: a member of {member.size:,} bytes")
+                    elif (content := archive.extractfile(member)) is not None:
+                        yield read_member(content.read())
+        except (tarfile.TarError, EOFError, OSError, ValueError) as broken:
+            raise Unavailable(f"{url}: the archive breaks off ({broken or type(broken).__name__})") from None
 
 
-def _day(text: str) -> date:
-    return date.fromisoformat(text)
-
-
-def _members(response: requests.Response) -> Iterator[KillmailBody]:
-    try:
-        with response, tarfile.open(fileobj=response.raw, mode="r|bz2") as archive:
-            for member in archive:
-                content = archive.extractfile(member) if member.isfile() else None
-                if content is not None:
-                    yield read_member(content.read())
-    except (tarfile.TarError, EOFError, OSError, urllib3.exceptions.HTTPError) as broken:
-        raise Unavailable(f"{response.url}: the archive breaks off ({broken or type(broken).__name__})") from None
+def _check_status(response: requests.Response) -> None:
+    if response.status_code in GONE_STATUSES:
+        raise Gone(f"{response.url}: {response.status_code}", response.status_code)
+    if response.status_code != requests.codes.ok:
+        raise Unavailable(f"{response.url}: {response.status_code}")
 
 
 def read_member(content: bytes) -> KillmailBody:
@@ -109,6 +120,5 @@ def read_member(content: bytes) -> KillmailBody:
         return KillmailBody(content.decode(errors="replace"), None)
     if not isinstance(member, dict):
         return KillmailBody(member, None)
-    recorded_hash = member.get("killmail_hash")
     body = {name: value for name, value in member.items() if name not in ADDED_BY_EVEREF}
-    return KillmailBody(body, recorded_hash if isinstance(recorded_hash, str) else None)
+    return KillmailBody(body, recorded_hash(member.get("killmail_hash")))

@@ -6,13 +6,15 @@ read by name. store/market.py stores the rows.
 
 import bz2
 import csv
+import io
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 
-from killreport_assets.http.errors import Unavailable
+from killreport_assets.http.errors import TooLarge, Unavailable
+from killreport_assets.http.session import MEBIBYTE
 from killreport_assets.settings import Settings
 from killreport_assets.sources.everef import EveRefFiles
 from killreport_assets.store.schema.columns import Row
@@ -36,6 +38,7 @@ class MarketHistory(EveRefFiles):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, "market-history", "csv.bz2")
+        self._max_bytes = settings.services.http_max_mib * MEBIBYTE
 
     def read(self, day: date, regions: Collection[int]) -> MarketDay:
         """Fetch a day's rows of these regions; if a type occurs twice, the row observed last.
@@ -43,24 +46,39 @@ class MarketHistory(EveRefFiles):
         Raises:
             Gone: there is no file of that day.
             Unavailable: the file cannot be read, or lacks a required column.
+            TooLarge: the file exceeds its limit, packed or unpacked.
         """
         response = self._get(self._file_url(day))
         try:
-            read = read_market_day(response.content, day, regions)
+            read = read_market_day(unpack(response.content, self._max_bytes), day, regions)
         except (ValueError, OSError, EOFError) as broken:
             raise Unavailable(f"{response.url}: the file is broken ({broken})") from None
         read.etag = response.headers.get("ETag", "")
         return read
 
 
-def read_market_day(packed: bytes, day: date, regions: Collection[int]) -> MarketDay:
-    """Read the rows of a CSV.bz2; a row that is broken or of another day is rejected alone.
+def unpack(packed: bytes, max_bytes: int) -> bytes:
+    """Unpack a file.
 
     Raises:
-        ValueError, OSError: the file is not a CSV.bz2, or lacks a column that every file so far has had.
+        OSError, EOFError, ValueError: it is no bzip2, or breaks off.
+        TooLarge: unpacked, it exceeds `max_bytes`.
+    """
+    with bz2.open(io.BytesIO(packed)) as file:
+        unpacked = file.read(max_bytes + 1)
+    if len(unpacked) > max_bytes:
+        raise TooLarge(f"unpacked, the file exceeds {max_bytes // MEBIBYTE:,} MiB")
+    return unpacked
+
+
+def read_market_day(content: bytes, day: date, regions: Collection[int]) -> MarketDay:
+    """Read the rows of a CSV; a row that is broken or of another day is rejected alone.
+
+    Raises:
+        ValueError: the file is no text, or lacks a column that every file so far has had.
     """
     read = MarketDay()
-    lines = csv.DictReader(bz2.decompress(packed).decode().splitlines())
+    lines = csv.DictReader(content.decode().splitlines())
     if missing := set(REQUIRED) - set(lines.fieldnames or ()):
         raise ValueError(f"no column {', '.join(sorted(missing))}")
     for line in lines:

@@ -5,6 +5,7 @@ Source: esi-docs, static-data. Names are camelCase, `_key` is the id, texts are 
 
 import json
 import logging
+import shutil
 import tempfile
 from typing import IO
 
@@ -52,14 +53,10 @@ class StaticData:
         """
         url = f"{self._url}/eve-online-static-data-{build}-jsonl.zip"
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-        with self._session.request("GET", url, stream=True) as response:
-            if response.status_code != 200:
+        with self._session.download(url) as (response, body):
+            if response.status_code != requests.codes.ok:
                 raise Unavailable(f"{url}: {response.status_code}")
-            try:
-                for chunk in response.iter_content(DOWNLOAD_CHUNK):
-                    file.write(chunk)
-            except requests.RequestException as broken:
-                raise Unavailable(f"{url}: the download breaks off ({type(broken).__name__})") from None
+            shutil.copyfileobj(body, file, DOWNLOAD_CHUNK)
         file.seek(0)
         return file
 

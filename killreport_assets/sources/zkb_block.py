@@ -2,7 +2,6 @@
 
 import math
 from datetime import datetime
-from typing import TypeGuard
 
 from killreport_assets.models.killmail import is_killmail_hash
 from killreport_assets.store.schema.columns import Row
@@ -21,11 +20,6 @@ FIELDS: dict[str, tuple[str, type | range]] = {
     "awox": ("awox", bool),
     "attacker_count": ("attackerCount", SMALL),
 }
-
-
-def is_killmail_id(value: object) -> TypeGuard[int]:
-    """Whether the value can be a killmail's id."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63
 
 
 def zkillboard_values(killmail_id: int, block: object, observed_at: datetime) -> Row:

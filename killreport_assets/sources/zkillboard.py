@@ -9,9 +9,9 @@ from sqlalchemy.engine import Engine
 from killreport_assets.http.errors import Refused, Throttled, Unavailable
 from killreport_assets.http.rate_limit import RequestBudget
 from killreport_assets.http.session import HttpSession, json_body
-from killreport_assets.models.killmail import KillmailBody, is_killmail_hash
+from killreport_assets.models.killmail import KillmailBody, is_killmail_id, recorded_hash
 from killreport_assets.settings import Settings
-from killreport_assets.sources.zkb_block import is_killmail_id, zkillboard_values
+from killreport_assets.sources.zkb_block import zkillboard_values
 
 PAUSE_SECONDS = {429: 60.0, 403: 60.0}
 
@@ -35,15 +35,18 @@ class Zkillboard:
         self._budget = RequestBudget(engine, "zkillboard", settings.services.zkillboard_max_rps)
 
     def character_pages(self, character_id: int) -> Iterator[Page]:
-        """Yield the pages of a character's list up to the first empty one, at most `max_pages`.
+        """Yield the pages of a character's list up to the first without a new killmail, at most `max_pages`.
 
         Raises:
             ServiceError: a page could not be read; the pages before it are valid.
         """
+        seen: set[object] = set()
         for number in range(1, self.max_pages + 1):
             elements = self._page(f"characterID/{character_id}", number)
-            if not elements:
+            listed = {_identity(element) for element in elements}
+            if listed <= seen:  # zKillboard has sent the same page for ever
                 return
+            seen |= listed
             page, now = Page(), datetime.now(UTC)
             for element in elements:
                 read_element(element, page, now)
@@ -73,18 +76,21 @@ class Zkillboard:
         return body
 
 
+def _identity(element: object) -> object:
+    return element.get("killmail_id") if isinstance(element, dict) else repr(element)
+
+
 def read_element(element: object, page: Page, now: datetime) -> None:
     """Add one element of a list to its page, in the shape before or since 2026-06-27."""
     if not isinstance(element, dict):
         page.bodies.append(KillmailBody(element))  # the writer rejects it
         return
     block, killmail_id = element.get("zkb"), element.get("killmail_id")
-    recorded_hash = block.get("hash") if isinstance(block, dict) else None
-    recorded_hash = recorded_hash if isinstance(recorded_hash, str) else None
-    if is_killmail_id(killmail_id) and "victim" not in element and is_killmail_hash(recorded_hash):
-        page.hashes[killmail_id] = str(recorded_hash).strip().lower()
+    given_hash = recorded_hash(block.get("hash")) if isinstance(block, dict) else None
+    body = KillmailBody({name: value for name, value in element.items() if name != "zkb"}, given_hash)
+    if body.is_absent and body.reference is not None:
+        page.hashes |= [body.reference]
     else:
-        body = {name: value for name, value in element.items() if name != "zkb"}
-        page.bodies.append(KillmailBody(body, recorded_hash))
+        page.bodies.append(body)
     if is_killmail_id(killmail_id) and block is not None:
         page.values.append(zkillboard_values(killmail_id, block, now))

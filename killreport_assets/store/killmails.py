@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from psycopg import Cursor
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.base.text import storable
+from killreport_assets.models.ids import KILLMAIL
 from killreport_assets.models.killmail import ContainedItem, InvalidKillmail, Item, Killmail, KillmailBody, check
 from killreport_assets.store import lineage
 from killreport_assets.store.changed_days import mark_written
@@ -23,8 +24,13 @@ from killreport_assets.store.partitions import ensure_months
 from killreport_assets.store.places import STAGED
 from killreport_assets.store.schema import tables
 from killreport_assets.store.schema.columns import Row
+from killreport_assets.store.stored_killmails import known_killmails
 
+ESI = "esi"
+"""The source whose killmails are not requested again."""
 FILLED_BY_DEFAULT = {"stored_at"}
+MAX_BODY_LENGTH = 2**20
+"""Characters that are kept of a rejected body."""
 TYPE_NAMES = {
     sa.BigInteger: "int8",
     sa.Integer: "int4",
@@ -37,14 +43,15 @@ TYPE_NAMES = {
 
 @dataclass
 class WriteReport:
-    """The result of a write: three lists of killmail ids, with each body in exactly one, and row counts.
+    """The result of a write: four lists of killmail ids, with each body in exactly one, and row counts.
 
-    `rejected` pairs the id, None if it could not be read, with the reason.
+    `rejected` pairs the id, None if it could not be read, with the reason. `without_body` came with id and hash only.
     """
 
     stored: list[int] = field(default_factory=list)
     already_there: list[int] = field(default_factory=list)
     rejected: list[tuple[int | None, str]] = field(default_factory=list)
+    without_body: list[int] = field(default_factory=list)
     attackers: int = 0
     items: int = 0
 
@@ -53,17 +60,18 @@ class WriteReport:
         self.stored += other.stored
         self.already_there += other.already_there
         self.rejected += other.rejected
+        self.without_body += other.without_body
         self.attackers += other.attackers
         self.items += other.items
 
 
 def write_killmails(engine: Engine, bodies: Iterable[KillmailBody], source: str) -> WriteReport:
     """Check and store bodies in a transaction of their own; see `write_killmails_in`."""
-    checked, report, rejects = _check_all(bodies, source)
-    ensure_months(engine, {killmail.killmail_time for killmail, _ in checked})
+    batch = _check_all(bodies, source)
+    ensure_months(engine, {killmail.killmail_time for killmail in batch.whole.values()})
     with engine.begin() as connection:
-        _write(connection, checked, report, rejects, source)
-    return report
+        _write(connection, batch)
+    return batch.report
 
 
 def write_killmails_in(connection: Connection, bodies: Iterable[KillmailBody], source: str) -> WriteReport:
@@ -71,52 +79,70 @@ def write_killmails_in(connection: Connection, bodies: Iterable[KillmailBody], s
 
     Killmails are immutable: one that is already stored is not changed. A rejected one is kept in
     `ops.rejected_killmails` and does not affect the others. The same transaction fills `ops.entity_pending` and
-    `ops.enrichments` for the entities that new killmails mention and the dimension tables lack.
+    `ops.enrichments` for the entities that new killmails mention and the dimension tables lack. What cannot be stored
+    but has an id and a hash is requested from ESI, unless it came from there.
     """
-    checked, report, rejects = _check_all(bodies, source)
-    ensure_months(connection.engine, {killmail.killmail_time for killmail, _ in checked})
-    _write(connection, checked, report, rejects, source)
-    return report
+    batch = _check_all(bodies, source)
+    ensure_months(connection.engine, {killmail.killmail_time for killmail in batch.whole.values()})
+    _write(connection, batch)
+    return batch.report
 
 
-Checked = tuple[Killmail, KillmailBody]
+@dataclass
+class _Batch:
+    """Checked bodies of one source."""
+
+    source: str
+    whole: dict[int, Killmail] = field(default_factory=dict)
+    received: dict[int, KillmailBody] = field(default_factory=dict)
+    """The whole killmails as received, by id."""
+    rejects: list[Row] = field(default_factory=list)
+    references: dict[int, str] = field(default_factory=dict)
+    """Hashes by id, of what could not be stored."""
+    report: WriteReport = field(default_factory=WriteReport)
+
+    def reject(self, candidate: KillmailBody, reason: str) -> None:
+        """Keep a body with the reason why it cannot be stored."""
+        self.rejects.append(_reject(candidate, self.source, reason))
+        self.report.rejected.append((candidate.killmail_id, reason))
 
 
-def _check_all(bodies: Iterable[KillmailBody], source: str) -> tuple[list[Checked], WriteReport, list[Row]]:
-    report, rejects = WriteReport(), []
-    checked: dict[int, Checked] = {}
+def _check_all(bodies: Iterable[KillmailBody], source: str) -> _Batch:
+    batch = _Batch(source)
     # Bodies with a hash go first, so that one without a hash never replaces them.
     for candidate in sorted(bodies, key=lambda candidate: candidate.hash is None):
+        reference = candidate.reference
+        if candidate.is_absent and reference is not None:
+            batch.references |= [reference]
+            batch.report.without_body.append(reference[0])
+            continue
         try:
             killmail = check(candidate)
         except InvalidKillmail as invalid:
-            rejects.append(_reject(candidate, source, str(invalid)))
-            report.rejected.append((rejects[-1]["killmail_id"], str(invalid)))
+            batch.reject(candidate, str(invalid))
+            batch.references |= [reference] if reference is not None else []
             continue
-        known = checked.setdefault(killmail.killmail_id, (killmail, candidate))[0]
+        known = batch.whole.setdefault(killmail.killmail_id, killmail)
         if known is killmail:
-            continue
-        if known.killmail_time == killmail.killmail_time:
-            report.already_there.append(killmail.killmail_id)
+            batch.received[killmail.killmail_id] = candidate
+        elif known.killmail_time == killmail.killmail_time:
+            batch.report.already_there.append(killmail.killmail_id)
         else:
-            reason = f"killmail_time: the same id comes with {known.killmail_time:%FT%TZ} too"
-            rejects.append(_reject(candidate, source, reason))
-            report.rejected.append((killmail.killmail_id, reason))
-    return list(checked.values()), report, rejects
+            batch.reject(candidate, f"killmail_time: the same id comes with {known.killmail_time:%FT%TZ} too")
+    return batch
 
 
 def _reject(candidate: KillmailBody, source: str, reason: str) -> Row:
-    body, recorded_hash = storable(_as_text(candidate.body)), candidate.hash and storable(candidate.hash)
-    claimed = candidate.body.get("killmail_id") if isinstance(candidate.body, dict) else None
-    readable = isinstance(claimed, int) and not isinstance(claimed, bool) and 0 < claimed < 2**63
-    fingerprint = hashlib.sha256(f"{source}\n{recorded_hash}\n{body}".encode()).hexdigest()
+    received = candidate.body if candidate.as_received is None else candidate.as_received
+    body = _as_text(received)
+    fingerprint = hashlib.sha256(storable(f"{source}\n{candidate.hash}\n{body}").encode()).hexdigest()
     return {
         "fingerprint": fingerprint,
-        "killmail_id": claimed if readable else None,
-        "killmail_hash": recorded_hash,
+        "killmail_id": candidate.killmail_id,
+        "killmail_hash": candidate.hash,
         "source": source,
-        "reason": storable(reason),
-        "body": body,
+        "reason": reason,
+        "body": body[:MAX_BODY_LENGTH],
     }
 
 
@@ -129,55 +155,48 @@ def _as_text(body: object) -> str:
         return f"a {type(body).__name__} that cannot be written as JSON: {type(broken).__name__}"
 
 
-def _write(
-    connection: Connection,
-    checked: list[Checked],
-    report: WriteReport,
-    rejects: list[Row],
-    source: str,
-) -> None:
-    if checked:
-        checked = _reject_other_times(connection, checked, report, rejects, source)
-        killmails = sorted((killmail for killmail, _ in checked), key=lambda killmail: killmail.killmail_id)
-        _stage(connection, killmails, source)
+def _write(connection: Connection, batch: _Batch) -> None:
+    report = batch.report
+    if batch.whole:
+        _reject_other_times(connection, batch)
+    if batch.whole:
+        killmails = [batch.whole[killmail_id] for killmail_id in sorted(batch.whole)]
+        _stage(connection, killmails, batch.source)
         stored = _insert_killmails(connection)
         report.attackers += _insert_children(connection, "new_attackers")
         report.items += _insert_children(connection, "new_items")
-        report.stored += [k.killmail_id for k in killmails if k.killmail_id in stored]
-        report.already_there += [k.killmail_id for k in killmails if k.killmail_id not in stored]
+        report.stored += [killmail_id for killmail_id in sorted(batch.whole) if killmail_id in stored]
+        report.already_there += [killmail_id for killmail_id in sorted(batch.whole) if killmail_id not in stored]
         if stored:
             mark_written(connection)
             lineage.record_mentions(connection)
-    if rejects:
+    if batch.references and batch.source != ESI:
+        unknown = set(batch.references) - known_killmails(connection, list(batch.references))
+        lineage.request(connection, KILLMAIL, list(unknown), hashes=batch.references)
+    if batch.rejects:
         again = {"rejected_at": sa.func.now()}
         insert = sa.dialects.postgresql.insert(tables.rejected_killmails)
-        once = {reject["fingerprint"]: reject for reject in rejects}
+        once = {reject["fingerprint"]: reject for reject in batch.rejects}
         connection.execute(
             insert.on_conflict_do_update(index_elements=["fingerprint"], set_=again),
             [once[fingerprint] for fingerprint in sorted(once)],
         )
 
 
-def _reject_other_times(
-    connection: Connection, checked: list[Checked], report: WriteReport, rejects: list[Row], source: str
-) -> list[Checked]:
-    """Reject bodies without a hash whose id is stored with another time: their time cannot be verified."""
-    without_hash = [killmail.killmail_id for killmail, candidate in checked if candidate.hash is None]
-    if not without_hash:
-        return checked
+def _reject_other_times(connection: Connection, batch: _Batch) -> None:
+    """Reject bodies whose id is stored with another time.
+
+    A hash does not vouch for the time: its formula is public, so anyone can make one that fits.
+    """
     table = tables.killmails
-    query = sa.select(table.c.killmail_id, table.c.killmail_time).where(tables.among(table.c.killmail_id, without_hash))
-    known: dict[int, datetime] = {row[0]: row[1].astimezone(UTC) for row in connection.execute(query)}
-    accepted = []
-    for killmail, candidate in checked:
-        time = known.get(killmail.killmail_id)
-        if candidate.hash is None and time is not None and time != killmail.killmail_time:
-            reason = f"killmail_time: this id is stored with {time:%FT%TZ}, and there is no hash to vouch for another"
-            rejects.append(_reject(candidate, source, reason))
-            report.rejected.append((killmail.killmail_id, reason))
-        else:
-            accepted.append((killmail, candidate))
-    return accepted
+    query = sa.select(table.c.killmail_id, table.c.killmail_time).where(
+        tables.among(table.c.killmail_id, list(batch.whole))
+    )
+    for killmail_id, stored_time in connection.execute(query):
+        time = stored_time.astimezone(UTC)
+        if batch.whole[killmail_id].killmail_time != time:
+            del batch.whole[killmail_id]
+            batch.reject(batch.received[killmail_id], f"killmail_time: this id is stored with {time:%FT%TZ}")
 
 
 def _stage(connection: Connection, killmails: Sequence[Killmail], source: str) -> None:

@@ -25,6 +25,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.base.errors import UserError
 from killreport_assets.esi.routes import CHARACTER_SCOPE, CORPORATION_SCOPE
 from killreport_assets.http.errors import Refused, ServiceError, Throttled, Unavailable
+from killreport_assets.http.headers import seconds_to_wait
 from killreport_assets.http.rate_limit import RequestBudget
 from killreport_assets.http.session import HttpSession, json_body
 from killreport_assets.settings import Settings
@@ -41,7 +42,6 @@ LEEWAY_SECONDS = 5.0
 """How far EVE's clock may be ahead of ours."""
 AUDIENCE = "EVE Online"
 """The audience of every access token, beside the application."""
-DEFAULT_PAUSE_SECONDS = 30.0
 
 
 class InvalidGrant(Refused):
@@ -205,10 +205,9 @@ class EveSso:
     def _send(self, method: str, url: str, **arguments: Any) -> requests.Response:
         response = self._session.request(method, url, within=self._budget.spend, max_redirects=0, **arguments)
         if response.status_code == 429:
-            seconds = response.headers.get("Retry-After", "")
-            pause = float(seconds) if seconds.isdigit() else DEFAULT_PAUSE_SECONDS
             reason = "EVE's sign-in throttles us"
-            raise Throttled(reason, self._budget.pause(pause, reason))
+            seconds = seconds_to_wait(response.headers.get("Retry-After"))
+            raise Throttled(reason, self._budget.pause(seconds, reason))
         if response.status_code >= 500:
             raise Unavailable(f"{url}: {response.status_code}")
         return response

@@ -7,17 +7,16 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
-from killreport_assets.base.text import storable
-from killreport_assets.queues.broker import DELIVERY_LIMIT, Delivery, WorkBroker, WorkerLimits, dead_letter_queue
+from killreport_assets.queues.broker import Delivery, WorkBroker, WorkerLimits, dead_letter_queue
 from killreport_assets.queues.catalogue import WorkQueue
-from killreport_assets.queues.envelope import Message, UnreadableMessage, decode
+from killreport_assets.queues.envelope import Message
 from killreport_assets.store import lineage
 from killreport_assets.store.lineage import EnrichmentOutcome, SettledEntity
 from killreport_assets.store.schema import tables
@@ -73,33 +72,21 @@ def settle_dead(
     handler.on_dead_letter(connection, readable, run_id)
 
 
-def collect_dead_letters(handler: Handler[Any, Any], broker: WorkBroker, engine: Engine, run_id: str | None) -> int:
-    """Move the messages of the broker's dead-letter queue to `ops.dead_letters`; returns how many were moved."""
-    queue = handler.queue
-    name = dead_letter_queue(queue.name)
+def retry_what_the_broker_gave_up(queue: WorkQueue, broker: WorkBroker) -> int:
+    """Publish the messages of the broker's dead-letter queue again; returns how many.
+
+    The broker moves a message there that was returned too often, which an outage of a server does too. The worker
+    decides which message is at fault: see suspects.py.
+    """
     if broker.depth(queue.name).dead == 0:
         return 0
     moved = 0
-    with broker.consume(name, DEAD_LETTER_LIMITS) as consumer:
+    with broker.consume(dead_letter_queue(queue.name), DEAD_LETTER_LIMITS) as consumer:
         while deliveries := consumer.receive(WAIT_SECONDS):
-            error = f"delivered {DELIVERY_LIMIT} times without being settled: its workers died"
-            dead = [
-                DeadMessage(delivery, _readable(delivery, queue), "delivery limit", error, is_attempt=False)
-                for delivery in deliveries
-            ]
-            with engine.begin() as connection:
-                settle_dead(connection, handler, dead, run_id)
-            consumer.acknowledge(deliveries)
+            consumer.retry_later(deliveries, timedelta(), count_attempt=False)
             moved += len(deliveries)
+    log.warning("%s: publishing %s messages again that the broker gave up", queue.name, moved)
     return moved
-
-
-def _readable(delivery: Delivery, queue: WorkQueue) -> Message | None:
-    try:
-        return decode(delivery.body, queue.kind)
-    except UnreadableMessage:
-        log.warning("%s: an unreadable message exceeded the delivery limit", queue.name)
-        return None
 
 
 def _settled(received: ReceivedMessage, outcome: EnrichmentOutcome) -> SettledEntity:
@@ -127,9 +114,9 @@ def _row(letter: DeadMessage, now: datetime, run_id: str | None) -> dict[str, ob
         "fingerprint": hashlib.sha256(identity).hexdigest(),
         "queue": delivery.queue,
         "message_id": delivery.message_id,
-        "body": storable(delivery.body.decode(errors="backslashreplace")),
+        "body": delivery.body.decode(errors="backslashreplace"),
         "reason": letter.reason,
-        "error": storable(letter.error)[:MAX_ERROR_LENGTH],
+        "error": letter.error[:MAX_ERROR_LENGTH],
         "attempts": delivery.attempts + letter.is_attempt,
         "first_failed_at": delivery.first_failed_at or now,
         "died_at": now,

@@ -24,13 +24,19 @@ from killreport_assets.database.reconnect import (
     retry_on_lost_connection,
 )
 from killreport_assets.http.errors import Gone, InvalidHash, Refused, Throttled
-from killreport_assets.queues.broker import DELIVERY_LIMIT, Consumer, Delivery, WorkBroker, WorkerLimits
+from killreport_assets.queues.broker import Consumer, Delivery, WorkBroker, WorkerLimits
 from killreport_assets.queues.envelope import UnreadableMessage, decode
 from killreport_assets.store.lineage import lock_pending
 from killreport_assets.workers.handler import BatchReport, Handler, Outcome, Plan, ReceivedMessage, Result
 from killreport_assets.workers.publisher import publish_pending
 from killreport_assets.workers.report import WorkerReport
-from killreport_assets.workers.settlement import DeadMessage, collect_dead_letters, settle_dead, settle_done
+from killreport_assets.workers.settlement import (
+    DeadMessage,
+    retry_what_the_broker_gave_up,
+    settle_dead,
+    settle_done,
+)
+from killreport_assets.workers.suspects import MAX_DEATHS, SUSPECT_AFTER, handled_alone
 
 log = logging.getLogger(__name__)
 WAIT_SECONDS = 1.0
@@ -144,15 +150,23 @@ class _Worker(Generic[Plan, Result]):
 
     def run(self, limits: WorkerLimits, fetchers: int) -> None:
         """Handle messages until a limit is reached or a server is lost."""
-        collect_dead_letters(self._handler, self._broker, self._engine, self._run_id)
         queue = self._handler.queue
+        retry_what_the_broker_gave_up(queue, self._broker)
         with _fetching(fetchers, queue.kind) as pool, self._broker.consume(queue.name, limits) as consumer:
             fetched: _Batch[Result] | None = None
             fetching: _Batch[Result] | None = None
             try:
                 while True:
                     deliveries = [] if consumer.finished else consumer.receive(0.0 if fetched else WAIT_SECONDS)
-                    fetching = self._start(consumer, deliveries, pool) if deliveries else None
+                    suspects = [delivery for delivery in deliveries if delivery.deliveries >= SUSPECT_AFTER]
+                    if suspects:
+                        if fetched is not None:
+                            self._settle(consumer, fetched)
+                            fetched = None
+                        for delivery in suspects:
+                            self._handle_alone(consumer, delivery, pool)
+                        deliveries = [delivery for delivery in deliveries if delivery.deliveries < SUSPECT_AFTER]
+                    fetching = self._start(deliveries, pool) if deliveries else None
                     if fetched is not None:
                         self._settle(consumer, fetched)
                     fetched, fetching = fetching, None
@@ -171,9 +185,21 @@ class _Worker(Generic[Plan, Result]):
             held += prefetched
         consumer.retry_later(held, timedelta(), count_attempt=False)
 
-    def _start(self, consumer: Consumer, deliveries: Sequence[Delivery], pool: ThreadPoolExecutor) -> _Batch[Result]:
+    def _handle_alone(self, consumer: Consumer, delivery: Delivery, pool: ThreadPoolExecutor) -> None:
+        with handled_alone(self._engine, delivery) as deaths:
+            if deaths < MAX_DEATHS:
+                batch = self._start([delivery], pool)
+            else:
+                messages, unreadable = self._read([delivery])
+                error = f"{deaths} workers died while they handled this message alone"
+                message = messages[0].message if messages else None
+                died = DeadMessage(delivery, message, "kills its workers", error, is_attempt=False)
+                batch = _Batch([], unreadable or [died])
+            self._settle(consumer, batch)
+
+    def _start(self, deliveries: Sequence[Delivery], pool: ThreadPoolExecutor) -> _Batch[Result]:
         """Decode the messages and start fetching what is not known already."""
-        messages, dead = self._read(consumer, deliveries)
+        messages, dead = self._read(deliveries)
         with self._engine.connect() as connection:
             plans = self._handler.plan(connection, messages) if messages else {}
         fetches: dict[tuple[int, str | None], Future[Result | Outcome]] = {}
@@ -185,22 +211,13 @@ class _Worker(Generic[Plan, Result]):
             fetching.append((received, fetches[subject]))
         return _Batch(fetching, dead)
 
-    def _read(
-        self, consumer: Consumer, deliveries: Sequence[Delivery]
-    ) -> tuple[list[ReceivedMessage], list[DeadMessage]]:
-        messages, dead, over_limit = [], [], []
+    def _read(self, deliveries: Sequence[Delivery]) -> tuple[list[ReceivedMessage], list[DeadMessage]]:
+        messages, dead = [], []
         for delivery in deliveries:
-            if delivery.deliveries >= DELIVERY_LIMIT:
-                over_limit.append(delivery)
-                continue
             try:
                 messages.append(ReceivedMessage(delivery, decode(delivery.body, self._handler.queue.kind)))
             except UnreadableMessage as unreadable:
                 dead.append(DeadMessage(delivery, None, "unreadable message", str(unreadable)))
-        if over_limit:
-            consumer.dead_letter(over_limit)
-            collect_dead_letters(self._handler, self._broker, self._engine, self._run_id)
-            self._report.outcomes[Outcome.DEAD] += len(over_limit)
         return messages, dead
 
     def _fetch(self, received: ReceivedMessage, plans: Mapping[str, Plan | Outcome]) -> Result | Outcome:

@@ -4,11 +4,11 @@ import dagster as dg
 from sqlalchemy.engine import Engine
 
 from killreport_assets.http.errors import ServiceError
+from killreport_assets.ingest.feed import has_news
 from killreport_assets.orchestration.automation import TRIGGER_TAG, UNFINISHED, sensor_status
 from killreport_assets.orchestration.jobs import ingest_killmails
 from killreport_assets.settings import Settings
-from killreport_assets.sources.r2z2 import FEED, R2z2Feed
-from killreport_assets.store.cursors import read_cursor
+from killreport_assets.sources.r2z2 import R2z2Feed
 
 FEED_RUN = {TRIGGER_TAG: "feed"}
 
@@ -28,14 +28,12 @@ def build_feed_sensor(settings: Settings) -> dg.SensorDefinition:
     ) -> dg.SensorResult:
         if context.instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED, tags=FEED_RUN)):
             return dg.SensorResult(skip_reason="a run is following the feed")
-        with database.connect() as connection:
-            cursor = read_cursor(connection, FEED)
         try:
-            new = cursor is None or r2z2.entry(cursor) is not None or r2z2.head() > cursor
+            is_new = has_news(r2z2, database)
         except ServiceError as error:
             return dg.SensorResult(skip_reason=f"the feed cannot be read: {error}")
-        if not new:
-            return dg.SensorResult(skip_reason=f"caught up at entry {cursor}")
+        if not is_new:
+            return dg.SensorResult(skip_reason="caught up")
         return dg.SensorResult(run_requests=[dg.RunRequest(run_key=None, tags=FEED_RUN)])
 
     return r2z2_feed

@@ -101,14 +101,28 @@ dead_letters = sa.Table(
     comment="Messages with which nothing more is tried",
 )
 
+suspect_messages = sa.Table(
+    "suspect_messages",
+    metadata,
+    text("fingerprint", "sha256 of queue and body", required=True),
+    text("queue", required=True),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="1", comment="workers that handled it alone"),
+    time("tried_at", "when the last of them started", required=True, now=True),
+    sa.PrimaryKeyConstraint("fingerprint"),
+    schema="ops",
+    comment="Messages that a worker handles alone, because they may have killed others; a row stays when it dies",
+)
+
 feed_cursors = sa.Table(
     "feed_cursors",
     metadata,
     sa.Column("feed", sa.Text, primary_key=True),
     bigint("next_sequence", "the first entry that has not been handled", required=True),
     time("moved_at", required=True, now=True),
-    bigint("head_sequence", "the newest entry that the feed was seen to have"),
+    bigint("head_sequence", "the newest entry, as the feed said last"),
     time("head_seen_at"),
+    time("read_at", "when the feed was last read without a failure, whether or not it had new entries"),
+    text("failure", "why the last reading stopped early; null: it did not"),
     schema="ops",
     comment="How far each feed has been followed",
 )
@@ -120,9 +134,25 @@ feed_gaps = sa.Table(
     bigint("first_sequence", required=True),
     bigint("last_sequence", required=True),
     time("found_at", required=True, now=True),
+    bigint("next_sequence", "the next entry of the gap to request, newest first; null: the feed has none of them"),
     sa.PrimaryKeyConstraint("feed", "first_sequence"),
     schema="ops",
-    comment="Entries that had expired before they were read: load those days from the archives",
+    comment="Entries that were missing when the feed was read, and whether each has been requested",
+)
+
+feed_failures = sa.Table(
+    "feed_failures",
+    metadata,
+    text("feed", required=True),
+    bigint("sequence", required=True),
+    time("first_failed_at", required=True, now=True),
+    time("next_try_at", required=True, now=True),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="1"),
+    text("reason", required=True),
+    sa.Column("content", sa.LargeBinary, comment="the answer as received, its first mebibyte; null: there was none"),
+    sa.PrimaryKeyConstraint("feed", "sequence"),
+    schema="ops",
+    comment="Entries of feeds that cannot be read; each is tried again until it can be, or has expired",
 )
 
 source_versions = sa.Table(

@@ -41,6 +41,7 @@ from killreport_assets.store.schema.operations import (
     enrichments,
     entity_pending,
     feed_cursors,
+    feed_failures,
     feed_gaps,
     followed,
     origin,
@@ -49,6 +50,7 @@ from killreport_assets.store.schema.operations import (
     request_tokens,
     request_totals,
     source_versions,
+    suspect_messages,
     syncs,
 )
 
@@ -69,6 +71,7 @@ __all__ = [
     "entity_pending",
     "factions",
     "feed_cursors",
+    "feed_failures",
     "feed_gaps",
     "followed",
     "groups",
@@ -85,6 +88,7 @@ __all__ = [
     "request_tokens",
     "request_totals",
     "source_versions",
+    "suspect_messages",
     "syncs",
     "systems",
     "types",

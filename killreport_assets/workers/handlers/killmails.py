@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.http.errors import InvalidHash
 from killreport_assets.models.ids import zkillboard_url
-from killreport_assets.models.killmail import KillmailBody
+from killreport_assets.models.killmail import KillmailBody, is_killmail_hash
 from killreport_assets.queues.catalogue import (
     CORPORATION_KILLMAILS,
     KILLMAILS,
@@ -39,8 +39,8 @@ class KillmailHandler(Handler[None, Body]):
         return {received.message.message_id: Outcome.UNCHANGED for received in messages if received.id in stored}
 
     def fetch(self, message: ReceivedMessage, plan: None) -> Body:
-        if message.message.hash is None:
-            raise InvalidHash(f"killmail {message.id}: the message has no hash")
+        if not is_killmail_hash(message.message.hash):
+            raise InvalidHash(f"killmail {message.id}: the message has no hash of 40 hex digits")
         return self._client.killmail(message.id, message.message.hash)
 
     def store(

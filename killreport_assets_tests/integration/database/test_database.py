@@ -188,14 +188,72 @@ def test_tcp_is_on_loopback_with_a_password_until_it_is_stopped(tmp_path: Path) 
         server.stop()
 
 
-def test_a_taken_tcp_port_is_said(tmp_path: Path) -> None:
+def test_a_taken_tcp_port_is_refused_and_what_runs_goes_on(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        server = EmbeddedPostgres(tmp_path)
-        with pytest.raises(UserError, match=r"is port \d+ taken"):
-            server.start(tcp_port=taken.getsockname()[1])
-    server.start()  # and the home is none the worse
-    assert server.is_running()
-    assert server.tcp_port is None
-    server.stop()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=rf"port {port} is taken"):
+            server.start(tcp_port=port)
+        assert not server.is_running()
+        server.start()
+        try:
+            pid = server.pid
+            with pytest.raises(UserError, match=rf"port {port} is taken"):
+                server.start(tcp_port=port)
+            assert (server.pid, server.tcp_port) == (pid, None)
+        finally:
+            server.stop()
+
+
+def test_clients_of_the_socket_outlive_a_new_tcp_port(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path)
+    server.start()
+    try:
+        engine = make_engine(make_url(server.url("postgres", "psycopg")))
+        for port in (free_port(), free_port(), None):
+            with engine.connect() as connection:
+                assert connection.execute(sa.text("select 1")).scalar() == 1
+            if port is None:
+                server.stop()
+            server.start(tcp_port=port)
+            assert server.tcp_port == port
+        with engine.connect() as connection:
+            assert connection.execute(sa.text("select 1")).scalar() == 1
+    finally:
+        server.stop()
+
+
+def test_locks_whose_process_id_another_process_has_now_are_stale(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path)
+    server.start()
+    try:
+        lines = (tmp_path / "postgres" / "postmaster.pid").read_text().splitlines()
+        pid = server.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not server.is_running())
+        # As after a restart of its container: the files are there, and their process is another program.
+        lines[0] = str(os.getppid())
+        for name in ("postmaster.pid", ".s.PGSQL.5432.lock"):
+            (tmp_path / "postgres" / name).write_text("\n".join(lines) + "\n")
+        server.start()
+        assert server.is_running()
+    finally:
+        server.stop()
+
+
+def test_data_that_another_machine_uses_is_left_alone(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path)
+    server.start()
+    try:
+        pid_file = tmp_path / "postgres" / "postmaster.pid"
+        original = pid_file.read_text()
+        pid_file.write_text(original.replace(str(server.pid), str(os.getppid()), 1))  # another container's numbers
+        with pytest.raises(UserError, match="another container or machine runs a PostgreSQL"):
+            server.start()
+        pid_file.write_text(original)
+        assert server.is_running()
+    finally:
+        server.stop()

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import BrokerUnavailable
-from killreport_assets.queues.broker import Delivery, WorkBroker, WorkerLimits, dead_letter_queue
+from killreport_assets.queues.broker import Delivery, WorkBroker, WorkerLimits
 from killreport_assets.queues.catalogue import CHARACTERS, KILLMAILS, TYPES
 from killreport_assets.queues.envelope import Message, decode
 from killreport_assets.queues.pgmq import PgmqBroker
@@ -118,16 +118,18 @@ def test_the_priority_lane_goes_first(connect: Connect) -> None:
         consumer.acknowledge(first)
 
 
-def test_a_bounded_consumer_returns_nothing_and_loses_nothing(connect: Connect) -> None:
+def test_a_bounded_consumer_loses_nothing_and_repeats_nothing(connect: Connect) -> None:
     broker = connect()
     broker.publish(CHARACTERS.name, _messages(200))
     seen: list[int] = []
-    for _ in range(40):
-        received = _consume_all(broker, CHARACTERS.name, WorkerLimits(messages=10, idle_seconds=0.3, batch_size=5))
-        assert {delivery.deliveries for delivery in received} <= {0}, "a healthy message was redelivered"
-        seen += _ids(received)
-        if not received:
-            break
+
+    def all_were_received() -> bool:
+        seen.extend(
+            _ids(_consume_all(broker, CHARACTERS.name, WorkerLimits(messages=10, idle_seconds=0.3, batch_size=5)))
+        )
+        return len(seen) >= 200
+
+    wait_until(all_were_received)
     assert sorted(seen) == list(range(1, 201))
 
 
@@ -226,19 +228,6 @@ def test_a_slow_worker_keeps_what_it_holds(connect: Connect) -> None:
         consumer.acknowledge(held)
     time.sleep(1.2)  # longer than the lease: what is acknowledged stays away
     assert _consume_all(other, CHARACTERS.name) == []
-
-
-def test_dead_letters_wait_in_their_queue(connect: Connect) -> None:
-    broker = connect()
-    broker.publish(CHARACTERS.name, _messages(3))
-    with broker.consume(CHARACTERS.name, QUICK) as consumer:
-        batch = consumer.receive(2.0)
-        consumer.dead_letter(batch[:1])
-        consumer.acknowledge(batch[1:])
-    wait_until(lambda: broker.depth(CHARACTERS.name).dead == 1)
-    dead = _consume_all(broker, dead_letter_queue(CHARACTERS.name))
-    assert _ids(dead) == _ids(batch[:1])
-    assert broker.depth(CHARACTERS.name).dead == 0
 
 
 def test_two_workers_share_a_queue_without_overlap(connect: Connect) -> None:

@@ -1,15 +1,19 @@
 """The worker on real servers: killmail to queue to entity, failures by kind, and nothing lost on the way."""
 
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from killreport_assets.base.errors import BrokerUnavailable, UserError
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.models.ids import EntityKind
 from killreport_assets.models.killmail import KillmailBody
-from killreport_assets.queues.broker import DELIVERY_LIMIT, WorkerLimits
+from killreport_assets.queues.broker import WorkerLimits
 from killreport_assets.queues.catalogue import ALLIANCES, CHARACTERS, KILLMAILS, TYPES, ZKILLBOARD_CHARACTERS
 from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.pgmq import PgmqBroker
@@ -20,10 +24,12 @@ from killreport_assets.store.entities import upsert
 from killreport_assets.store.killmails import write_killmails, write_killmails_in
 from killreport_assets.store.lineage import SettledEntity, settle
 from killreport_assets.store.schema import tables
+from killreport_assets.workers.handler import BatchReport
 from killreport_assets.workers.handlers.entities import EntityHandler
 from killreport_assets.workers.handlers.zkillboard_lists import ZkillboardCharacterHandler
 from killreport_assets.workers.publisher import killmail_messages, publish_ids, publish_pending
 from killreport_assets.workers.report import WorkerReport
+from killreport_assets.workers.suspects import MAX_DEATHS, SUSPECT_AFTER
 from killreport_assets.workers.worker import run_worker
 from killreport_assets_testing import genuine
 from killreport_assets_testing.platform import LONG_IDLE, QUICK, Platform
@@ -215,14 +221,89 @@ def test_a_body_that_cannot_be_stored_is_dead_and_stops_no_other(platform: Platf
     assert platform.scalar("select count(*) from ops.dead_letters where reason = 'cannot be stored'") == 1
 
 
-def test_a_message_that_kills_its_workers_is_a_dead_letter(platform: Platform) -> None:
-    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER])
-    with platform.engine.begin() as connection:
-        connection.execute(sa.text(f"update pgmq.q_{CHARACTERS.name} set read_ct = {DELIVERY_LIMIT}"))
-    report = platform.entities("character")
+class Killed(BaseException):
+    """The worker's process dies."""
+
+
+class Killer(EntityHandler):
+    """Dies of one character."""
+
+    def store(self, connection: Connection, fetched: Sequence[Any], run_id: str | None) -> BatchReport:
+        if any(received.id == BODIES_CHARACTER for received, _ in fetched):
+            raise Killed
+        return super().store(connection, fetched, run_id)
+
+
+def test_a_message_that_kills_its_workers_is_a_dead_letter_and_no_other_is(platform: Platform) -> None:
+    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER, IDS_CHARACTER])
+    handler = Killer(EntityKind.CHARACTER, platform.esi, 7)
+
+    def redeliver() -> None:
+        with platform.engine.begin() as connection:
+            connection.execute(sa.text(f"update pgmq.q_{CHARACTERS.name} set vt = now()"))
+
+    for _ in range(SUSPECT_AFTER + MAX_DEATHS):
+        with pytest.raises(Killed):
+            run_worker(handler, platform.broker, platform.engine, QUICK)
+        redeliver()
+    report = run_worker(handler, platform.broker, platform.engine, QUICK)
     assert report.outcomes["dead"] == 1
-    assert platform.scalar("select count(*) from ops.dead_letters where reason = 'delivery limit'") == 1
-    assert platform.broker.depth(CHARACTERS.name).dead == 0
+    assert platform.scalar("select count(*) from raw.characters where character_id = " + str(IDS_CHARACTER)) == 1
+    assert platform.scalar("select reason from ops.dead_letters") == "kills its workers"
+    assert platform.scalar("select error from ops.dead_letters") == "3 workers died while they handled this message alone"
+    assert platform.scalar("select count(*) from ops.suspect_messages") == 0
+
+
+def test_what_an_outage_returned_often_is_handled_all_the_same(platform: Platform) -> None:
+    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER, IDS_CHARACTER])
+    with platform.engine.begin() as connection:
+        connection.execute(sa.text(f"update pgmq.q_{CHARACTERS.name} set read_ct = 500"))
+    report = platform.entities("character")
+    assert report.outcomes == {"stored": 2}
+    assert platform.scalar("select count(*) from ops.suspect_messages") == 0
+
+
+def test_a_database_that_refuses_writes_costs_no_message_its_life(platform: Platform) -> None:
+    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER, IDS_CHARACTER])
+    with platform.engine.begin() as connection:
+        connection.execute(
+            sa.text("create function refuse() returns trigger language plpgsql as $$ begin raise disk_full; end $$")
+        )
+        connection.execute(
+            sa.text("create trigger refuse before insert on raw.characters for each row execute function refuse()")
+        )
+    for _ in range(SUSPECT_AFTER + MAX_DEATHS + 2):
+        with suppress(sa.exc.OperationalError):
+            assert platform.entities("character").outcomes == {}
+        with platform.engine.begin() as connection:
+            connection.execute(sa.text(f"update pgmq.q_{CHARACTERS.name} set vt = now()"))
+    with platform.engine.begin() as connection:
+        connection.execute(sa.text("drop trigger refuse on raw.characters"))
+    assert platform.entities("character").outcomes == {"stored": 2}
+    assert platform.scalar("select count(*) from ops.dead_letters") == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        "[1]",
+        '"x"',
+        "null",
+        '{"attempts": "many"}',
+        '{"attempts": 1e300}',
+        '{"attempts": -3, "first_failed_at": 9}',
+        '{"attempts": true, "message_id": {"a": 1}}',
+        '{"first_failed_at": "0001-01-01T00:00:00+14:00"}',
+    ],
+)
+def test_malformed_headers_cost_nothing(platform: Platform, headers: str) -> None:
+    publish_ids(platform.broker, CHARACTERS, [BODIES_CHARACTER, IDS_CHARACTER])
+    with platform.engine.begin() as connection:
+        connection.execute(
+            sa.text(f"update pgmq.q_{CHARACTERS.name} set headers = cast(:headers as jsonb) where msg_id = 1"),
+            {"headers": headers},
+        )
+    assert platform.entities("character").outcomes == {"stored": 2}
 
 
 def test_zkillboard_lists_fill_killmails_and_queue_what_has_only_a_hash(platform: Platform) -> None:

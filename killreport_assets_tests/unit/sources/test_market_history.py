@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from killreport_assets.models.ids import THE_FORGE
-from killreport_assets.sources.market_history import read_market_day
+from killreport_assets.sources.market_history import read_market_day, unpack
 
 DAY = date(2020, 6, 18)
 DOMAIN = 10_000_043
@@ -31,7 +31,7 @@ ROW = {
 
 def _file(header: str, *rows: dict[str, object]) -> bytes:
     lines = [header, *(",".join(str(row.get(name, "")) for name in header.split(",")) for row in rows)]
-    return bz2.compress("\n".join(lines).encode())
+    return "\n".join(lines).encode()
 
 
 @pytest.mark.parametrize("header", HEADERS)
@@ -46,15 +46,15 @@ def test_columns_are_known_by_their_names(header: str) -> None:
 
 
 def test_only_the_wanted_regions_are_kept() -> None:
-    packed = _file(HEADERS[2], ROW, ROW | {"region_id": DOMAIN}, ROW | {"region_id": 10_000_001})
-    assert set(read_market_day(packed, DAY, {THE_FORGE, DOMAIN}).rows) == {(THE_FORGE, 34), (DOMAIN, 34)}
+    content = _file(HEADERS[2], ROW, ROW | {"region_id": DOMAIN}, ROW | {"region_id": 10_000_001})
+    assert set(read_market_day(content, DAY, {THE_FORGE, DOMAIN}).rows) == {(THE_FORGE, 34), (DOMAIN, 34)}
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_two_readings_of_a_type_the_later_counts(order: int) -> None:
     later = ROW | {"average": "9", "http_last_modified": "2020-06-19T12:00:00Z"}
-    packed = _file(HEADERS[2], *[ROW, later][::order])
-    assert read_market_day(packed, DAY, {THE_FORGE}).rows[THE_FORGE, 34]["average"] == 9.0
+    content = _file(HEADERS[2], *[ROW, later][::order])
+    assert read_market_day(content, DAY, {THE_FORGE}).rows[THE_FORGE, 34]["average"] == 9.0
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,18 @@ def test_a_broken_row_costs_only_itself(broken: dict[str, object]) -> None:
     assert set(read.rows) == {(THE_FORGE, 35), (THE_FORGE, 34)}
 
 
-@pytest.mark.parametrize("packed", [b"", b"not bzip2", _file("a,b", ROW), _file(HEADERS[2], ROW)[:-9]])
+@pytest.mark.parametrize("packed", [b"not bzip2", bz2.compress(_file(HEADERS[2], ROW))[:-9]])
 def test_a_file_that_is_none_is_said(packed: bytes) -> None:
-    with pytest.raises((ValueError, OSError)):
-        read_market_day(packed, DAY, {THE_FORGE})
+    with pytest.raises((ValueError, OSError, EOFError)):
+        unpack(packed, 2**20)
+
+
+@pytest.mark.parametrize("content", [b"", _file("a,b", ROW), b"\xff\xfe"])
+def test_a_file_without_the_columns_is_said(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"column|decode"):
+        read_market_day(content, DAY, {THE_FORGE})
+
+
+def test_a_file_of_several_bzip2_streams_is_read_whole() -> None:
+    content = _file(HEADERS[2], ROW, ROW | {"type_id": 35})
+    assert unpack(bz2.compress(content[:40]) + bz2.compress(content[40:]), 2**20) == content
