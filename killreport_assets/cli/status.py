@@ -5,7 +5,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from killreport_assets.cli.output import out, print_json
-from killreport_assets.monitoring.health import BUCKETS, Health, check_health
+from killreport_assets.monitoring.health import BUCKETS, check_health
+from killreport_assets.monitoring.state import Health
 from killreport_assets.settings import Settings
 
 
@@ -25,7 +26,8 @@ def _print(found: Health) -> None:
     out.print(f"work queues: {found.broker}")
     if found.schema_version:
         out.print(f"schema: version {found.schema_version}; origin: {found.origin or 'nothing stored yet'}")
-    for table in (_contents(found), _coverage(found), _queues(found), _feeds(found), _budget(found), _jobs(found)):
+    shown = (_contents, _coverage, _queues, _feeds, _budget, _dagster, _jobs)
+    for table in (show(found) for show in shown):
         if table is not None and table.row_count:
             out.print()
             out.print(table)
@@ -87,9 +89,18 @@ def _queues(found: Health) -> Table:
 
 
 def _feeds(found: Health) -> Table:
-    table = _table("feed", "next entry", "behind", "moved")
+    table = _table("feed", "next entry", "behind", "moved", "last read", "unreadable", "missing", "to request")
     for feed in found.feeds:
-        table.add_row(feed.feed, _shown(feed.next_sequence), _shown(feed.entries_behind), naturaltime(feed.moved_at))
+        table.add_row(
+            feed.feed,
+            _shown(feed.next_sequence),
+            _shown(feed.entries_behind),
+            naturaltime(feed.moved_at),
+            naturaltime(feed.read_at) if feed.read_at else "?",
+            _shown(len(feed.unreadable)),
+            _shown(feed.missing),
+            _shown(feed.unrequested),
+        )
     return table
 
 
@@ -105,9 +116,22 @@ def _budget(found: Health) -> Table:
     return table
 
 
+def _dagster(found: Health) -> Table:
+    table = _table("Dagster", "")
+    if (dagster := found.dagster) is not None:
+        heartbeat = naturaltime(dagster.heartbeat_at) if dagster.heartbeat_at else "no daemon runs"
+        table.add_row("daemon's last heartbeat", heartbeat)
+        waiting = f", the oldest since {dagster.queued_since:%T}" if dagster.queued_since else ""
+        table.add_row("runs", f"{dagster.running:,} running, {dagster.queued:,} queued{waiting}")
+        on = sum(dagster.is_on.values())
+        table.add_row("schedules and sensors on", f"{on} of {len(dagster.is_on)}" if dagster.is_on else "?")
+    table.add_row("last dbt build", naturaltime(found.built_at) if found.built_at else "none")
+    return table
+
+
 def _jobs(found: Health) -> Table:
     table = _table("job", "last success")
-    for job, ended_at in found.last_success.items():
+    for job, ended_at in (found.dagster.last_success if found.dagster else {}).items():
         table.add_row(job, naturaltime(ended_at))
     return table
 

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from killreport_assets.monitoring.health import BUCKETS, Health, check_health
+from killreport_assets.monitoring.health import BUCKETS, check_health
+from killreport_assets.monitoring.state import Health
 from killreport_assets.settings import Settings
 
 LOOK_AGAIN_SECONDS = 5.0
@@ -43,12 +44,32 @@ class HealthCollector(Collector):
         yield from self._entities()
         yield from self._services()
         yield from self._syncs()
-        times = [((job,), ended_at.timestamp()) for job, ended_at in health.last_success.items()]
-        yield _gauge("job_last_success_timestamp_seconds", "When each job last succeeded", times, "job")
+        yield from self._dagster()
         feeds = [((feed.feed,), feed.entries_behind) for feed in health.feeds]
         yield _gauge("feed_entries_behind", "Entries between our cursor and the feed's head", feeds, "feed")
         moved = [((feed.feed,), feed.moved_at.timestamp()) for feed in health.feeds]
         yield _gauge("feed_moved_timestamp_seconds", "When our cursor moved", moved, "feed")
+        read = [((feed.feed,), feed.read_at.timestamp() if feed.read_at else None) for feed in health.feeds]
+        yield _gauge("feed_read_timestamp_seconds", "When the feed was last read without a failure", read, "feed")
+        unreadable = [((feed.feed,), len(feed.unreadable)) for feed in health.feeds]
+        yield _gauge("feed_unreadable_entries", "Entries that cannot be read and are tried again", unreadable, "feed")
+        missing = [((feed.feed,), feed.missing) for feed in health.feeds]
+        yield _gauge("feed_missing_entries", "Entries that the feed no longer had", missing, "feed")
+
+    def _dagster(self) -> Iterator[Metric]:
+        health, now = self._health, self._health.checked_at
+        if (dagster := health.dagster) is not None:
+            times = [((job,), ended_at.timestamp()) for job, ended_at in dagster.last_success.items()]
+            yield _gauge("job_last_success_timestamp_seconds", "When each job last succeeded", times, "job")
+            heartbeat = dagster.heartbeat_at
+            silence = (now - heartbeat).total_seconds() if heartbeat else None
+            yield _gauge("daemon_heartbeat_age_seconds", "Age of the daemon's last heartbeat", [((), silence)])
+            yield _gauge("runs_queued", "Runs that wait in Dagster's queue", [((), dagster.queued)])
+            yield _gauge("runs_running", "Runs that are running", [((), dagster.running)])
+            yield _gauge("jobs_failed", "Jobs whose latest run failed", [((), len(dagster.failed_jobs))])
+        lag = (now - health.unbuilt_since).total_seconds() if health.unbuilt_since else 0.0
+        yield _gauge("build_delay_seconds", "How long the oldest change has waited for dbt", [((), lag)])
+        yield _gauge("disk_free_bytes", "Free space of HOME's disk", [((), health.disk_free_bytes)])
 
     def _queues(self) -> Iterator[Metric]:
         depths = {name: depth for name, depth in self._health.queues.items() if depth is not None}
@@ -58,6 +79,8 @@ class HealthCollector(Collector):
         yield _gauge("queue_in_flight", "Messages delivered but not acknowledged", in_flight, "queue")
         oldest = [((name,), depth.oldest_seconds) for name, depth in depths.items()]
         yield _gauge("queue_oldest_seconds", "How long the oldest message has waited", oldest, "queue")
+        urgent = [((name,), depth.oldest_urgent_seconds) for name, depth in depths.items()]
+        yield _gauge("queue_oldest_urgent_seconds", "The same of the priority lane", urgent, "queue")
         dead = [((name,), self._health.dead_letters.get(name, 0) + depth.dead) for name, depth in depths.items()]
         yield _gauge("queue_dead", "Dead letters", dead, "queue")
         delayed = [((f"{seconds:g}",), count) for seconds, count in (self._health.delayed or {}).items()]

@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.store.feed_repairs import Failure, failures
 from killreport_assets.store.previews import row_count
 from killreport_assets.store.schema.tables import (
     DIMENSIONS,
@@ -32,13 +33,24 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Feed:
-    """One feed: our cursor, the newest known entry, and how far we are behind it (None: unknown)."""
+    """One feed: our cursor, the newest entry as the feed said it, and what is wrong with it."""
 
     feed: str
     next_sequence: int
     head_sequence: int | None
-    entries_behind: int | None
+    head_seen_at: datetime | None
     moved_at: datetime
+    read_at: datetime | None
+    """When it was last read without a failure."""
+    failure: str | None
+    """Why the last reading stopped early."""
+    unreadable: list[Failure]
+    missing: int
+    """Entries that the feed did not have any more when they were requested."""
+    unrequested: int
+    """Entries of gaps that were not requested yet."""
+    entries_behind: int | None
+    """None: the feed has not said where its head is."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +104,29 @@ def feeds(connection: Connection) -> list[Feed]:
     """Return every feed that was ever followed."""
     rows = connection.execute(
         sa.text("""
-        select feed, next_sequence, head_sequence,
-               case when head_sequence is not null then greatest(0, head_sequence - next_sequence + 1) end, moved_at
-        from ops.feed_cursors order by feed
+        select c.feed, c.next_sequence, c.head_sequence, c.head_seen_at, c.moved_at, c.read_at, c.failure,
+               coalesce(sum(last_sequence - first_sequence + 1) filter (where g.next_sequence is null), 0)::bigint
+                   as missing,
+               coalesce(sum(g.next_sequence - first_sequence + 1), 0)::bigint as unrequested
+        from ops.feed_cursors c left join ops.feed_gaps g on g.feed = c.feed group by c.feed order by c.feed
         """)
     )
-    return [Feed(*row) for row in rows]
+    return [
+        Feed(
+            row.feed,
+            row.next_sequence,
+            row.head_sequence,
+            row.head_seen_at,
+            row.moved_at,
+            row.read_at,
+            row.failure,
+            unreadable=failures(connection, row.feed),
+            missing=row.missing,
+            unrequested=row.unrequested,
+            entries_behind=None if row.head_sequence is None else max(0, row.head_sequence - row.next_sequence + 1),
+        )
+        for row in rows
+    ]
 
 
 def recent_syncs(connection: Connection) -> list[Syncs]:
@@ -142,14 +171,6 @@ def requests_today(connection: Connection) -> Mapping[str, tuple[int, int]]:
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-def last_successes(dagster: Connection) -> Mapping[str, datetime]:
-    """Return when each job last succeeded, from Dagster's own database; empty while it has no tables."""
-    if dagster.execute(sa.text("select to_regclass('runs')")).scalar() is None:
-        return {}
-    rows = dagster.execute(
-        sa.text("""
-        select pipeline_name, to_timestamp(max(end_time)) from runs
-        where status = 'SUCCESS' and end_time is not null group by pipeline_name order by 1
-        """)
-    )
-    return {row[0]: row[1] for row in rows}
+def built_at(connection: Connection) -> datetime | None:
+    """Return when the frequent dbt models were last built; None before the first build."""
+    return connection.execute(sa.text("select built_at from ops.transform_builds where cadence = 'frequent'")).scalar()

@@ -49,7 +49,9 @@ class Depth:
     dead: int
     in_flight: int | None
     oldest_seconds: float | None = None
-    """How long the oldest ready message has waited."""
+    """How long the oldest ready message has waited, either lane."""
+    oldest_urgent_seconds: float | None = None
+    """The same of the priority lane."""
 
 
 class Consumer(Protocol):

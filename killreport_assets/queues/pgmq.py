@@ -75,7 +75,8 @@ class PgmqBroker:
             ]
             dead = connection.execute(sa.text(f"select count(*) from pgmq.q_{_table(dead_letter_queue(queue))}"))
             oldest = max((age for _, _, age in lanes if age is not None), default=None)
-            return Depth(sum(lane[0] for lane in lanes), dead.scalar_one(), sum(lane[1] for lane in lanes), oldest)
+            ready, in_flight = sum(lane[0] for lane in lanes), sum(lane[1] for lane in lanes)
+            return Depth(ready, dead.scalar_one(), in_flight, oldest, lanes[1][2])
 
     def delayed(self) -> Mapping[float, int]:
         lanes = [lane for queue in WORK_QUEUES for lane in (queue.name, priority_lane(queue.name))]

@@ -93,12 +93,12 @@ class RabbitBroker:
     def depth(self, queue: str) -> Depth:
         lanes = (queue, priority_lane(queue))
         ready = sum(self._count(lane) for lane in lanes)
-        in_flight = oldest = None
+        in_flight = oldest = oldest_urgent = None
         if self._management is not None:
             held, ages = zip(*(self._management.look(lane) for lane in lanes), strict=True)
             in_flight = None if None in held else sum(held)
-            oldest = max((age for age in ages if age is not None), default=None)
-        return Depth(ready, self._count(dead_letter_queue(queue)), in_flight, oldest)
+            oldest, oldest_urgent = max((age for age in ages if age is not None), default=None), ages[1]
+        return Depth(ready, self._count(dead_letter_queue(queue)), in_flight, oldest, oldest_urgent)
 
     def delayed(self) -> Mapping[float, int]:
         counted: Counter[float] = Counter(dict.fromkeys(self._delays.seconds, 0))

@@ -15,6 +15,7 @@ from killreport_assets.settings.groups import (
     DatabaseSettings,
     DataSettings,
     Group,
+    HealthSettings,
     ProcessSettings,
     QueueSettings,
     ScheduleSettings,
@@ -38,6 +39,7 @@ class Settings:
     data: DataSettings
     users: UserSettings
     schedules: ScheduleSettings
+    health: HealthSettings
 
     @property
     def home(self) -> Path:
@@ -84,6 +86,7 @@ def load_settings(**values: object) -> Settings:
         data=read(DataSettings),
         users=read(UserSettings),
         schedules=read(ScheduleSettings),
+        health=read(HealthSettings),
     )
     if problems:
         raise UserError("wrong setting: " + "; ".join(problems))

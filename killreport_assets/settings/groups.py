@@ -192,6 +192,20 @@ class ScheduleSettings(Group):
         return cron
 
 
+class HealthSettings(Group):
+    """What counts as healthy in `killreport status`, `/health` and the metrics."""
+
+    max_feed_behind: int = Field(500, ge=1, description="entries that the feed may be behind its head")
+    max_feed_silence: int = Field(300, ge=30, description="seconds without a successful reading of the feed, on live")
+    max_message_age: int = Field(1200, ge=10, description="seconds that a message may wait for a worker")
+    max_urgent_age: int = Field(120, ge=10, description="seconds that a message of a priority lane may wait")
+    max_run_wait: int = Field(300, ge=10, description="seconds that a run may wait in Dagster's queue")
+    max_daemon_silence: int = Field(60, ge=40, description="seconds without a heartbeat of Dagster's daemon")
+    max_tick_silence: int = Field(300, ge=60, description="seconds without a tick of a sensor that is on")
+    max_build_delay: int = Field(7200, ge=60, description="seconds that a change may wait for a dbt build")
+    min_free_gib: float = Field(2.0, ge=0, description="free space of HOME's disk, GiB")
+
+
 class ProcessSettings(Group):
     """This machine: the directory of files, ports, logging."""
 

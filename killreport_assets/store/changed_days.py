@@ -6,6 +6,7 @@ committed after that snapshot is not in it, even if its transaction began earlie
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -127,6 +128,18 @@ def is_build_due(engine: Engine, cadence: str) -> bool:
             {"cadence": cadence},
         ).scalar_one()
     return due
+
+
+def oldest_unbuilt_change(connection: Connection) -> datetime | None:
+    """When the oldest change was made that the frequent models lack; None if they are up to date."""
+    return connection.execute(
+        sa.text("""
+        select min(d.changed_at) from ops.changed_days d
+        where not exists (
+            select from ops.transform_builds b where b.cadence = 'frequent' and pg_visible_in_snapshot(
+                cast(cast(d.changed_in as text) as xid8), cast(b.snapshot as pg_snapshot)))
+        """)
+    ).scalar()
 
 
 def forget_built(engine: Engine) -> int:

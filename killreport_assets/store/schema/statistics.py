@@ -40,6 +40,7 @@ changed_days = sa.Table(
     bigint("changed_in", "the transaction (xid8) that changed it: visible wherever its rows are", required=True),
     time("earliest", "killmail_time of the first killmail that it wrote; absent: it wrote none"),
     time("latest", "killmail_time of the last"),
+    time("changed_at", "when that transaction began", required=True, now=True),
     sa.PrimaryKeyConstraint("killmail_date", "changed_in"),
     schema="ops",
     comment="Days whose killmails, prices or static data changed: what the marts still have to rebuild",

@@ -3,14 +3,17 @@
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+import dagster as dg
 import pytest
 import requests
 import sqlalchemy as sa
 import uvicorn
+from dagster._daemon.types import DaemonHeartbeat
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.engine import Engine
 
@@ -19,6 +22,7 @@ from killreport_assets.base.redaction import without_secrets
 from killreport_assets.monitoring.health import check_health
 from killreport_assets.monitoring.metrics import build_app
 from killreport_assets.orchestration.event_log import purge_event_log
+from killreport_assets.orchestration.instance import dagster_environment
 from killreport_assets.queues.broker import WorkerLimits
 from killreport_assets.queues.catalogue import ALLIANCES, CHARACTERS, CORPORATIONS, KILLMAILS
 from killreport_assets.queues.connect import connect_broker
@@ -234,3 +238,88 @@ def test_purging_keeps_materializations_and_what_is_young(engine: Engine) -> Non
         ).scalars()
         assert list(kept) == ["ASSET_CHECK_EVALUATION", "ASSET_MATERIALIZATION", "PIPELINE_SUCCESS", "STEP_FAILURE"]
         assert connection.execute(sa.text("select count(*) from event_logs")).scalar() == 12
+
+
+@pytest.fixture
+def dagster_instance(
+    settings: Settings, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Settings, dg.DagsterInstance]]:
+    """A real Dagster instance in the test's database, and the settings that name it."""
+    monkeypatch.setenv("KILLREPORT_DAGSTER_DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    settings = load_settings()
+    for name, value in dagster_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.get() as instance:
+        yield settings, instance
+
+
+def test_dagsters_own_health_is_read_from_its_database(
+    dagster_instance: tuple[Settings, dg.DagsterInstance], engine: Engine
+) -> None:
+    settings, instance = dagster_instance
+    assert check_health(settings).problems == []
+
+    @dg.op
+    def work(fails: bool) -> None:
+        if fails:
+            raise dg.Failure("on purpose")
+
+    @dg.job
+    def some_job() -> None:
+        work()
+
+    def config(*, fails: bool) -> dict[str, object]:
+        return {"ops": {"work": {"inputs": {"fails": fails}}}}
+
+    def run(*, fails: bool) -> None:
+        some_job.execute_in_process(instance=instance, run_config=config(fails=fails), raise_on_error=False)
+
+    run(fails=True)
+    [problem] = check_health(settings).problems
+    assert problem.startswith("job some_job: its latest run failed at")
+    run(fails=False)
+    health = check_health(settings)
+    assert (health.problems, list(health.dagster.last_success if health.dagster else {})) == ([], ["some_job"])
+
+    instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() - 90, "SENSOR", "one", []))
+    [problem] = check_health(settings).problems
+    assert problem.startswith("Dagster's daemon gave its last sign 9")
+    instance.add_daemon_heartbeat(DaemonHeartbeat(time.time(), "SENSOR", "one", []))
+    assert check_health(settings).problems == []
+
+    instance.create_run_for_job(some_job, run_config=config(fails=False), status=dg.DagsterRunStatus.NOT_STARTED)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text("update runs set create_timestamp = create_timestamp - interval '1 h' where status = 'NOT_STARTED'")
+        )
+    [problem] = check_health(settings).problems
+    assert problem.startswith("1 runs are queued, the oldest for 3,60")
+
+
+def test_status_answers_quickly_with_a_hundred_thousand_messages(platform: Platform, settings: Settings) -> None:
+    with platform.engine.begin() as connection:
+        connection.execute(
+            sa.text("""
+            select pgmq.send_batch(:queue, array(select jsonb_build_object(
+                'schema', 1, 'kind', 'character', 'id', 90000000 + i, 'hash', repeat('a', 40)) from
+                generate_series(1, 100000) i))
+            """),
+            {"queue": CHARACTERS.name},
+        )
+        connection.execute(
+            sa.text(
+                "insert into ops.entity_pending (entity_kind, entity_id) "
+                "select 'character', 90000000 + i from generate_series(1, 100000) i"
+            )
+        )
+    clock = time.perf_counter()
+    health = check_health(settings)
+    first = time.perf_counter() - clock
+    assert health.queues[CHARACTERS.name].ready == 100_000  # type: ignore[union-attr]
+    # Beside a plain count of the same rows, so that a busy machine makes no difference.
+    clock = time.perf_counter()
+    with platform.engine.connect() as connection:
+        for _ in range(5):
+            connection.execute(sa.text(f"select count(*), min(enqueued_at) from pgmq.q_{CHARACTERS.name}")).one()
+    counted = (time.perf_counter() - clock) / 5
+    assert first < 1.0 + 30 * counted

@@ -250,7 +250,9 @@ def test_a_message_that_kills_its_workers_is_a_dead_letter_and_no_other_is(platf
     assert report.outcomes["dead"] == 1
     assert platform.scalar("select count(*) from raw.characters where character_id = " + str(IDS_CHARACTER)) == 1
     assert platform.scalar("select reason from ops.dead_letters") == "kills its workers"
-    assert platform.scalar("select error from ops.dead_letters") == "3 workers died while they handled this message alone"
+    assert (
+        platform.scalar("select error from ops.dead_letters") == "3 workers died while they handled this message alone"
+    )
     assert platform.scalar("select count(*) from ops.suspect_messages") == 0
 
 
