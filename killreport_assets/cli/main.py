@@ -16,6 +16,7 @@ from killreport_assets import __version__
 from killreport_assets.base.errors import UserError
 from killreport_assets.base.logs import configure_logging
 from killreport_assets.base.redaction import without_secrets
+from killreport_assets.cli import repair as repair_cli
 from killreport_assets.cli import users as user_cli
 from killreport_assets.cli import work as work_cli
 from killreport_assets.cli.common import current_settings
@@ -30,6 +31,7 @@ app = typer.Typer(
     epilog="Settings are environment variables that start with KILLREPORT_; `killreport settings` lists them.",
 )
 app.add_typer(work_cli.app)
+app.add_typer(repair_cli.app)
 app.add_typer(user_cli.auth, name="auth")
 app.add_typer(user_cli.users, name="users")
 app.add_typer(user_cli.tokens, name="tokens")

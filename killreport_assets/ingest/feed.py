@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.engine import Connection, Engine
 
-from killreport_assets.http.errors import ServiceError
+from killreport_assets.http.errors import ServiceError, Throttled
 from killreport_assets.ingest.loader import LoadReport, written_facts
 from killreport_assets.sources.r2z2 import FEED, MAX_GAP, MAX_LAG, FeedEntry, R2z2Feed, UnreadableEntry
 from killreport_assets.store.cursors import move_cursor, note_head, note_reading, read_cursor
@@ -56,7 +56,13 @@ class FeedReport:
     unreadable: list[int] = field(default_factory=list)
     """Entries that were passed because they cannot be read now."""
     stopped_by: str | None = None
+    is_throttled: bool = False
+    """Whether it stopped because the feed asked to wait."""
     written: WriteReport = field(default_factory=WriteReport)
+
+    def stop(self, error: ServiceError) -> None:
+        """Note why nothing more is read now."""
+        self.stopped_by, self.is_throttled = str(error), isinstance(error, Throttled)
 
 
 @dataclass
@@ -89,6 +95,8 @@ class FeedLoader:
         """Follow the feed until caught up, `max_entries` entries, or an error."""
         try:
             report = follow(self.feed, engine, start=self.start, max_entries=self.max_entries)
+        except Throttled as throttled:
+            return LoadReport(waiting=str(throttled))
         except ServiceError as error:
             with engine.begin() as connection:
                 note_reading(connection, FEED, None, str(error))
@@ -104,6 +112,8 @@ class FeedLoader:
             facts["missing entries"] = f"{gaps}: load those days from the archives"
         if report.unreadable:
             facts["unreadable entries"] = ", ".join(map(str, report.unreadable))
+        if report.is_throttled:
+            return LoadReport(facts, waiting=report.stopped_by)
         return LoadReport(facts, [report.stopped_by] if report.stopped_by else [])
 
 
@@ -152,7 +162,8 @@ def follow(feed: R2z2Feed, engine: Engine, *, start: int | None = None, max_entr
             _write(connection, report, batch)
             is_behind = report.next_sequence < before  # the feed begins its numbers again
             move_cursor(connection, FEED, report.next_sequence, backwards=is_behind)
-            note_reading(connection, FEED, report.head, report.stopped_by)
+            if not report.is_throttled:
+                note_reading(connection, FEED, report.head, report.stopped_by)
     if report.stopped_by is None:
         _try_again(feed, engine, report)
         _request_gaps(feed, engine, report)
@@ -177,7 +188,7 @@ def _read_batch(feed: R2z2Feed, report: FeedReport, max_entries: int) -> _FeedBa
             report.next_sequence += 1
             report.entries += 1
     except ServiceError as error:
-        report.stopped_by = str(error)
+        report.stop(error)
     return batch
 
 
@@ -278,7 +289,7 @@ def _try_again(feed: R2z2Feed, engine: Engine, report: FeedReport) -> None:
                 _record(connection, [unreadable])
             continue
         except ServiceError as error:
-            report.stopped_by = str(error)
+            report.stop(error)
             return
         with engine.begin() as connection:
             if entry is None:
@@ -306,7 +317,7 @@ def _request_gaps(feed: R2z2Feed, engine: Engine, report: FeedReport) -> None:
             except UnreadableEntry as failed:
                 unreadable.append(failed)
             except ServiceError as error:
-                report.stopped_by = str(error)
+                report.stop(error)
                 break
             sequence -= 1
             requests_left -= 1

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.client import EsiClient
+from killreport_assets.http.errors import Throttled
 from killreport_assets.ingest.daily_files import days_to_read, newest_days, read_days
 from killreport_assets.ingest.loader import LoadReport
 from killreport_assets.models.ids import THE_FORGE
@@ -64,14 +65,17 @@ class MarketPricesLoader:
         """Store the prices.
 
         Raises:
-            ServiceError: ESI does not answer; nothing is changed.
+            Unavailable, Refused: ESI does not answer; nothing is changed.
         """
         now = datetime.now(UTC)
         with engine.connect() as connection:
             fresh_until = read_versions(connection, PRICES_SOURCE).get("fresh until")
         if fresh_until is not None and datetime.fromisoformat(fresh_until) > now:
             return LoadReport({"prices": 0, "changed": 0})
-        prices, fresh_for = self.esi.market_prices()
+        try:
+            prices, fresh_for = self.esi.market_prices()
+        except Throttled as throttled:
+            return LoadReport({"prices": 0, "changed": 0}, waiting=str(throttled))
         changed = write_market_prices(engine, now.date(), [price.model_dump() for price in prices])
         with engine.begin() as connection:
             write_version(connection, PRICES_SOURCE, "fresh until", (now + fresh_for).isoformat())

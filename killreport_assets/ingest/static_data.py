@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.client import EsiClient
-from killreport_assets.http.errors import ServiceError, Unavailable
+from killreport_assets.http.errors import ServiceError, Throttled, Unavailable
 from killreport_assets.ingest.loader import LoadReport
 from killreport_assets.ingest.static_gaps import fill_static_gaps
 from killreport_assets.models.dogma import DOGMA
@@ -54,6 +54,8 @@ class StaticDataLoader:
         report.facts |= facts
         try:
             report.facts["filled from ESI"] = sum(fill_static_gaps(self.esi, engine).values())
+        except Throttled as throttled:
+            report.waiting = str(throttled)
         except ServiceError as error:
             report.problems.append(f"the gaps of the static data are not filled: {error}")
         return report

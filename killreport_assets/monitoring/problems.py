@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from killreport_assets.monitoring.state import Health
 from killreport_assets.settings import Settings
-from killreport_assets.store.feed_repairs import OWED_AFTER
 
 LONG_PAUSE = timedelta(minutes=30)
 """Longer than any limit's window or ESI's daily downtime."""
@@ -43,7 +42,7 @@ def _feeds(found: Health, settings: Settings) -> Iterator[str]:
         read_at = feed.read_at or feed.moved_at
         if found.origin == "live" and _age(found, read_at) > limits.max_feed_silence:
             yield f"feed {feed.feed} was last read at {read_at:%F %T} UTC: does Dagster run, and is its sensor on?"
-        lasting = [f for f in feed.unreadable if found.checked_at - f.first_failed_at > OWED_AFTER]
+        lasting = [failure for failure in feed.unreadable if failure.is_lasting(found.checked_at)]
         if lasting:
             first = lasting[0]
             more = f" (and {len(lasting) - 1} more)" if len(lasting) > 1 else ""

@@ -10,7 +10,7 @@ from killreport_assets.settings import Settings
 DAGSTER_URL = "KILLREPORT_DAGSTER_DATABASE_URL"
 WORKSPACE = project_file("workspace.yaml")
 MAX_ALL_WORKER_RUNS = 6
-"""Worker runs of all queues together; the instance allows a few more runs, for the feed and the schedules."""
+"""Worker runs of all queues together; the instance allows a few more runs, for users, the feed and the schedules."""
 DAGSTER_YAML = """\
 # Written by KillReport at every start; the database URL, with its password, is only in the environment.
 storage:
@@ -21,7 +21,7 @@ concurrency:
   runs:
     max_concurrent_runs: {all_runs}
     tag_concurrency_limits:
-      - {{key: killreport/queue, limit: {all_worker_runs}}}
+      - {{key: killreport/backlog, limit: {backlog_runs}}}
       - {{key: killreport/queue, value: {{applyLimitPerUniqueValue: true}}, limit: {queue_worker_runs}}}
       - {{key: dagster/backfill, limit: 2}}
       - {{key: killreport/transforms, limit: 1}}
@@ -56,7 +56,7 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     home.mkdir(parents=True, exist_ok=True)
     queue_runs = max([MAX_WORKER_RUNS, *settings.queues.drain_runs.values()])
     all_queue_runs = max(MAX_ALL_WORKER_RUNS, queue_runs)
-    limits = {"all_runs": all_queue_runs + 4, "all_worker_runs": all_queue_runs, "queue_worker_runs": queue_runs}
+    limits = {"all_runs": all_queue_runs + 4, "backlog_runs": all_queue_runs, "queue_worker_runs": queue_runs}
     yaml = DAGSTER_YAML.format(url=DAGSTER_URL, **limits)
     (home / "dagster.yaml").write_text(yaml)
     urls = database_urls(settings)

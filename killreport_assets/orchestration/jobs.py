@@ -5,7 +5,15 @@ from typing import Any
 
 import dagster as dg
 
-from killreport_assets.orchestration.automation import PRODUCER_TAG, QUEUE_TAG, TRIGGER_TAG
+from killreport_assets.orchestration.automation import (
+    BACKLOG_TAG,
+    FOR_THE_FEED,
+    FOR_USERS,
+    PRIORITY_TAG,
+    PRODUCER_TAG,
+    QUEUE_TAG,
+    TRIGGER_TAG,
+)
 from killreport_assets.orchestration.checks.killmails import CHECKS
 from killreport_assets.orchestration.checks.lineage import LINEAGE_CHECKS
 from killreport_assets.orchestration.metadata import asset_key
@@ -37,6 +45,7 @@ def drain_job_name(queue: WorkQueue) -> str:
 
 def _worker_job(queue: WorkQueue) -> Any:  # an asset job's class is not public in Dagster
     name, tags = drain_job_name(queue), BOUNDED | {QUEUE_TAG: queue.name}
+    tags |= {PRIORITY_TAG: FOR_USERS} if queue.is_for_users else {BACKLOG_TAG: "true"}
     description = f"Handle the messages of {queue.name}: {queue.description}"
     table = registrations()[queue].table
     if table is not None:
@@ -73,6 +82,7 @@ WORKER_JOBS = [_worker_job(queue) for queue in WORK_QUEUES]
 ingest_killmails = dg.define_asset_job(
     "ingest_killmails",
     dg.AssetSelection.assets(asset_key(tables.killmails)).required_multi_asset_neighbors().without_checks(),
+    tags={PRIORITY_TAG: FOR_THE_FEED},
     description="Load killmails from one source (by default the live feed) and store them",
 )
 load_static_data = dg.define_asset_job(
@@ -93,7 +103,7 @@ load_market_prices = dg.define_asset_job(
 queue_users = dg.define_asset_job(
     "queue_users",
     dg.AssetSelection.assets(asset_key(users)),
-    tags=BOUNDED | {PRODUCER_TAG: "users"},
+    tags=BOUNDED | {PRODUCER_TAG: "users", PRIORITY_TAG: FOR_USERS},
     description="Publish the killmail lists that are due, or those of the configured users now; check the users",
 )
 check_raw_tables = dg.define_asset_job(

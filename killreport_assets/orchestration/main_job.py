@@ -19,6 +19,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.monitoring.summary import summarize
 from killreport_assets.orchestration.automation import TRIGGER_TAG
 from killreport_assets.orchestration.jobs import drain_job_name
+from killreport_assets.orchestration.metadata import WAITS
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import WORK_QUEUES, ZKILLBOARD_CHARACTERS, WorkQueue
 
@@ -171,6 +172,8 @@ class MainJob:
         self._on_step(step)
         if step.error and is_final:
             self._report.left_behind.append(f"{step.name}: {step.error}")
+        elif WAITS in step.metadata:
+            self._report.left_behind.append(f"{step.name}: {step.metadata[WAITS]}")
 
     def _record_remaining_work(self) -> None:
         for queue in WORK_QUEUES:

@@ -20,6 +20,8 @@ OWNERS = ["team:killreport"]
 MetadataValue = dg.MetadataValue[Any] | int | str
 Metadata = dict[str, MetadataValue]
 STOPPED_BY = "stopped by"
+WAITS = "waits"
+"""A service asked to wait: the load goes on later, and its run has not failed."""
 SUMMARY_FACTS = (
     "received",
     "stored",
@@ -102,6 +104,8 @@ def worker_metadata(report: WorkerReport) -> Metadata:
 def load_metadata(report: LoadReport) -> Metadata:
     """A loader's report, with the reason when it stopped early."""
     metadata: Metadata = {**report.facts}
+    if report.waiting is not None:
+        metadata[WAITS] = report.waiting
     return metadata | ({STOPPED_BY: report.stopped_by} if report.stopped_by else {})
 
 

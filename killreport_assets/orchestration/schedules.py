@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from killreport_assets.orchestration.automation import TRIGGER_TAG, schedule_status
+from killreport_assets.orchestration.automation import TRIGGER_TAG, is_under_way, schedule_status
 from killreport_assets.orchestration.jobs import (
     PRODUCING_JOBS,
     check_lineage,
@@ -35,14 +35,20 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         (purge_event_log, crons.purge_schedule),
         *((job, crons.of_producer(name)) for name, job in PRODUCING_JOBS.items()),
     ]
-    return [
-        dg.ScheduleDefinition(
-            name=f"{job.name}_schedule",
-            job=job,
-            cron_schedule=cron,
-            default_status=status,
-            execution_timezone="UTC",
-            tags={TRIGGER_TAG: "schedule"},
-        )
-        for job, cron in jobs
-    ]
+    return [_schedule(job, cron, status) for job, cron in jobs]
+
+
+def _schedule(job: Any, cron: str, status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if is_under_way(context.instance, job.name):
+            return dg.SkipReason(f"a run of {job.name} waits or runs already")
+        return dg.RunRequest(tags={TRIGGER_TAG: "schedule"})
+
+    return dg.ScheduleDefinition(
+        name=f"{job.name}_schedule",
+        job=job,
+        cron_schedule=cron,
+        execution_fn=tick,
+        default_status=status,
+        execution_timezone="UTC",
+    )

@@ -28,6 +28,8 @@ class WorkQueue:
     """Failed attempts after which a message is a dead letter."""
     is_requested_again: bool = False
     """Whether its schedule requests dead work again; otherwise that stays dead until it is replayed."""
+    is_for_users: bool = False
+    """Whether a person waits for it: its workers never wait for those of other queues."""
 
 
 ZKILLBOARD_CHARACTERS = WorkQueue(
@@ -48,6 +50,7 @@ USER_KILLMAILS = WorkQueue(
     rate_limits=("esi", "sso"),
     max_attempts=4,
     is_requested_again=True,
+    is_for_users=True,
 )
 CORPORATION_KILLMAILS = WorkQueue(
     "esi_corporation_killmails_queue",
@@ -58,6 +61,7 @@ CORPORATION_KILLMAILS = WorkQueue(
     rate_limits=("esi", "sso"),
     max_attempts=4,
     is_requested_again=True,
+    is_for_users=True,
 )
 KILLMAILS = WorkQueue(
     "esi_killmail_queue", KILLMAIL, 10, "fetch one killmail by id and hash", rate_limits=("esi", "esi:killmail")

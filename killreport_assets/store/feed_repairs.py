@@ -37,6 +37,10 @@ class Failure:
     tries: int
     reason: str
 
+    def is_lasting(self, now: datetime) -> bool:
+        """Whether it needs attention: it has failed for minutes."""
+        return now - self.first_failed_at >= OWED_AFTER
+
 
 def add_gap(connection: Connection, feed: str, first: int, last: int, next_sequence: int | None = None) -> None:
     """Record missing entries; `next_sequence` is the newest of them that was not requested."""

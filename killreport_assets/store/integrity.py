@@ -18,6 +18,8 @@ def killmails_without_one_final_blow(connection: Connection) -> int:
 
 
 def rejected_killmails(connection: Connection) -> int:
-    """Killmails that could not be stored."""
-    query = sa.select(sa.func.count()).select_from(tables.rejected_killmails)
+    """Killmails that could not be stored, and were not stored since from another source."""
+    rejected, stored = tables.rejected_killmails, tables.killmails
+    is_stored = sa.exists().where(stored.c.killmail_id == rejected.c.killmail_id)
+    query = sa.select(sa.func.count()).select_from(rejected).where(~is_stored)
     return connection.execute(query).scalar_one()

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.database.engine import database_name, database_urls
 from killreport_assets.database.locks import Lock, advisory_lock
-from killreport_assets.orchestration.automation import TRIGGER_TAG, schedule_status
+from killreport_assets.orchestration.automation import TRIGGER_TAG, is_under_way, schedule_status
 from killreport_assets.orchestration.metadata import OWNERS
 from killreport_assets.provision.database import open_database
 from killreport_assets.settings import Settings, load_settings
@@ -141,7 +141,9 @@ build_all_transforms = dg.define_asset_job(
 
 
 def _schedule(settings: Settings, job: Any, cron: str, cadence: str) -> dg.ScheduleDefinition:
-    def tick(_context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        if is_under_way(context.instance, job.name):
+            return dg.SkipReason(f"a run of {job.name} waits or runs already")
         engine = open_database(settings)
         try:
             if is_build_due(engine, cadence):

@@ -97,7 +97,7 @@ def test_prices_are_kept_with_their_day_and_asked_for_when_esi_may_have_newer_on
 
 
 def test_a_schedule_builds_only_when_something_is_new(
-    settings: Settings, engine: Engine, instance: dg.DagsterInstance
+    settings: Settings, engine: Engine, stored_instance: dg.DagsterInstance
 ) -> None:
     from killreport_assets.transforms.definitions import build_defs as build_transforms
 
@@ -106,7 +106,7 @@ def test_a_schedule_builds_only_when_something_is_new(
     schedule = by_name["build_transforms_schedule"]
 
     def tick() -> Any:
-        return schedule.evaluate_tick(dg.build_schedule_context(instance, datetime.now(UTC)))
+        return schedule.evaluate_tick(dg.build_schedule_context(stored_instance, datetime.now(UTC)))
 
     assert len(tick().run_requests) == 1
     with engine.begin() as connection:

@@ -9,14 +9,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from killreport_assets.orchestration.build import build_defs
+from killreport_assets.orchestration.jobs import drain_job_name
 from killreport_assets.orchestration.sensors.backlog import MESSAGES_PER_RUN, build_backlog_sensors, runs_to_start
 from killreport_assets.orchestration.sensors.feed import build_feed_sensor
-from killreport_assets.queues.catalogue import CHARACTERS, MAX_WORKER_RUNS
+from killreport_assets.queues.catalogue import CHARACTERS, MAX_WORKER_RUNS, WORK_QUEUES
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.sandbox.world import BODIES_CHARACTER, FIRST_SEQUENCE, World
 from killreport_assets.settings import Settings
 from killreport_assets.sources.r2z2 import R2z2Feed
 from killreport_assets.store.cursors import move_cursor
+from killreport_assets.store.feed_repairs import record_failure
 from killreport_assets.workers.publisher import publish_ids
 from killreport_assets_testing import genuine
 from killreport_assets_testing.sandbox import Sandbox
@@ -162,11 +164,46 @@ def test_checks_find_what_is_wrong(settings: Settings, engine: Engine, instance:
             insert into ops.rejected_killmails (fingerprint, source, reason, body) values ('x', 'r2z2', 'no', '{}')
             """)
         )
+        record_failure(connection, "r2z2", 700_001, "broken JSON", b"<html>")
+        connection.execute(sa.text("update ops.feed_failures set first_failed_at = now() - interval '1 hour'"))
     assert outcomes() == {
+        "every_feed_entry_is_readable": False,
         "every_killmail_has_one_final_blow": True,
+        "no_killmail_has_two_times": True,
         "no_killmail_was_rejected": False,
         "no_message_is_dead": False,
     }
+
+
+def test_a_service_that_asks_to_wait_makes_no_run_red(
+    settings: Settings, instance: dg.DagsterInstance, sandbox: Sandbox
+) -> None:
+    sandbox.faults({"path": "/r2z2", "kinds": ["429"]}, {"path": "/esi/markets", "kinds": ["429"]})
+    assert "R2Z2 answers 429" in str(_metadata(_run(settings, instance, "ingest_killmails"), "killmails")["waits"])
+    prices = _run(settings, instance, "load_market_prices")
+    assert "ESI throttles" in str(_metadata(prices, "market_prices")["waits"])
+
+
+def test_a_schedule_adds_no_run_to_one_that_waits(settings: Settings, stored_instance: dg.DagsterInstance) -> None:
+    definitions = build_defs(settings)
+    for job_name in ("load_static_data", "queue_characters"):
+        schedule = definitions.resolve_schedule_def(f"{job_name}_schedule")
+        context = dg.build_schedule_context(stored_instance)
+        assert len(schedule.evaluate_tick(context).run_requests or []) == 1
+        waiting = stored_instance.create_run_for_job(definitions.resolve_job_def(job_name))
+        assert "waits or runs already" in str(schedule.evaluate_tick(context).skip_message)
+        stored_instance.report_run_canceled(waiting)
+        assert len(schedule.evaluate_tick(context).run_requests or []) == 1
+
+
+def test_who_waits_is_not_behind_the_backlog(settings: Settings) -> None:
+    definitions = build_defs(settings)
+    for queue in WORK_QUEUES:
+        tags = definitions.resolve_job_def(drain_job_name(queue)).tags
+        assert (tags.get("dagster/priority"), tags.get("killreport/backlog")) == (
+            ("20", None) if queue.is_for_users else (None, "true")
+        )
+    assert definitions.resolve_job_def("queue_users").tags["dagster/priority"] == "20"
 
 
 @pytest.mark.parametrize(

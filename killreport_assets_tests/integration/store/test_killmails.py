@@ -15,6 +15,7 @@ from killreport_assets.sandbox.world import World
 from killreport_assets.sources.zkb_block import zkillboard_values
 from killreport_assets.store.killmails import write_killmails, write_killmails_in
 from killreport_assets.store.partitions import ensure_months
+from killreport_assets.store.repairs import killmails_with_two_times, reject_duplicates
 from killreport_assets.store.stored_killmails import write_zkillboard_values
 from killreport_assets_testing import genuine
 
@@ -281,3 +282,28 @@ def test_of_zkillboards_blocks_the_one_observed_last_wins(engine: Engine) -> Non
     with engine.begin() as connection:
         write_zkillboard_values(connection, rows((late, 4.0)))
     assert _scalar(engine, "select total_value::int from raw.zkillboard_values") == 4
+
+
+def test_a_killmail_that_is_stored_with_two_times_is_found_and_repaired(engine: Engine) -> None:
+    line = genuine.record(435341)
+    write_killmails(engine, [KillmailBody(line["esi"], line["killmail_hash"])], "r2z2")
+    later = line["esi"] | {"killmail_time": "2020-01-01T00:00:00Z"}
+    write_killmails(engine, [KillmailBody(later | {"killmail_id": 9})], "everef")
+    with engine.begin() as connection:  # as an earlier version stored it
+        for table in ("killmails", "killmail_attackers", "killmail_items"):
+            connection.execute(sa.text(f"update raw.{table} set killmail_id = 435341 where killmail_id = 9"))
+        connection.execute(sa.text("truncate ops.changed_days"))
+        [found] = killmails_with_two_times(connection)
+    assert (found.killmail_id, f"{found.killmail_time:%F}", found.source) == (435341, "2020-01-01", "everef")
+    assert reject_duplicates(engine) == [found]
+    with engine.connect() as connection:
+        assert killmails_with_two_times(connection) == []
+        [stored] = connection.execute(sa.text("select killmail_time, source from raw.killmails"))
+        assert stored.source == "r2z2"
+        attackers = connection.execute(sa.text("select count(*) from raw.killmail_attackers")).scalar()
+        assert attackers == len(line["esi"]["attackers"])
+        assert "stored later" in connection.execute(sa.text("select reason from ops.rejected_killmails")).scalar_one()
+        assert (
+            f"{connection.execute(sa.text('select killmail_date from ops.changed_days')).scalar_one()}" == "2020-01-01"
+        )
+    assert reject_duplicates(engine) == []
