@@ -16,6 +16,7 @@ from killreport_assets import __version__
 from killreport_assets.base.errors import UserError
 from killreport_assets.base.logs import configure_logging
 from killreport_assets.base.redaction import without_secrets
+from killreport_assets.base.stopping import stop_on_signals
 from killreport_assets.cli import repair as repair_cli
 from killreport_assets.cli import users as user_cli
 from killreport_assets.cli import work as work_cli
@@ -52,6 +53,7 @@ def main() -> None:
     from killreport_assets.base.errors import BrokerUnavailable
     from killreport_assets.http.errors import ServiceError
 
+    stop_on_signals()
     try:
         app()
     except (UserError, BrokerUnavailable, ServiceError) as error:

@@ -1,27 +1,43 @@
 """`killreport run`: prepare the main job, show its progress, and print a summary."""
 
 import logging
+import os
+import sys
+import threading
 import time
 import warnings
-from contextlib import ExitStack
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+import psutil
 import sqlalchemy as sa
 from rich.markup import escape
 from rich.table import Table
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.base.stopping import Stopped, request_stop
 from killreport_assets.cli.common import current_settings, use_sandbox
 from killreport_assets.cli.output import out
+from killreport_assets.cli.run_progress import DBT, RunProgress
 from killreport_assets.monitoring.summary import Spending, Summary, spending, summarize
+from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.settings import Settings
 
 if TYPE_CHECKING:
+    from dagster import DagsterInstance, Definitions
+
     from killreport_assets.orchestration.main_job import MainJobReport, Plan, Step
+    from killreport_assets.queues.broker import WorkBroker
 
 MART_ROWS = 5
+STOP_SECONDS = 10.0
+"""How long a stopped run waits for its workers to finish what they hold."""
+HOME_MIB = 400
 LIVE_MARKET_DAYS = 40
 """Days of market history before the requested archives: a price needs the latest 34 averages."""
 
@@ -42,16 +58,23 @@ def run_main_job(live: LiveOptions | None) -> bool:
         UserError: a setting is wrong, a server does not start, or the database is of the other origin.
     """
     clock = time.monotonic()
-    with ExitStack() as stack:
-        settings = current_settings()
-        if live is None:
-            from killreport_assets.sandbox.process import SandboxProcess
+    out.file = sys.stdout  # the main job hides what dbt prints, not what is printed here
+    try:
+        with ExitStack() as stack:
+            settings = current_settings()
+            if live is None:
+                from killreport_assets.sandbox.process import SandboxProcess
 
-            feed = settings.home / "sandbox-feed"
-            settings = use_sandbox(stack.enter_context(SandboxProcess(state=feed)).urls)
-        elif settings.services.origin == "live" and not settings.services.contact:
-            raise UserError("a live run sends requests to real services: set KILLREPORT_CONTACT to your e-mail first")
-        complete = _run(settings, live)
+                feed = settings.home / "sandbox-feed"
+                settings = use_sandbox(stack.enter_context(SandboxProcess(state=feed)).urls)
+            elif settings.services.origin == "live" and not settings.services.contact:
+                raise UserError(
+                    "a live run sends requests to real services: set KILLREPORT_CONTACT to your e-mail first"
+                )
+            complete = _run(settings, live)
+    except Stopped as stopped:
+        sys.stdout.flush()
+        os._exit(stopped.exit_code)  # threads that still fetch would hold up an ordinary exit
     out.print(f"[dim]{time.monotonic() - clock:.0f} s[/]")
     return complete
 
@@ -60,8 +83,9 @@ def _run(settings: Settings, live: LiveOptions | None) -> bool:
     from killreport_assets.provision.database import open_database
 
     out.print("[bold]KillReport[/] " + ("on the sandbox" if live is None else f"on {settings.services.esi_url}"))
+    out.print(f"[dim]home {escape(str(settings.home))}; about {HOME_MIB} MB are needed for the sandbox's data[/]")
     engine = open_database(settings)
-    with warnings.catch_warnings(), out.status("starting Dagster"):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Dagster's warnings about beta features are for its developers
         before = spending(engine)
         report = _main_job(settings, engine, live)
@@ -75,33 +99,110 @@ def _run(settings: Settings, live: LiveOptions | None) -> bool:
 
 
 def _main_job(settings: Settings, engine: Engine, live: LiveOptions | None) -> "MainJobReport":
-    from killreport_assets.orchestration.instance import enter_dagster_environment
+    with out.status("starting Dagster") as status:
+        from killreport_assets.orchestration.instance import enter_dagster_environment
 
-    enter_dagster_environment(settings)
-    for name in ("dagster", "dagster.builtin", "dagster.code_server"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    import dagster as dg
+        enter_dagster_environment(settings)
+        for name in ("dagster", "dagster.builtin", "dagster.code_server"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        import dagster as dg
 
-    from killreport_assets.orchestration.build import build_defs
-    from killreport_assets.orchestration.main_job import MainJob
-    from killreport_assets.queues.connect import connect_broker
+        from killreport_assets.orchestration.build import build_defs
+        from killreport_assets.orchestration.main_job import MainJob, tables_built
+        from killreport_assets.queues.connect import connect_broker
 
-    def show(step: "Step") -> None:
-        mark = "[red]✗[/]" if step.error else "[green]✓[/]"
-        out.print(f" {mark} {step.name:<28} {step.seconds:5.1f} s  [dim]{escape(_facts(step))}[/]")
+        broker = connect_broker(settings, engine)
+        try:
+            with dg.DagsterInstance.get() as instance:
+                waiting = partial(_messages_waiting, broker)
+                with RunProgress(status, engine, waiting, partial(tables_built, instance)) as progress:
+                    job = MainJob(
+                        engine,
+                        broker,
+                        instance,
+                        build_defs(settings),
+                        _transforms,
+                        progress.start,
+                        _show_step,
+                        settings.database.reconnect_seconds,
+                    )
+                    plan = _sandbox_plan() if live is None else _live_plan(live)
+                    return _until_stopped(partial(job.run, plan), engine, instance, progress)
+        finally:
+            broker.close()
 
-    def transforms() -> dg.Definitions:
-        from killreport_assets.transforms.definitions import defs
 
-        return defs
+def _until_stopped(
+    work: "Callable[[], MainJobReport]", engine: Engine, instance: "DagsterInstance", progress: RunProgress
+) -> "MainJobReport":
+    """Run the main job in a thread of its own, while the main thread waits for Ctrl-C and SIGTERM.
 
-    broker = connect_broker(settings, engine)
+    In the main thread, Dagster would delay Ctrl-C until a step ends. When stopped, workers finish what they hold; what
+    takes longer ends with the process, as after a kill: every write is idempotent.
+    """
+    done: Future[MainJobReport] = Future()
+    threading.Thread(target=_fulfil, args=(done, work), name="main-job", daemon=True).start()
     try:
-        with dg.DagsterInstance.get() as instance:
-            plan = _sandbox_plan() if live is None else _live_plan(live)
-            return MainJob(engine, broker, instance, build_defs(settings), transforms, show).run(plan)
-    finally:
-        broker.close()
+        while not done.done():
+            wait([done], timeout=0.5)
+    except Stopped:
+        request_stop()
+        out.print("stopping …")
+        with suppress(Stopped):
+            wait([done], timeout=0 if progress.step == DBT else STOP_SECONDS)
+        _report_stop(engine)
+        if not done.done():
+            _end_unfinished(engine, instance)
+        raise
+    return done.result()
+
+
+def _fulfil(done: "Future[MainJobReport]", work: "Callable[[], MainJobReport]") -> None:
+    try:
+        done.set_result(work())
+    except BaseException as error:
+        done.set_exception(error)
+
+
+def _report_stop(engine: Engine) -> None:
+    with suppress(sa.exc.SQLAlchemyError):
+        summary = summarize(engine)
+        out.print(f"{summary.killmails:,} killmails are stored, {summary.pending:,} entities are still pending")
+    out.print("`killreport run` goes on from here")
+
+
+def _end_unfinished(engine: Engine, instance: "DagsterInstance") -> None:
+    """End what the thread has started: Dagster's runs count as canceled, dbt and its queries end."""
+    from killreport_assets.orchestration.main_job import cancel_runs
+
+    with suppress(Exception):  # the database may be what is lost
+        cancel_runs(instance, str(os.getpid()))
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    with suppress(sa.exc.SQLAlchemyError), engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where application_name = 'dbt' and datname = current_database()"
+            )
+        )
+
+
+def _transforms() -> "Definitions":
+    from killreport_assets.transforms.definitions import defs
+
+    return defs
+
+
+def _messages_waiting(broker: "WorkBroker") -> int:
+    return sum(broker.depth(queue.name).ready for queue in WORK_QUEUES) + sum(broker.delayed().values())
+
+
+def _show_step(step: "Step") -> None:
+    mark = "[red]✗[/]" if step.error else "[green]✓[/]"
+    out.print(f" {mark} {step.name:<28} {step.seconds:5.1f} s  [dim]{escape(_facts(step))}[/]")
 
 
 def _sandbox_plan() -> "Plan":

@@ -5,6 +5,7 @@ from datetime import date
 
 from sqlalchemy.engine import Engine
 
+from killreport_assets.base.stopping import is_stopping
 from killreport_assets.http.errors import Gone, ServiceError
 from killreport_assets.sources.everef import EveRefFiles
 from killreport_assets.store.versions import read_versions
@@ -27,6 +28,8 @@ def read_days(days: Iterable[date], read_day: Callable[[date], None]) -> tuple[i
     """Read each day; returns how many were read, and the problems of the others."""
     count, problems = 0, []
     for day in days:
+        if is_stopping():
+            break
         try:
             read_day(day)
             count += 1

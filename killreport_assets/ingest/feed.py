@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.base.stopping import is_stopping
 from killreport_assets.http.errors import ServiceError, Throttled
 from killreport_assets.ingest.loader import LoadReport, written_facts
 from killreport_assets.sources.r2z2 import FEED, MAX_GAP, MAX_LAG, FeedEntry, R2z2Feed, UnreadableEntry
@@ -154,7 +155,7 @@ def follow(feed: R2z2Feed, engine: Engine, *, start: int | None = None, max_entr
     if cursor is None:
         cursor = start if start is not None else head
     report = FeedReport(cursor, cursor, head=max(head, cursor - 1))
-    while not (report.caught_up or report.stopped_by) and report.entries < max_entries:
+    while not (report.caught_up or report.stopped_by or is_stopping()) and report.entries < max_entries:
         before = report.next_sequence
         batch = _read_batch(feed, report, min(report.entries + BATCH, max_entries))
         with engine.begin() as connection:
@@ -302,7 +303,7 @@ def _try_again(feed: R2z2Feed, engine: Engine, report: FeedReport) -> None:
 def _request_gaps(feed: R2z2Feed, engine: Engine, report: FeedReport) -> None:
     """Request entries of gaps one by one, newest first, until each was requested."""
     requests_left = GAP_REQUESTS
-    while requests_left > 0 and report.stopped_by is None:
+    while requests_left > 0 and report.stopped_by is None and not is_stopping():
         with engine.connect() as connection:
             gap = newest_open_gap(connection, FEED)
         if gap is None:

@@ -6,18 +6,22 @@ Every step is a recorded Dagster run, visible in the UI; a failed step is report
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
+import psutil
 from sqlalchemy.engine import Engine
 
+from killreport_assets.base.stopping import is_stopping
+from killreport_assets.database.reconnect import is_lost_connection, retry_on_lost_connection
 from killreport_assets.monitoring.summary import summarize
-from killreport_assets.orchestration.automation import TRIGGER_TAG
+from killreport_assets.orchestration.automation import TRIGGER_TAG, UNFINISHED
 from killreport_assets.orchestration.jobs import drain_job_name
 from killreport_assets.orchestration.metadata import WAITS
 from killreport_assets.queues.broker import WorkBroker
@@ -28,6 +32,14 @@ PROGRESS_TIMEOUT = 200.0
 MAX_FAILURES = 3
 """Consecutive failed worker runs of a queue before its messages are left behind."""
 IDLE_SECONDS = 0.5
+MAX_RERUNS = 4
+"""Runs of one step while servers are lost again and again."""
+TRIGGER = "killreport run"
+PID_TAG = "killreport/pid"
+"""The process of a run, so that runs of a killed process can be found."""
+LOST = ("OperationalError", "InterfaceError", "AdminShutdown", "ServerUnreachable", "BrokerUnavailable")
+"""Names of errors of a lost connection; Dagster records errors by name."""
+Value = TypeVar("Value")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The UI keeps every event; the console shows one line per step."""
 
@@ -54,6 +66,16 @@ class Step:
     error: str | None
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """The outcome of one execution of a job."""
+
+    error: str | None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    is_lost: bool = False
+    """Whether it failed because PostgreSQL or the broker was lost."""
+
+
 @dataclass
 class MainJobReport:
     """The steps of the main job, and the work that it left behind."""
@@ -72,15 +94,25 @@ class MainJob:
         instance: dg.DagsterInstance,
         platform: dg.Definitions,
         transforms: Callable[[], dg.Definitions],
+        on_start: Callable[[str], None],
         on_step: Callable[[Step], None],
+        reconnect_seconds: float = 0.0,
     ) -> None:
+        """`on_start` is called with the name of each step, `on_step` when it has ended.
+
+        A step that fails because PostgreSQL or the broker is lost is run again when they are back, within
+        `reconnect_seconds`.
+        """
         self._engine, self._broker, self._instance = engine, broker, instance
-        self._platform, self._transforms, self._on_step = platform, transforms, on_step
+        self._platform, self._transforms = platform, transforms
+        self._on_start, self._on_step, self._reconnect_seconds = on_start, on_step, reconnect_seconds
         self._report = MainJobReport()
+        self._pid = str(os.getpid())
         self._dead_before = summarize(engine).dead_letters
 
     def run(self, plan: Plan) -> MainJobReport:
         """Run all steps; `MainJobReport.left_behind` lists what could not be done."""
+        cancel_lost_runs(self._instance)
         self._step("static data", self._platform, "load_static_data")
         # Before the killmails: prices that arrive later have to find the days that they change.
         market = {"ops": {"market_history": {"config": {"newest_days": plan.market_days}}}}
@@ -113,7 +145,7 @@ class MainJob:
         failures: Counter[str] = Counter()
         progress = time.monotonic()
         while True:
-            ready = {queue.name: self._broker.depth(queue.name) for queue in WORK_QUEUES}
+            ready = {queue.name: self._retried(partial(self._broker.depth, queue.name)) for queue in WORK_QUEUES}
             tried = [q for q in WORK_QUEUES if failures[q.name] < MAX_FAILURES and ready[q.name].ready]
             for queue in tried:
                 step = self._work(queue)
@@ -121,7 +153,11 @@ class MainJob:
                 if step.error and failures[queue.name] == MAX_FAILURES:
                     self._report.left_behind.append(f"{queue.name}: {step.error}")
                 progress = progress if step.error else time.monotonic()
-            waiting = any(self._broker.delayed().values()) or any(depth.in_flight for depth in ready.values())
+            waiting = any(self._retried(self._broker.delayed).values()) or any(
+                depth.in_flight for depth in ready.values()
+            )
+            if is_stopping():
+                return
             if not tried and (not waiting or time.monotonic() - progress > PROGRESS_TIMEOUT):
                 return
             if not tried:
@@ -129,6 +165,9 @@ class MainJob:
 
     def _build_transforms(self) -> None:
         started = time.monotonic()
+        if is_stopping():
+            return
+        self._on_start("dbt")
         try:
             definitions = self._transforms()
         except Exception as error:  # dbt may be missing or broken; the killmails are stored regardless
@@ -148,9 +187,19 @@ class MainJob:
         is_final: bool = True,
     ) -> Step:
         started, clock = datetime.now(UTC), time.monotonic()
-        tags = {TRIGGER_TAG: "killreport run"}
-        error = None
-        result = None
+        if is_stopping():
+            return Step(name, 0.0, {"started": started}, None)
+        self._on_start(name)
+        for _ in range(MAX_RERUNS):
+            outcome = self._execute(definitions, job, config)
+            if not (outcome.is_lost and self._reconnect()):
+                break
+        step = Step(name, time.monotonic() - clock, {**outcome.metadata, "started": started}, outcome.error)
+        self._record(step, is_final=is_final)
+        return step
+
+    def _execute(self, definitions: dg.Definitions, job: str, config: dict[str, Any] | None) -> "_Outcome":
+        tags = {TRIGGER_TAG: TRIGGER, PID_TAG: self._pid}
         try:
             # dbt's output would clutter the list of steps; the UI shows it.
             with Path(os.devnull).open("w") as devnull, redirect_stdout(devnull):
@@ -158,13 +207,35 @@ class MainJob:
                     run_config=(config or {}) | QUIET, instance=self._instance, tags=tags, raise_on_error=False
                 )
         except Exception as failed:  # a resource that cannot be built fails this step, not the others
-            error = f"{type(failed).__name__}: {failed}"
-        if result is not None and not result.success:
-            error = _first_error(result)
-        metadata = _metadata(result) if result is not None else {}
-        step = Step(name, time.monotonic() - clock, metadata | {"started": started}, error)
-        self._record(step, is_final=is_final)
-        return step
+            return _Outcome(f"{type(failed).__name__}: {failed}", is_lost=_is_lost_anywhere(failed))
+        if not result.success:
+            return _Outcome(_first_error(result), _metadata(result), is_lost=_failed_by_loss(result))
+        return _Outcome(None, _metadata(result))
+
+    def _reconnect(self) -> bool:
+        """Wait until PostgreSQL and the broker are back; False if they are not in time."""
+
+        def reconnect() -> None:
+            self._engine.dispose()
+            with self._engine.connect():
+                self._broker.reconnect()
+            cancel_runs(self._instance, self._pid)
+
+        try:
+            retry_on_lost_connection(reconnect, self._reconnect_seconds)
+        except Exception as lost:
+            if not _is_lost_anywhere(lost):
+                raise
+            return False
+        return True
+
+    def _retried(self, action: Callable[[], Value]) -> Value:
+        try:
+            return action()
+        except Exception as lost:
+            if not (is_lost_connection(lost) and self._reconnect()):
+                raise
+            return action()
 
     def _record(self, step: Step, *, is_final: bool = True) -> None:
         """Report a step; a failed final step means that work is left behind."""
@@ -219,3 +290,52 @@ def _first_error(result: dg.ExecuteInProcessResult) -> str:
         if event.is_failure and event.message:
             return str(event.message)
     return "failed"
+
+
+def _is_lost_anywhere(error: BaseException) -> bool:
+    while True:
+        if is_lost_connection(error) or type(error).__name__ in LOST:
+            return True
+        cause = error.__cause__ or error.__context__
+        if cause is None:
+            return False
+        error = cause
+
+
+def _failed_by_loss(result: dg.ExecuteInProcessResult) -> bool:
+    for event in result.all_events:
+        error = event.step_failure_data.error if event.is_step_failure else None
+        while error is not None:
+            if error.cls_name in LOST:
+                return True
+            error = error.cause or error.context
+    return False
+
+
+def tables_built(instance: dg.DagsterInstance) -> int:
+    """Count the tables that the unfinished run of this process has materialized."""
+    pid = str(os.getpid())
+    runs = [run for run in _unfinished_runs(instance) if run.tags.get(PID_TAG) == pid]
+    return sum(
+        len(instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records)
+        for run in runs
+    )
+
+
+def cancel_lost_runs(instance: dg.DagsterInstance) -> None:
+    """Mark runs of the main job as canceled whose process was killed: nothing of theirs has failed."""
+    for run in _unfinished_runs(instance):
+        pid = run.tags.get(PID_TAG, "")
+        if not (pid.isdecimal() and psutil.pid_exists(int(pid))):
+            instance.report_run_canceled(run)
+
+
+def cancel_runs(instance: dg.DagsterInstance, pid: str) -> None:
+    """Mark the unfinished runs of a process as canceled."""
+    for run in _unfinished_runs(instance):
+        if run.tags.get(PID_TAG) == pid:
+            instance.report_run_canceled(run)
+
+
+def _unfinished_runs(instance: dg.DagsterInstance) -> Sequence[dg.DagsterRun]:
+    return instance.get_runs(dg.RunsFilter(tags={TRIGGER_TAG: TRIGGER}, statuses=UNFINISHED))

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.base.stopping import is_stopping
 from killreport_assets.database.reconnect import (
     describe_connection_error,
     is_lost_connection,
@@ -98,7 +99,7 @@ def run_worker(
     losses, received = 0, 0
     while True:
         left = replace(limits, messages=limits.messages - report.received, seconds=end - time.monotonic())
-        if left.messages <= 0 or left.seconds <= 0:
+        if left.messages <= 0 or left.seconds <= 0 or is_stopping():
             return report
         try:
             worker.run(left, fetchers)
@@ -157,6 +158,8 @@ class _Worker(Generic[Plan, Result]):
             fetching: _Batch[Result] | None = None
             try:
                 while True:
+                    if is_stopping():
+                        consumer.stop()
                     deliveries = [] if consumer.finished else consumer.receive(0.0 if fetched else WAIT_SECONDS)
                     suspects = [delivery for delivery in deliveries if delivery.deliveries >= SUSPECT_AFTER]
                     if suspects:

@@ -36,10 +36,14 @@ class Home:
         """Where the last command's largest process is noted, in KiB."""
         return self.path.with_name(f"{self.path.name}.peak")
 
+    def variables(self, more: dict[str, str]) -> dict[str, str]:
+        """The environment of its processes."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("KILLREPORT_", "DAGSTER_"))}
+        return clean | {"KILLREPORT_HOME": str(self.path), "COLUMNS": "200"} | self.environment | more
+
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run `killreport …`."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("KILLREPORT_", "DAGSTER_"))}
-        environment = clean | {"KILLREPORT_HOME": str(self.path), "COLUMNS": "200"} | self.environment | more
+        environment = self.variables(more)
         measured = [sys.executable, "-S", "-c", MEASURE_PEAK, str(self.peak_file), str(COMMAND)]
         return subprocess.run(
             [*measured, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=400

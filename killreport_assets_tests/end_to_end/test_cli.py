@@ -148,28 +148,6 @@ def test_a_wrong_statement_is_said_shortly(home: Home) -> None:
     assert 'relation "raw.nothing" does not exist' in answer.stderr
 
 
-def test_a_live_run_reports_what_it_cannot_reach_and_goes_on(home: Home) -> None:
-    with SandboxProcess() as sandbox:
-        urls = sandbox.urls | {
-            "KILLREPORT_R2Z2_URL": f"http://127.0.0.1:{free_port()}",
-            "KILLREPORT_SDE_URL": f"http://127.0.0.1:{free_port()}",
-            "KILLREPORT_ESI_MAX_RPS": "500",
-        }
-        options = ("--days", "1")
-        first = home.run("run", "--source", "live", *options, **urls)
-        assert first.returncode == 1, first.stdout + first.stderr
-        assert "connection refused" in first.stdout
-        [row] = home.sql("select count(*) as killmails, count(distinct source) as sources from raw.killmails")
-        assert row["killmails"] >= 1
-        # Without the export, types and systems came from ESI.
-        [row] = home.sql("select count(*) as unknown from marts.fct_killmails where victim_ship_name is null")
-        assert row["unknown"] == 0
-        [row] = home.sql("select count(*) as unknown from marts.fct_killmails where solar_system_name is null")
-        assert row["unknown"] == 0
-        again = home.run("run", "--source", "live", **sandbox.urls, KILLREPORT_ESI_MAX_RPS="500")
-        assert again.returncode == 0, again.stdout + again.stderr
-
-
 def test_a_taken_port_is_said(home: Home) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
