@@ -36,11 +36,13 @@ class Answer:
 
 @dataclass
 class ScriptedService:
-    """The answers by path; any other path is a 404. `requests` counts what was requested."""
+    """The answers by path, and for any other path. `requests` counts what was requested, `arrivals` has the times."""
 
     url: str = ""
     answers: dict[str, Answer] = field(default_factory=dict)
+    other: Answer = field(default_factory=lambda: Answer("{}", 404))
     requests: Counter[str] = field(default_factory=Counter)
+    arrivals: list[float] = field(default_factory=list)
 
 
 @contextmanager
@@ -56,7 +58,8 @@ def scripted_service() -> Iterator[ScriptedService]:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             path = self.path.split("?")[0]
             service.requests[path] += 1
-            answer = service.answers.get(path, Answer("{}", 404))
+            service.arrivals.append(time.time())
+            answer = service.answers.get(path, service.other)
             self.send_response(answer.status)
             for name, value in {"Content-Length": str(len(answer.content)), **answer.headers}.items():
                 self.send_header(name, value)
