@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 import psutil
@@ -21,7 +22,7 @@ from killreport_assets.base.child import command
 from killreport_assets.base.errors import UserError
 
 CHECK_SECONDS = 0.2
-STOP_SECONDS = 6.0
+STOP_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 1.0
 STEADY_SECONDS = 60.0
 MAX_DEATHS = 4
@@ -53,13 +54,14 @@ class Supervisor:
 
     say: Callable[[str], None]
     changed: Callable[[dict[str, int]], None]
-    _running: list[_Running] = field(default_factory=list)
+    _batches: list[list[_Running]] = field(default_factory=list)
     _groups: set[int] = field(default_factory=set)
 
     def start(self, programs: Iterable[Program]) -> None:
-        """Start programs; `watch` starts them again."""
+        """Start programs; `watch` starts them again, and they end before those that were started earlier."""
+        self._batches.append([])
         for program in programs:
-            self._running.append(_Running(program, self._open(program), time.monotonic()))
+            self._batches[-1].append(_Running(program, self._open(program), time.monotonic()))
         self._report()
 
     def watch(self, until: Callable[[], bool] = lambda: False) -> None:
@@ -69,7 +71,7 @@ class Supervisor:
             UserError: a program has ended several times in a row, each time within a minute of its start.
         """
         while not until():
-            for running in self._running:
+            for running in self._running():
                 self._check(running)
             time.sleep(CHECK_SECONDS)
 
@@ -77,11 +79,15 @@ class Supervisor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End every program with all its processes, the last one first: those that use others come after them."""
-        for running in reversed(self._running):
-            _end_groups({running.process.pid})
-            running.process.wait()
+        """End every program with all its processes; those that use others were started after them and end first."""
+        for batch in reversed(self._batches):
+            _end_groups({running.process.pid for running in batch})
         _end_groups(self._groups)  # what programs that died have left
+        for running in self._running():
+            running.process.wait()
+
+    def _running(self) -> list[_Running]:
+        return list(chain.from_iterable(self._batches))
 
     def _check(self, running: _Running) -> None:
         now = time.monotonic()
@@ -103,7 +109,7 @@ class Supervisor:
         return process
 
     def _report(self) -> None:
-        self.changed({running.program.name: running.process.pid for running in self._running})
+        self.changed({running.program.name: running.process.pid for running in self._running()})
 
 
 @dataclass(frozen=True)
