@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import requests
 
 from killreport_assets_testing.rabbitmq import free_port
@@ -118,6 +119,10 @@ def test_dev_keeps_its_processes_running_and_ends_all_of_them(home: Home) -> Non
         assert dev.process.wait(60) == 143
         assert dev.processes() == []
         assert not (home.path / "dev.json").exists()
+        with psycopg.connect(
+            home.run("database-url").stdout.strip().replace("/killreport?", "/dagster?")
+        ) as connection:
+            assert connection.execute("select count(*) from daemon_heartbeats").fetchone() == (0,)
         assert "most recent call last" not in dev.output.read_text().partition("stopping")[2]
 
 
