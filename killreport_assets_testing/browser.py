@@ -1,4 +1,4 @@
-"""Headless Chromium, from Debian's package, driven by Playwright; JavaScript is off: the pages must do without."""
+"""Headless Chromium, from Debian's package, driven by Playwright; JavaScript is off: our pages must do without."""
 
 import shutil
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ QUIET = [
 
 
 @contextmanager
-def browsing() -> Iterator[Page]:
+def browsing(*, javascript: bool = False) -> Iterator[Page]:
     """A page of a fresh browser."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = browser.new_context(java_script_enabled=False, viewport={"width": 1000, "height": 900}).new_page()
+        page = browser.new_context(java_script_enabled=javascript, viewport={"width": 1000, "height": 900}).new_page()
         page.set_default_timeout(15_000)
         yield page
         browser.close()

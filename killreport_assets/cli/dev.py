@@ -2,101 +2,103 @@
 
 import os
 import signal
-import subprocess
-import sys
-from contextlib import ExitStack, suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import psutil
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+from rich.markup import escape
 
-from killreport_assets.base.errors import UserError
+from killreport_assets.base.errors import Taken, UserError
+from killreport_assets.base.network import is_port_free
 from killreport_assets.cli.common import current_settings, use_sandbox
 from killreport_assets.cli.output import out
-from killreport_assets.orchestration.instance import WORKSPACE, enter_dagster_environment
+from killreport_assets.monitoring.dagster_health import DEV_FILE
+from killreport_assets.orchestration.instance import enter_dagster_environment
+from killreport_assets.orchestration.processes import DagsterProcesses
+from killreport_assets.orchestration.supervisor import StateFile, Supervisor
 from killreport_assets.provision.database import open_database
+from killreport_assets.settings import Settings
 
 GRPC_SECONDS = "120"
-STOP_SECONDS = 20
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def serve(*, live: bool, release_every: float) -> None:
-    """Serve until interrupted.
+    """Serve until interrupted; the exit code is then 128 and the signal.
 
     Raises:
-        UserError: a setting is wrong, a server does not start, or the database is of the other origin.
+        Taken: the port is taken, or another `dev` runs in this home.
+        UserError: a setting is wrong, a server does not start, the database is of the other origin, or one of Dagster's
+            processes ends again and again.
     """
     settings = current_settings()
+    if live and not settings.services.contact:
+        raise UserError("--live sends requests to real services: set KILLREPORT_CONTACT to your e-mail first")
+    port = settings.process.webserver_port
+    if not is_port_free(port):
+        raise Taken(f"port {port} is taken: set KILLREPORT_WEBSERVER_PORT to another")
+    _exit_on_signals()
     with ExitStack() as stack:
+        stack.enter_context(_only_one(settings.home))
         if not live and settings.services.origin != "sandbox":
             from killreport_assets.sandbox.process import SandboxProcess
 
-            feed = settings.home / "sandbox-feed"
-            settings.home.mkdir(parents=True, exist_ok=True)
-            sandbox = SandboxProcess(settings.process.sandbox_port, feed, release_every)
+            sandbox = SandboxProcess(settings.process.sandbox_port, settings.home / "sandbox-feed", release_every)
             settings = use_sandbox(stack.enter_context(sandbox).urls)
-        if live and not settings.services.contact:
-            raise UserError("--live sends requests to real services: set KILLREPORT_CONTACT to your e-mail first")
         open_database(settings).dispose()
         enter_dagster_environment(settings)
         os.environ.setdefault("DAGSTER_GRPC_TIMEOUT_SECONDS", GRPC_SECONDS)
-        _prepare_storage()
-        out.print(f"Dagster's UI: [bold]http://127.0.0.1:{settings.process.webserver_port}[/]  (Ctrl-C stops it)")
-        dagster = Path(sys.executable).with_name("dagster")
-        command = [
-            str(dagster),
-            "dev",
-            "-w",
-            str(WORKSPACE),
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(settings.process.webserver_port),
-            "--log-level",
-            "warning",
-        ]
-        signal.signal(signal.SIGTERM, _interrupt)
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may make background processes ignore it
-        server = subprocess.Popen(command, start_new_session=True, preexec_fn=_accept_interrupts)
-        try:
-            code = server.wait()
-        except KeyboardInterrupt:
-            out.print("stopping Dagster's processes …")
-            server.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                server.wait(STOP_SECONDS)
-            return
-        finally:
-            _end_group(server.pid)
-        if code:
-            raise UserError(f"Dagster exited with {code}; is port {settings.process.webserver_port} in use?")
+        _run_dagster(stack, settings)
 
 
-def _end_group(group: int) -> None:
-    """End Dagster's remaining processes: a code server that waits for a lost run waits forever."""
-    members = [process for process in psutil.process_iter() if _group_of(process) == group]
-    for process in members:
-        with suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, alive = psutil.wait_procs(members, timeout=5.0)
-    for process in alive:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
+def _run_dagster(stack: ExitStack, settings: Settings) -> None:
+    port = settings.process.webserver_port
+    sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="killreport-")))
+    processes = DagsterProcesses(sockets, settings.home / "dagster" / "workspace.yaml", port)
+    processes.write_workspace()
+    state = StateFile(settings.home / DEV_FILE, port)
+    stack.callback(state.remove)
+    stack.callback(_wipe_heartbeats)
+    supervisor = stack.enter_context(Supervisor(lambda line: out.print(escape(line)), state.write))
+    stack.callback(_ignore_signals)  # the first of what follows a signal: a second one does not cut the end short
+    out.print("starting Dagster …")
+    supervisor.start(processes.code_servers)
+    _prepare_storage()
+    supervisor.watch(until=processes.have_loaded)
+    supervisor.start([processes.daemon, processes.webserver])
+    supervisor.watch(until=processes.is_serving)
+    out.print(f"Dagster's UI: [bold]http://127.0.0.1:{port}[/]  (Ctrl-C stops it)")
+    supervisor.watch()
 
 
-def _group_of(process: psutil.Process) -> int | None:
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """Two daemons on one Dagster home would start every run twice."""
+    home.mkdir(parents=True, exist_ok=True)
     try:
-        return os.getpgid(process.pid)
-    except ProcessLookupError:
-        return None
+        with FileLock(home / "dev.lock", timeout=0):
+            yield
+    except Timeout:
+        raise Taken(f"killreport dev already runs in {home}: stop it, or set another KILLREPORT_HOME") from None
 
 
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+def _exit_on_signals() -> None:
+    """End by way of every `finally`; a shell may make background processes ignore interrupts."""
+
+    def end(number: int, _: object) -> None:
+        out.print("stopping Dagster's processes …")
+        raise SystemExit(128 + number)
+
+    for number in SIGNALS:
+        signal.signal(number, end)
 
 
-def _accept_interrupts() -> None:
-    """Accept interrupts in the child: a shell may make background processes ignore them."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def _ignore_signals() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _prepare_storage() -> None:
@@ -105,3 +107,12 @@ def _prepare_storage() -> None:
 
     with dg.DagsterInstance.get() as instance:
         instance.get_runs_count()
+
+
+def _wipe_heartbeats() -> None:
+    """Forget the daemon, or Dagster's UI says for minutes that it runs; a database that is down is not started."""
+    import dagster as dg
+    from dagster_postgres.utils import DagsterPostgresException
+
+    with suppress(sa.exc.OperationalError, DagsterPostgresException), dg.DagsterInstance.get() as instance:
+        instance.wipe_daemon_heartbeats()

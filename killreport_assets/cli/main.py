@@ -51,14 +51,16 @@ def main() -> None:
     import sqlalchemy.exc
 
     from killreport_assets.base.errors import BrokerUnavailable
+    from killreport_assets.base.network import never_proxy_loopback
     from killreport_assets.http.errors import ServiceError
 
     stop_on_signals()
+    never_proxy_loopback()
     try:
         app()
     except (UserError, BrokerUnavailable, ServiceError) as error:
         err.print(f"[bold red]error:[/] {escape(without_secrets(str(error)))}")
-        sys.exit(1)
+        sys.exit(error.exit_code if isinstance(error, UserError) else 1)
     except sqlalchemy.exc.OperationalError as error:
         err.print(f"[bold red]error:[/] PostgreSQL: {escape(str(error.orig).strip().splitlines()[0])}")
         sys.exit(1)
@@ -113,7 +115,10 @@ def dev(
         float, typer.Option(help="seconds between two generated killmails of the sandbox's feed")
     ] = 5.0,
 ) -> None:
-    """Serve the Dagster UI over the same data; on the sandbox, with a feed that grows. Ctrl-C stops it."""
+    """Serve the Dagster UI over the same data; on the sandbox, with a feed that grows. Ctrl-C stops it.
+
+    Exits with 2 when its port is taken, with 1 when one of Dagster's processes cannot be kept running.
+    """
     from killreport_assets.cli.dev import serve
 
     serve(live=live, release_every=release_every)
@@ -288,6 +293,8 @@ def dagster(context: typer.Context) -> None:
     """Run the dagster command in KillReport's Dagster home: `killreport dagster job list -w workspace.yaml`."""
     from killreport_assets.orchestration.instance import enter_dagster_environment
 
+    if context.args[:1] == ["dev"]:
+        raise UserError("`dagster dev` answers the pages of every site: use `killreport dev`")
     enter_dagster_environment(current_settings())
     command = Path(sys.executable).with_name("dagster")
     os.execv(command, [str(command), *context.args])  # noqa: S606

@@ -18,7 +18,8 @@ from urllib.parse import quote
 import psutil
 from filelock import FileLock
 
-from killreport_assets.base.errors import UserError
+from killreport_assets.base.errors import Taken, UserError
+from killreport_assets.base.network import is_port_free
 
 MAX_SOCKET_DIRECTORY = 90  # a unix socket's whole path may have 107 bytes
 SOCKET = ".s.PGSQL.5432"
@@ -112,8 +113,9 @@ class EmbeddedPostgres:
         A new port needs a restart: sessions are lost, but the socket keeps its name, so that clients reconnect.
 
         Raises:
-            UserError: the port is taken (a running server goes on), the `embedded` extra is missing, another machine or
-                container uses the data, or the server did not start; the message quotes its log.
+            Taken: the port is taken; a running server goes on.
+            UserError: the `embedded` extra is missing, another machine or container uses the data, or the server did
+                not start; the message quotes its log.
         """
         if self.is_running() and tcp_port in {None, self.tcp_port}:
             self._link_socket()
@@ -124,8 +126,8 @@ class EmbeddedPostgres:
             if self.is_running() and tcp_port in {None, self.tcp_port}:  # another process has started it meanwhile
                 return
             port = tcp_port or self.tcp_port
-            if port is not None and port != self._listening_port():
-                _check_port(port)
+            if port is not None and port != self._listening_port() and not is_port_free(port):
+                raise Taken(f"port {port} is taken: choose another one")
             if self.is_running():
                 self._pg_ctl("-m", "fast", "stop")
             self._wait_for_dying()
@@ -238,15 +240,6 @@ class EmbeddedPostgres:
         password = self._password_file.read_text()
         with psycopg.connect(re.sub(r"\+\w+", "", self.url("postgres", "psycopg"))) as connection:
             connection.execute(sql.SQL("alter role postgres password {}").format(sql.Literal(password)))
-
-
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise UserError(f"port {port} is taken: choose another one") from None
 
 
 def _accepts(path: Path) -> bool:

@@ -17,6 +17,7 @@ from killreport_assets.settings.types import (
     Cron,
     DailyWindow,
     DayWindow,
+    Hosts,
     HttpUrl,
     Origin,
     Port,
@@ -212,6 +213,9 @@ class ProcessSettings(Group):
     home: Path = Field(Path(".killreport"), description="directory of the embedded servers and of Dagster")
     sandbox_port: Port = Field(8650, description="port of the sandbox under make dev")
     webserver_port: Port = Field(3000, description="port of Dagster's UI under make dev")
+    ui_allowed_hosts: Hosts = Field(
+        (), description="hosts of Dagster's UI behind a reverse proxy, as browsers name them: dagster.example.org,..."
+    )
     metrics_port: Port = Field(9464, description="port of `killreport metrics`")
     event_log_days: int = Field(14, ge=1, description="days that Dagster's log lines and transient events are kept")
     log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: JSON when not on a terminal")

@@ -1,6 +1,7 @@
 """The types of settings' values, and the errors of invalid ones. Nothing here reads the environment."""
 
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -99,6 +100,12 @@ def _comma_separated(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _host(value: str) -> str:
+    if not re.fullmatch(r"([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?", value, re.IGNORECASE):
+        raise ValueError("must be hosts without a scheme, as browsers send them: dagster.example.org,10.0.0.5:8080")
+    return value.lower()
+
+
 def _ascending(value: tuple[float, ...]) -> tuple[float, ...]:
     if not value or list(value) != sorted(set(value)):
         raise ValueError("must be ascending seconds above 0, like 5,30,120,600")
@@ -126,6 +133,7 @@ RetryDelaySeconds = Annotated[
 ]
 RegionId = Annotated[int, Field(ge=10_000_000, lt=20_000_000)]
 RegionIds = Annotated[tuple[RegionId, ...], NoDecode, BeforeValidator(_comma_separated)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_comma_separated)]
 ByQueue = Annotated[dict[str, PositiveInt], NoDecode, BeforeValidator(_by_queue)]
 Port = Annotated[int, Field(ge=1024, le=65535)]
 Cron = Annotated[str, Field(min_length=9)]

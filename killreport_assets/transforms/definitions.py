@@ -10,6 +10,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtC
 from pydantic import Field
 from sqlalchemy.engine import Engine
 
+from killreport_assets.base.network import never_proxy_loopback
 from killreport_assets.database.engine import database_name, database_urls
 from killreport_assets.database.locks import Lock, advisory_lock
 from killreport_assets.orchestration.automation import TRIGGER_TAG, is_under_way, schedule_status
@@ -27,6 +28,7 @@ from killreport_assets.transforms.project import (
     ensure_manifest,
 )
 
+never_proxy_loopback()
 SETTINGS = load_settings()
 """Loaded at import, because the asset decorator needs the manifest."""
 FRESH_FOR = {"frequent": timedelta(hours=24, minutes=30), "nightly": timedelta(hours=26)}

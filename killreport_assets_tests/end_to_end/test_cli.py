@@ -243,7 +243,7 @@ def test_the_ui_starts_and_nothing_of_it_is_left_when_it_is_ended(home: Home) ->
     wait_until(lambda: _answers(url), seconds=180)
     assert "dagster_version" in requests.get(url, timeout=5).json()
     server.send_signal(signal.SIGINT)
-    assert server.wait(60) == 0
+    assert server.wait(60) == 130
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
     assert [line for line in processes if str(home.path) in line and "postgres" not in line] == []
 

@@ -26,6 +26,8 @@ def test_nothing_configured_means_embedded_servers_and_real_services() -> None:
         ("CONTACT", "nobody", "not a valid email address"),
         ("CONTACT", "a@example.com\r\nX-Injected: 1", "not a valid email address"),
         ("ESI_COMPATIBILITY_DATE", "today", "KILLREPORT_ESI_COMPATIBILITY_DATE"),
+        ("UI_ALLOWED_HOSTS", "https://dagster.example.org", "hosts without a scheme"),
+        ("UI_ALLOWED_HOSTS", "*", "hosts without a scheme"),
     ],
 )
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:

@@ -1,0 +1,82 @@
+"""Dagster's processes: two code servers, the daemon and the webserver, and the workspace file that connects them.
+
+The code locations are those of workspace.yaml at the top, which starts code servers of its own for each program that
+reads it. Keeping the processes running is in supervisor.py.
+"""
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from killreport_assets.orchestration.instance import WORKSPACE
+from killreport_assets.orchestration.supervisor import Program
+
+LOAD_SECONDS = "180"
+
+
+@dataclass(frozen=True)
+class DagsterProcesses:
+    """The programs of one deployment: `sockets` is a short, private folder, `workspace` the file that is written."""
+
+    sockets: Path
+    workspace: Path
+    port: int
+
+    @property
+    def code_servers(self) -> list[Program]:
+        """A code server for each code location, on a socket of its own."""
+        return [
+            Program(
+                f"code server {name}",
+                "dagster",
+                (
+                    *("code-server", "start", "--socket", str(self._socket(name)), "--module-name", module),
+                    *("--location-name", name, "--startup-timeout", LOAD_SECONDS, "--log-level", "warning"),
+                ),
+            )
+            for name, module in _code_locations().items()
+        ]
+
+    @property
+    def daemon(self) -> Program:
+        """Sensors, schedules, the run queue."""
+        arguments = ("run", "--workspace", str(self.workspace), "--log-level", "warning")
+        return Program("daemon", "dagster._daemon", arguments)
+
+    @property
+    def webserver(self) -> Program:
+        """The UI."""
+        module = "killreport_assets.orchestration.webserver"
+        return Program("webserver", module, (str(self.workspace), str(self.port)))
+
+    def write_workspace(self) -> None:
+        """Write the workspace file."""
+        servers = [
+            {"grpc_server": {"socket": str(self._socket(name)), "location_name": name}} for name in _code_locations()
+        ]
+        self.workspace.write_text("# Written by KillReport at every start.\n" + yaml.safe_dump({"load_from": servers}))
+
+    def have_loaded(self) -> bool:
+        """Whether every code server accepts connections, which it does when its code is loaded."""
+        return all(_accepts(socket.AF_UNIX, str(self._socket(name))) for name in _code_locations())
+
+    def is_serving(self) -> bool:
+        """Whether the webserver accepts connections."""
+        return _accepts(socket.AF_INET, ("127.0.0.1", self.port))
+
+    def _socket(self, name: str) -> Path:
+        return self.sockets / name
+
+
+def _code_locations() -> dict[str, str]:
+    """The modules of workspace.yaml by the names of their code locations."""
+    locations = yaml.safe_load(WORKSPACE.read_text())["load_from"]
+    modules = [location["python_module"] for location in locations]
+    return {module["location_name"]: module["module_name"] for module in modules}
+
+
+def _accepts(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
+    with socket.socket(family) as probe:
+        return probe.connect_ex(address) == 0
