@@ -9,7 +9,7 @@ UNFINISHED = [status for status in dg.DagsterRunStatus if status.name not in {"S
 QUEUE_TAG = "killreport/queue"
 """The queue of a worker run; the instance limits runs by it."""
 BACKLOG_TAG = "killreport/backlog"
-"""Worker runs for which nobody waits; the instance limits all of them together, so that others find a place."""
+"""Worker runs that no user waits for; the instance limits all of them together, so that others find a place."""
 PRIORITY_TAG = "dagster/priority"
 """Runs with a higher number leave Dagster's run queue first; 0 without the tag."""
 FOR_USERS, FOR_THE_FEED = "20", "10"
