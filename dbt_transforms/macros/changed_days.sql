@@ -68,25 +68,24 @@
     {%- endfor %})
 {%- endmacro %}
 
-{#- Condition: a killmail time is on a changed day, or with `months` in its month; `with_neighbours` adds an hour before
-    and after. Uses time ranges, so that other partitions are not read. -#}
-{% macro in_changed_times(time_column, months=false, with_neighbours=false) -%}
+{#- Condition: a killmail time is on a changed day, or with `months` in its month; `hours` are added before and after. Uses time ranges, so that other partitions are not read. -#}
+{% macro in_changed_times(time_column, months=false, hours=0) -%}
     (false
     {%- for first, last in changed_ranges() %}
         {%- set since = first.replace(day=1) if months else first %}
         {%- set until = (last.replace(day=28) + modules.datetime.timedelta(days=4)).replace(day=1) if months
             else last + modules.datetime.timedelta(days=1) %}
         or (
-            {{ time_column }} >= {{ utc_midnight(since) }}{{ " - interval '1 hour'" if with_neighbours }}
-            and {{ time_column }} < {{ utc_midnight(until) }}{{ " + interval '1 hour'" if with_neighbours }}
+            {{ time_column }} >= {{ utc_midnight(since) }}{{ " - interval '" ~ hours ~ " hours'" if hours }}
+            and {{ time_column }} < {{ utc_midnight(until) }}{{ " + interval '" ~ hours ~ " hours'" if hours }}
         )
     {%- endfor %})
 {%- endmacro %}
 
 {#- Condition: killmails of this time are built; all in a full build, changed days only in an incremental one. -#}
-{% macro is_to_build(time_column, months=false, with_neighbours=false) -%}
+{% macro is_to_build(time_column, months=false, hours=0) -%}
     {%- do ref('int_changed_days') -%}
-    {{ in_changed_times(time_column, months, with_neighbours) if is_incremental() else 'true' }}
+    {{ in_changed_times(time_column, months, hours) if is_incremental() else 'true' }}
 {%- endmacro %}
 
 {#- The same condition for a day. -#}

@@ -10,6 +10,7 @@
         'the_forge': 10000002,
         'ship': 6,
         'module': 7,
+        'drone': 18,
         'entity': 11,
         'structure': 65,
         'capsule': 29,
@@ -28,6 +29,15 @@
 {#- Condition: the id is a player corporation's. -#}
 {% macro is_player_corporation(corporation_id) -%}
     (coalesce({{ corporation_id }}, 0) > {{ eve_ids().last_npc_corporation }})
+{%- endmacro %}
+
+{#- Condition: the entity of a kind that is in a column is a player's; every alliance is. -#}
+{% macro is_player_entity(kind, entity_id) -%}
+    case {{ kind }}
+        when 'character' then {{ is_player_character(entity_id) }}
+        when 'corporation' then {{ is_player_corporation(entity_id) }}
+        else true
+    end
 {%- endmacro %}
 
 {#- The slot of an inventory flag. -#}
@@ -52,7 +62,8 @@
     end
 {%- endmacro %}
 
-{#- Condition: zKillboard counts the flag as fitted. Before May 2012 all flags are 0, which it counts as fitted. -#}
+{#- Condition: zKillboard counts the flag as fitted. Before May 2012 all flags are 0, which count as fitted
+    here. -#}
 {% macro is_fitted_zkb(flag, parent_index) -%}
     (
         {{ parent_index }} is null

@@ -25,12 +25,12 @@
     cast(extract(isodow from {{ timestamp }} at time zone 'UTC') as integer)
 {%- endmacro %}
 
-{#- The UTC day of a killmail's prices: as on zKillboard, the day of one hour before the kill. -#}
+{#- The UTC day of a killmail's prices: as on zKillboard, the day of 3,601 seconds before it. -#}
 {% macro price_date(timestamp) -%}
     {%- if var('price_as_of') -%}
         cast('{{ var("price_as_of") }}' as date)
     {%- else -%}
-        cast(({{ timestamp }} - interval '1 hour') at time zone 'UTC' as date)
+        cast(({{ timestamp }} - interval '3601 seconds') at time zone 'UTC' as date)
     {%- endif -%}
 {%- endmacro %}
 

@@ -23,7 +23,8 @@
         'pvp_kills': 'count(*) filter (where is_kill and is_pvp)',
         'pvp_losses': 'count(*) filter (where not is_kill and is_pvp)',
         'solo_kills_zkb': 'count(*) filter (where is_kill and is_solo_zkb)',
-        'solo_losses_zkb': 'count(*) filter (where not is_kill and is_solo_zkb)',
+        'solo_losses_zkb': 'count(*) filter (where not is_kill and is_solo_zkb and is_pvp)',
+        'pvp_solo_kills': 'count(*) filter (where is_kill and is_solo_zkb and is_pvp)',
         'solo_kills_evekill': 'count(*) filter (where is_kill and is_solo_evekill)',
         'solo_losses_evekill': 'count(*) filter (where not is_kill and is_solo_evekill)',
         'npc_losses_zkb': 'count(*) filter (where not is_kill and is_npc_zkb)',
@@ -35,11 +36,16 @@
         'pvp_points_lost': _whole('points', 'not is_kill and is_pvp'),
         'isk_destroyed': isk(_sum('total_value', 'is_kill')),
         'isk_lost': isk(_sum('total_value', 'not is_kill')),
+        'pvp_isk_destroyed': isk(_sum('total_value', 'is_kill and is_pvp')),
+        'pvp_isk_lost': isk(_sum('total_value', 'not is_kill and is_pvp')),
+        'unpriced_kills': 'count(*) filter (where is_kill and not is_hull_priced)',
+        'unpriced_losses': 'count(*) filter (where not is_kill and not is_hull_priced)',
         'damage_done': _whole('damage_done', 'is_kill'),
         'damage_taken': _whole('damage_done', 'not is_kill'),
         'pilots_on_kills': _whole('pilots'),
         'attackers_on_kills': _whole('attacker_count', 'is_kill'),
         'gang_size_bounds': _whole('gang_size_bound', 'is_kill'),
+        'gang_size_kills': 'count(gang_size_bound) filter (where is_kill)',
     }) }}
 {%- endmacro %}
 
@@ -49,7 +55,7 @@
 {%- endmacro %}
 
 {% macro isk_sums() -%}
-    {{ return(['isk_destroyed', 'isk_lost']) }}
+    {{ return(['isk_destroyed', 'isk_lost', 'pvp_isk_destroyed', 'pvp_isk_lost']) }}
 {%- endmacro %}
 
 {#- The columns that contain an entity kind: that of attackers (none for places), and that of the victim or place. -#}
@@ -86,7 +92,12 @@ with killmails as (
         *,
         {{ victim_column }} as entity_id,
         not is_npc_zkb and not is_padding as is_pvp,
-        case when is_solo_zkb then 1 else {{ gang_size_bound('attacker_count') }} end as gang_size_bound
+        -- zKillboard leaves lone attackers who are not solo out of its gang sizes: label #:1.
+        case
+            when is_npc_zkb or is_padding then null
+            when is_solo_zkb then 1
+            when attacker_count > 1 then {{ gang_size_bound('attacker_count') }}
+        end as gang_size_bound
     from {{ ref('int_killmails') }}
     where {{ is_to_build('killmail_time') }}
 ),
@@ -112,7 +123,7 @@ attacking as (
         killmail_id,
         entity_id,
         attacker_count as pilots,
-        victim_damage_taken as damage_done,
+        attacker_damage_done as damage_done,
         1 as final_blows
     from killmails
     where entity_id is not null
@@ -131,6 +142,7 @@ sides as (
         killmails.gang_size_bound,
         killmails.points,
         killmails.total_value,
+        killmails.is_hull_priced,
         killmails.victim_ship_category_id = {{ ids.ship }} and killmails.victim_ship_group_id <> {{ ids.capsule }} as is_ship,
         killmails.victim_ship_group_id = {{ ids.capsule }} as is_pod,
         killmails.is_pvp,
@@ -154,6 +166,7 @@ sides as (
         gang_size_bound,
         points,
         total_value,
+        is_hull_priced,
         victim_ship_category_id = {{ ids.ship }} and victim_ship_group_id <> {{ ids.capsule }} as is_ship,
         victim_ship_group_id = {{ ids.capsule }} as is_pod,
         is_pvp,
@@ -190,30 +203,43 @@ group by killmail_date, entity_id
 {#- Every ratio of sums and its SQL; null where the denominator is 0. Sources: docs/metrics.md. -#}
 {% macro ratio_expressions() -%}
     {{ return({
-        'efficiency': _ratio('kills', '(kills + losses)'),
-        'isk_efficiency': _ratio('isk_destroyed', '(isk_destroyed + isk_lost)'),
-        'points_efficiency': _ratio('points_destroyed', '(points_destroyed + points_lost)'),
+        'efficiency': _share('kills', 'losses'),
+        'efficiency_zkb': _share('pvp_kills', 'pvp_losses'),
+        'isk_efficiency': _share('isk_destroyed', 'isk_lost'),
+        'isk_efficiency_zkb': _share('pvp_isk_destroyed', 'pvp_isk_lost'),
+        'points_efficiency': _share('points_destroyed', 'points_lost'),
+        'points_efficiency_zkb': _share('pvp_points_destroyed', 'pvp_points_lost'),
         'danger_ratio_zkb': _danger_ratio_zkb(),
         'kill_loss_ratio': _ratio('kills', 'losses', 2),
         'gang_ratio_zkb': _gang_ratio_zkb(),
-        'solo_ratio': _ratio('solo_kills_zkb', 'kills'),
+        'solo_ratio_zkb': 'coalesce(' ~ _ratio('100.0 * pvp_solo_kills', 'gang_size_kills', 1) ~ ', 0)',
+        'solo_ratio_evekill': _ratio('solo_kills_evekill', 'kills'),
         'average_gang_size': _ratio('attackers_on_kills', 'kills', 2),
-        'average_gang_size_zkb': _ratio('gang_size_bounds', 'kills', 2),
+        'average_gang_size_zkb': 'coalesce(' ~ _ratio('gang_size_bounds', 'gang_size_kills', 1) ~ ', 0)',
     }) }}
 {%- endmacro %}
 
+{#- What was destroyed, of what was destroyed and lost. -#}
+{% macro _share(destroyed, lost) -%}
+    {{ _ratio(destroyed, '(' ~ destroyed ~ ' + ' ~ lost ~ ')') }}
+{%- endmacro %}
+
+{#- In floating point, as zKillboard rounds it down: 29 of 100 are 28. -#}
 {% macro _danger_ratio_zkb() -%}
-    floor(100 * {{ _ratio(
-        '(pvp_kills + pvp_points_destroyed)',
-        '(pvp_kills + pvp_points_destroyed + pvp_losses + pvp_points_lost)', 12
-    ) }})
+    floor(
+        cast(pvp_kills + pvp_points_destroyed as double precision)
+        / nullif(pvp_kills + pvp_points_destroyed + pvp_losses + pvp_points_lost, 0) * 100
+    )
 {%- endmacro %}
 
 {% macro _gang_ratio_zkb() -%}
     case
-        when kills = 0 then null
-        when solo_kills_zkb > 0 then 100 - floor(100.0 * solo_kills_zkb / kills)
-        else 100 - least(greatest(floor(cast(points_destroyed as numeric) / kills * 10 / 2), 0), 100)
+        when pvp_kills = 0 then null
+        when solo_kills_zkb > 0
+            then 100 - floor(100 * (cast(solo_kills_zkb as double precision) / pvp_kills))
+        else greatest(0, least(
+            100, 100 - floor(cast(pvp_points_destroyed as double precision) / pvp_kills * 10 / 2)
+        ))
     end
 {%- endmacro %}
 

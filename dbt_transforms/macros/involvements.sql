@@ -24,7 +24,7 @@
         {{ victim_column }} as entity_id,
         true as is_kill,
         attacker_count as pilots,
-        victim_damage_taken as damage_done,
+        attacker_damage_done as damage_done,
         true as has_final_blow
     from {{ ref('int_killmails') }}
     where {{ is_to_build('killmail_time', months=true) }} and {{ victim_column }} is not null

@@ -121,9 +121,9 @@ def mark_prices(connection: Connection, changed: Mapping[date, Sequence[int]]) -
 def _days_of_mentions(until: str) -> str:
     """The query for days of killmails with a type of `used` and a price day from :day up to `until`.
 
-    The price day is the day of an hour before the kill: see int_day_prices.
+    The price day is the day of 3,601 seconds before the kill: see int_day_prices.
     """
-    price_day = "cast((killmail_time - interval '1 hour') at time zone 'UTC' as date)"
+    price_day = "cast((killmail_time - interval '3601 seconds') at time zone 'UTC' as date)"
     return " union ".join(
         f"select {DAY} from {mentions} join used on used.type_id = {column} "
         "where killmail_time >= cast(:day as timestamp) at time zone 'UTC' "

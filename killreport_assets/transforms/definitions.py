@@ -6,7 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliInvocation,
+    DbtCliResource,
+    dbt_assets,
+)
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from pydantic import Field
 from sqlalchemy.engine import Engine
 
@@ -19,6 +26,7 @@ from killreport_assets.provision.database import open_database
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.store.changed_days import forget_built, is_build_due
 from killreport_assets.transforms.charts import chart_of
+from killreport_assets.transforms.failures import describe_failures
 from killreport_assets.transforms.project import (
     DBT,
     NIGHTLY,
@@ -86,9 +94,13 @@ def transforms(
     engine = open_database(settings)
     try:
         with advisory_lock(engine, Lock.TRANSFORMS_BUILD):  # concurrent builds would write the same days
-            built = dbt.cli(build_arguments(is_nightly=is_nightly), context=context).stream().fetch_row_counts()
-            for event in built.fetch_column_metadata() if describes else built:
-                yield _with_metadata(context, event, known, engine) if isinstance(event, dg.Output) else event
+            invocation = dbt.cli(build_arguments(is_nightly=is_nightly), context=context)
+            built = invocation.stream().fetch_row_counts()
+            try:
+                for event in built.fetch_column_metadata() if describes else built:
+                    yield _with_metadata(context, event, known, engine) if isinstance(event, dg.Output) else event
+            except DagsterDbtCliRuntimeError as error:
+                raise _failure(invocation, engine) or error from error
         context.log.info("deleted %d changed days that every cadence has built", forget_built(engine))
     finally:
         engine.dispose()
@@ -107,6 +119,16 @@ def described(instance: dg.DagsterInstance, keys: Iterable[dg.AssetKey]) -> dict
         if COLUMN_METADATA[0] in metadata:
             known[key] = {name: metadata[name] for name in COLUMN_METADATA if name in metadata}
     return known
+
+
+def _failure(invocation: DbtCliInvocation, engine: Engine) -> dg.Failure | None:
+    """What failed in the build; None if dbt failed before it built anything."""
+    try:
+        results = invocation.get_artifact("run_results.json")["results"]
+    except FileNotFoundError:
+        return None
+    description = describe_failures(results, engine)
+    return dg.Failure(description) if description else None
 
 
 def _with_metadata(

@@ -10,19 +10,28 @@ from dataclasses import dataclass
 import yaml
 
 FILE_HEAD = "# Generated from seeds/mart_metrics.csv by `make docs`: change the dictionary, not this file.\n"
-DATA_TYPES = {"ISK": "numeric(24, 2)", "ratio": "double precision", "0 to 100": "integer"}
+DATA_TYPES = {
+    "ISK": "numeric(24, 2)",
+    "ratio": "double precision",
+    "percent": "double precision",
+    "0 to 100": "integer",
+}
 """By unit; all other units are whole numbers."""
-SUMS, RATIOS = "mart_*_daily", "mart_*_monthly, mart_*_all_time"
+RATIOS = "mart_*_monthly, mart_*_all_time"
+SUMS = f"mart_*_daily, {RATIOS}"
 """Models of the dictionary: those of metrics at every level, and of metrics of monthly and all-time marts only."""
 PLACE = "; a place has each of its killmails as a kill and as a loss"
+WHOLE = "; a kill counts whole for every one on it, so that sums over several count it more than once"
 SUMS_AGREE = (
     "kills + losses > 0 and ship_kills + pod_kills <= kills and pvp_kills <= kills "
-    "and solo_kills_zkb <= kills and final_blows <= kills and pilots_on_kills <= attackers_on_kills"
+    "and solo_kills_zkb <= kills and final_blows <= kills and pilots_on_kills <= attackers_on_kills "
+    "and pvp_solo_kills <= gang_size_kills and gang_size_kills <= pvp_kills and unpriced_kills <= kills "
+    "and unpriced_losses <= losses"
 )
 RATIOS_ARE_IN_RANGE = (
     "first_date <= last_date and efficiency between 0 and 1 and isk_efficiency between 0 and 1 "
-    "and danger_ratio_zkb between 0 and 100 and gang_ratio_zkb between 0 and 100 and solo_ratio between 0 and 1 "
-    "and average_gang_size >= average_gang_size_zkb"
+    "and danger_ratio_zkb between 0 and 100 and gang_ratio_zkb <= 100 and solo_ratio_zkb between 0 and 100 "
+    "and solo_ratio_evekill between 0 and 1 and average_gang_size >= 1"
 )
 Metric = Mapping[str, str]
 Properties = dict[str, object]
@@ -37,6 +46,11 @@ class Entity:
     is_place: bool = False
     is_party: bool = False
     """Whether killmails have its id as of the time of the kill."""
+
+    @property
+    def note(self) -> str:
+        """How its kills are counted."""
+        return PLACE if self.is_place else WHOLE
 
 
 ENTITIES = (
@@ -71,7 +85,7 @@ def _daily(entity: Entity, metrics: Sequence[Metric]) -> Properties:
     key = ["killmail_date", f"{entity.kind}_id"]
     return {
         "name": f"mart_{entity.kind}_daily",
-        "description": f"Kills and losses by {entity.name} and UTC day{PLACE if entity.is_place else ''}",
+        "description": f"Kills and losses by {entity.name} and UTC day{entity.note}",
         "data_tests": [
             _test("unique_combination_of_columns", combination_of_columns=key),
             _test("not_null_columns", columns=key),
@@ -83,23 +97,21 @@ def _daily(entity: Entity, metrics: Sequence[Metric]) -> Properties:
 
 
 def _monthly(entity: Entity, metrics: Sequence[Metric]) -> Properties:
-    place = PLACE if entity.is_place else ""
     unique = _test("unique_combination_of_columns", combination_of_columns=["month", f"{entity.kind}_id"])
     unique["unique_combination_of_columns"]["config"] = {"tags": ["nightly"]}
     return {
         "name": f"mart_{entity.kind}_monthly",
-        "description": f"The days of mart_{entity.kind}_daily summed by month, with ratios{place}",
+        "description": f"The days of mart_{entity.kind}_daily summed by month, with ratios{entity.note}",
         "data_tests": [unique],
         "columns": [_column("month", "date", "First day of the month"), _key(entity), *_columns(metrics)],
     }
 
 
 def _all_time(entity: Entity, metrics: Sequence[Metric]) -> Properties:
-    place = PLACE if entity.is_place else ""
     key = _column(f"{entity.kind}_id", "bigint", entity.name.capitalize())
     return {
         "name": f"mart_{entity.kind}_all_time",
-        "description": f"The days of mart_{entity.kind}_daily summed over all of history, with ratios{place}",
+        "description": f"The days of mart_{entity.kind}_daily summed over all of history, with ratios{entity.note}",
         "data_tests": [_test("expression_is_true", expression=RATIOS_ARE_IN_RANGE)],
         "columns": [
             {**key, "data_tests": ["unique", "not_null"]},

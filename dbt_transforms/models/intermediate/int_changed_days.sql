@@ -22,8 +22,8 @@ changes as (
         and (builds.snapshot is null or not {{ is_seen('changed.changed_in', 'builds.snapshot') }})
 ),
 
--- CONCORD's kill of a ganker can be a few minutes after or before the kill that it punishes: across midnight, is_ganked
--- changes on the other day.
+-- is_ganked of a killmail depends on CONCORD's kills within an hour of it, and on what else the punished pilot did
+-- within an hour of those: across midnight it changes on the other day.
 written as (
     select
         cadence,
@@ -44,7 +44,8 @@ neighbours as (
         from {{ ref('stg_killmail_attackers') }} as attackers
         where
             attackers.corporation_id = {{ concord }}
-            and attackers.killmail_time between written.earliest and written.latest
+            and attackers.killmail_time >= written.earliest - interval '1 hour'
+            and attackers.killmail_time <= written.latest + interval '1 hour'
     ) as punishing
     cross join (
         select -1 as hours

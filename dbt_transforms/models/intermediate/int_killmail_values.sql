@@ -56,7 +56,9 @@ priced as (
                 'lines.type_id', 'item_types.group_id', 'item_types.category_id', 'lines.singleton', 'lines.flag'
             ) }},
             case when item_types.is_mutated then null else prices.{{ method }} end
-        ) as {{ method }}{{ ',' if not loop.last }}
+        ) as {{ method }},
+        {{ 'false' if method == 'forge_average' else 'coalesce(prices.is_' ~ method ~ '_fallback, false)' }}
+            as is_{{ method }}_fallback{{ ',' if not loop.last }}
         {%- endfor %}
     from lines
     left join {{ ref('int_day_prices') }} as prices
@@ -83,11 +85,13 @@ select
     {{ isk("coalesce(sum(destroyed * " ~ method ~ "), 0)") }} as {{ method }}_destroyed,
     {{ isk("coalesce(sum(dropped * " ~ method ~ "), 0)") }} as {{ method }}_dropped,
     {{ isk("coalesce(sum(units * " ~ method ~ ") filter (where is_fitted), 0)") }} as {{ method }}_fitted,
-    {{ isk("coalesce(sum(" ~ method ~ ") filter (where is_hull), 0)") }} as {{ method }}_hull,
+    {{ isk("sum(" ~ method ~ ") filter (where is_hull)") }} as {{ method }}_hull,
     {{ isk("coalesce(sum(units * " ~ method ~ ") filter (where is_droppable), 0)") }} as {{ method }}_droppable,
     cast(coalesce(sum(units) filter (where {{ method }} is null), 0) as bigint) as {{ method }}_unpriced_units,
     {{ isk("coalesce(sum(units * best_known) filter (where " ~ method ~ " is null), 0)") }}
-        as {{ method }}_unpriced_value{{ ',' if not loop.last }}
+        as {{ method }}_unpriced_value,
+    {{ isk("coalesce(sum(units * " ~ method ~ ") filter (where is_" ~ method ~ "_fallback), 0)") }}
+        as {{ method }}_fallback_value{{ ',' if not loop.last }}
     {%- endfor %}
 from any_price
 group by killmail_id, killmail_date

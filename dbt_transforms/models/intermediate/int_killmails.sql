@@ -5,6 +5,7 @@
 
 {%- set ids = eve_ids() %}
 {%- set first_id_of_ganks = 68300000 %}
+{%- set first_id_with_flags = 23970577 %}
 
 with attackers as (
     select
@@ -19,14 +20,13 @@ with attackers as (
         bool_or(coalesce(ships.category_id = {{ ids.structure }}, false)) as has_structure_attacker,
         bool_or(coalesce(attackers.corporation_id = {{ ids.concord }}, false)) as has_concord_attacker,
         bool_and(coalesce(ships.category_id = {{ ids.entity }}, true)) as has_npc_hulls_only,
-        count(*) filter (
-            where {{ is_player_character('attackers.character_id') }} and ships.group_id = {{ ids.capsule }}
-        ) as attacking_pods,
-        sum(power(5, {{ hull_size('ships') }})) filter (
-            where {{ is_player_character('attackers.character_id') }}
-            and attackers.ship_type_id is not null
-            and coalesce(ships.group_id, 0) <> {{ ids.capsule }}
-        ) as attacking_size,
+        cast(sum(attackers.damage_done) as bigint) as attacker_damage_done,
+        -- zKillboard's points compare the sizes of all attackers, NPCs too, with the number of characters; an attacker
+        -- without a ship has size 1.
+        count(*) filter (where ships.group_id = {{ ids.capsule }}) as attacking_pods,
+        coalesce(sum(power(5, {{ hull_size('ships') }})) filter (
+            where coalesce(ships.group_id, 0) <> {{ ids.capsule }}
+        ), 0) as attacking_size,
         max(attackers.character_id) filter (where attackers.final_blow) as final_blow_character_id,
         max(attackers.corporation_id) filter (where attackers.final_blow) as final_blow_corporation_id,
         max(attackers.alliance_id) filter (where attackers.final_blow) as final_blow_alliance_id,
@@ -53,7 +53,10 @@ items as (
         ) filter (
             where modules.category_id = {{ ids.module }}
             and items.parent_index is null
-            and {{ slot('items.flag') }} in ('low', 'mid', 'high', 'subsystem', 'unknown')
+            and (
+                {{ slot('items.flag') }} in ('low', 'mid', 'high', 'subsystem')
+                or (items.flag = 0 and items.killmail_id < {{ first_id_with_flags }})
+            )
         ), 0) as danger
     from {{ ref('stg_killmail_items') }} as items
     left join {{ ref('int_types') }} as modules on items.item_type_id = modules.type_id
@@ -61,28 +64,65 @@ items as (
     group by items.killmail_id
 ),
 
-ganks as (
-    -- Attackers who lost a ship to CONCORD in the same system, at most 200 killmail ids later or 25 earlier.
-    select distinct shooting.killmail_id
-    from {{ ref('stg_killmail_attackers') }} as punishing
-    inner join {{ ref('stg_killmails') }} as punished
-        on punishing.killmail_id = punished.killmail_id and punishing.killmail_time = punished.killmail_time
-    inner join {{ ref('stg_killmail_attackers') }} as shooting
-        on
-            punished.victim_character_id = shooting.character_id
-            and shooting.killmail_id between punished.killmail_id - 200 and punished.killmail_id + 25
-            and shooting.killmail_time between punished.killmail_time - interval '1 hour'
-            and punished.killmail_time + interval '1 hour'
-    inner join {{ ref('stg_killmails') }} as ganked
-        on
-            shooting.killmail_id = ganked.killmail_id
-            and shooting.killmail_time = ganked.killmail_time
-            and punished.solar_system_id = ganked.solar_system_id
+punished as (
+    select distinct
+        killmails.killmail_id,
+        killmails.killmail_time,
+        killmails.solar_system_id,
+        killmails.victim_character_id as character_id
+    from {{ ref('stg_killmail_attackers') }} as attackers
+    inner join {{ ref('stg_killmails') }} as killmails
+        on attackers.killmail_id = killmails.killmail_id and attackers.killmail_time = killmails.killmail_time
     where
-        punishing.corporation_id = {{ ids.concord }}
-        and {{ is_to_build('punishing.killmail_time', with_neighbours=true) }}
-        and shooting.damage_done > 0
-        and {{ is_to_build('shooting.killmail_time') }}
+        attackers.corporation_id = {{ ids.concord }}
+        and attackers.killmail_id >= {{ first_id_of_ganks }}
+        and {{ is_to_build('attackers.killmail_time', hours=1) }}
+),
+
+involved as (
+    select
+        killmail_id,
+        killmail_time,
+        character_id,
+        true as has_attacked
+    from {{ ref('stg_killmail_attackers') }}
+    where killmail_id >= {{ first_id_of_ganks }} - 200 and {{ is_to_build('killmail_time', hours=2) }}
+
+    union all
+
+    select
+        killmail_id,
+        killmail_time,
+        victim_character_id as character_id,
+        false as has_attacked
+    from {{ ref('stg_killmails') }}
+    where killmail_id >= {{ first_id_of_ganks }} - 200 and {{ is_to_build('killmail_time', hours=2) }}
+),
+
+-- Killmails of a pilot who lost a ship to CONCORD, at most 200 ids before that loss or 24 after it.
+around_punishments as (
+    select
+        involved.killmail_id,
+        punished.solar_system_id,
+        bool_or(involved.has_attacked) as has_attacked,
+        row_number() over (partition by punished.killmail_id order by involved.killmail_id desc) as recency
+    from punished
+    inner join involved
+        on
+            punished.character_id = involved.character_id
+            and involved.killmail_id between punished.killmail_id - 200 and punished.killmail_id + 24
+            and involved.killmail_time between punished.killmail_time - interval '1 hour'
+            and punished.killmail_time + interval '1 hour'
+    group by punished.killmail_id, punished.solar_system_id, involved.killmail_id
+),
+
+-- zKillboard looks at the newest five of them.
+ganks as (
+    select distinct
+        killmail_id,
+        solar_system_id
+    from around_punishments
+    where recency <= 5 and has_attacked
 ),
 
 facts as (
@@ -105,6 +145,7 @@ facts as (
         attackers.has_npc_hulls_only,
         attackers.attacking_pods,
         attackers.attacking_size,
+        attackers.attacker_damage_done,
         attackers.final_blow_character_id,
         attackers.final_blow_corporation_id,
         attackers.final_blow_alliance_id,
@@ -112,7 +153,8 @@ facts as (
         coalesce(items.item_row_count, 0) as item_row_count,
         coalesce(items.danger, 0) as danger,
         ganks.killmail_id is not null as is_punished,
-        isk.zkb_trimmed_total as total_value,
+        isk.total_value,
+        isk.is_hull_priced,
         -- For zKillboard, a victim without a character is an NPC only if its corporation is one.
         (killmails.victim_character_id is null and coalesce(killmails.victim_corporation_id, 0) between 2 and 1999998)
         or not attackers.has_player_attacker as is_npc_zkb
@@ -121,12 +163,14 @@ facts as (
     inner join (
         select
             killmail_id,
-            {{ isk('zkb_trimmed_destroyed + zkb_trimmed_dropped') }} as zkb_trimmed_total
+            {{ isk('zkb_trimmed_destroyed + zkb_trimmed_dropped') }} as total_value,
+            zkb_trimmed_hull is not null as is_hull_priced
         from {{ ref('int_killmail_values') }}
         where {{ is_day_to_build('killmail_date') }}
     ) as isk on killmails.killmail_id = isk.killmail_id
     left join items on killmails.killmail_id = items.killmail_id
-    left join ganks on killmails.killmail_id = ganks.killmail_id
+    left join ganks
+        on killmails.killmail_id = ganks.killmail_id and killmails.solar_system_id = ganks.solar_system_id
     left join {{ ref('stg_systems') }} as systems on killmails.solar_system_id = systems.system_id
     left join {{ ref('int_types') }} as hulls on killmails.victim_ship_type_id = hulls.type_id
     where {{ is_to_build('killmails.killmail_time') }}
@@ -158,20 +202,19 @@ flagged as (
             else
                 concat_ws(
                     ':', victim_character_id,
-                    coalesce(final_blow_character_id, final_blow_corporation_id, final_blow_ship_type_id),
+                    coalesce(final_blow_character_id, 0),
                     victim_ship_type_id, {{ utc_slot(900) }}
                 )
         end as padding_key,
         cast(floor(
             (power(5, victim_size) + danger)
             * least(greatest(danger / 4.0, 0.01), 1)
-            / greatest(1, attacker_player_count * greatest(1, attacker_player_count / 2.0))
-            -- The average size is at least 1, because attackers without a ship have no size.
+            / greatest(1, attacker_character_count * greatest(1, attacker_character_count / 2.0))
             * least(greatest(
                 power(5, victim_size)
                 / greatest(
-                    (coalesce(attacking_size, 0) + attacking_pods * power(5, victim_size + 1))
-                    / nullif(attacker_player_count, 0),
+                    (attacking_size + attacking_pods * power(5, victim_size + 1))
+                    / nullif(attacker_character_count, 0),
                     1
                 ),
                 0.5
@@ -197,6 +240,7 @@ select
     victim_ship_group_id,
     victim_ship_category_id,
     victim_damage_taken,
+    attacker_damage_done,
     attacker_count,
     attacker_character_count,
     attacker_player_count,
@@ -210,6 +254,7 @@ select
     source,
     stored_at,
     total_value,
+    is_hull_priced,
     is_npc_zkb,
     is_npc_evekill,
     is_solo_zkb,
@@ -219,19 +264,22 @@ select
         padding_key = 'unpiloted'
         or row_number() over (partition by killmail_date, padding_key order by killmail_id) > 2
     ) as is_padding,
-    is_punished
-    and killmail_id >= {{ first_id_of_ganks }}
-    and total_value >= 1000000
-    and war_id is null
-    and not is_awox
-    and not has_concord_attacker
-    and coalesce(victim_ship_group_id, 0) <> {{ ids.capsule }} as is_ganked,
+    case
+        when
+            not is_punished
+            or war_id is not null
+            or is_awox
+            or has_concord_attacker
+            or coalesce(victim_ship_group_id, 0) = {{ ids.capsule }} then false
+        when total_value >= 1000000 then true
+        -- The value is at least this: with an unknown hull, it may be a million.
+        when is_hull_priced then false
+    end as is_ganked,
     is_capital,
     is_structure,
     war_id is not null as is_war,
     case
-        when is_npc_zkb or attacker_player_count = 0 or has_structure_attacker then 1
-        when victim_ship_category_id <> {{ ids.ship }} then 1
+        when is_npc_zkb or attacker_character_count = 0 or has_structure_attacker then 1
         else greatest(coalesce(unbounded_points, 1), 1)
     end as points
 from flagged

@@ -4,6 +4,8 @@
 {#- The market groups below these contain capital and supercapital ships (zKillboard). -#}
 {%- set capital_market_groups = [1381, 2288] %}
 
+{%- set ids = eve_ids() %}
+
 with recursive capital_groups as (
     select market_group_id
     from {{ ref('stg_market_groups') }}
@@ -23,7 +25,12 @@ select
     item_types.meta_level,
     item_types.rig_size,
     item_types.heat_damage,
-    coalesce(item_types.meta_group_id = 15, false) as is_mutated,
+    -- ESI gives no meta group: until the static data has a type, its name says it.
+    coalesce(item_types.meta_group_id = 15, false) or (
+        item_types.meta_group_id is null
+        and coalesce(item_groups.category_id in ({{ ids.module }}, {{ ids.drone }}), false)
+        and coalesce(item_types.type_name ~ '\m(Abyssal|Mutated)\M', false)
+    ) as is_mutated,
     coalesce(
         item_types.market_group_id in (select capital_groups.market_group_id from capital_groups), false
     ) as is_capital

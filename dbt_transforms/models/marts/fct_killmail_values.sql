@@ -13,7 +13,8 @@ with by_method as (
         units,
         mutated_units,
         {{ method }}_unpriced_units as unpriced_units,
-        {{ method }}_unpriced_value as unpriced_value
+        {{ method }}_unpriced_value as unpriced_value,
+        {{ method }}_fallback_value as fallback_value
     from {{ ref('int_killmail_values') }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
@@ -28,14 +29,19 @@ select
     by_method.dropped_value,
     by_method.fitted_value,
     by_method.hull_value,
+    by_method.hull_value is not null as is_hull_priced,
     by_method.droppable_value,
     by_method.units,
     by_method.mutated_units,
     by_method.unpriced_units,
     cast(by_method.unpriced_units as double precision) / nullif(by_method.units, 0) as unpriced_units_share,
-    cast(
-        by_method.unpriced_value / nullif(by_method.total_value + by_method.unpriced_value, 0) as double precision
-    ) as unpriced_value_share,
+    -- Without a price of the hull, the share is unknown.
+    case
+        when by_method.hull_value is not null then cast(
+            (by_method.unpriced_value + by_method.fallback_value)
+            / nullif(by_method.total_value + by_method.unpriced_value, 0) as double precision
+        )
+    end as unpriced_value_share,
     zkillboard.total_value as zkillboard_total_value,
     zkillboard.fitted_value as zkillboard_fitted_value,
     zkillboard.destroyed_value as zkillboard_destroyed_value,

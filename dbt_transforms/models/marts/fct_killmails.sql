@@ -1,3 +1,7 @@
+{%- set zarzakh = 10001000 %}
+{%- set pochven = 10000070 %}
+{%- set pochven_since = "cast('2020-10-13 11:00:00+00' as timestamp with time zone)" %}
+
 -- Names are looked up at query time, because they arrive after the killmail.
 select
     killmails.killmail_id,
@@ -11,25 +15,25 @@ select
     killmails.region_id,
     {{ looked_up('region_name', 'stg_regions', 'region_id', 'killmails.region_id') }} as region_name,
     case
-        when killmails.region_id is null then 'unknown'
+        when killmails.region_id is null or killmails.solar_system_security_status is null then 'unknown'
+        when killmails.solar_system_security_status >= 0.45 then 'highsec'
+        when killmails.solar_system_security_status >= 0 then 'lowsec'
         when killmails.region_id = 11000033 then 'drifter'
         when killmails.region_id between 11000000 and 11999999 then 'w-space'
         when killmails.region_id between 12000000 and 12999999 then 'abyssal'
-        when killmails.region_id >= 13000000 then 'other'
-        when killmails.region_id in (10000070, 10001000) then 'pochven'
-        when killmails.solar_system_security_status >= 0.45 then 'highsec'
-        when killmails.solar_system_security_status >= 0 then 'lowsec'
+        when killmails.region_id >= 13000000 or killmails.region_id = {{ zarzakh }} then 'other'
+        -- Its systems had other regions until then.
+        when killmails.region_id = {{ pochven }} and killmails.killmail_time >= {{ pochven_since }} then 'pochven'
         else 'nullsec'
     end as security_band_zkb,
     case
-        when killmails.region_id is null then 'unknown'
-        when killmails.region_id >= 13000000 then 'other'
-        when killmails.region_id >= 12000000 then 'abyssal'
-        when killmails.region_id >= 11000000 then 'w-space'
-        when killmails.region_id = 10000070 then 'pochven'
+        when killmails.region_id is null or killmails.solar_system_security_status is null then 'unknown'
         when killmails.solar_system_security_status >= 0.45 then 'highsec'
         when killmails.solar_system_security_status > 0 then 'lowsec'
-        else 'nullsec'
+        when killmails.region_id < 11000000 then 'nullsec'
+        when killmails.region_id between 11000001 and 11000033 then 'w-space'
+        when killmails.region_id between 12000001 and 12000005 then 'abyssal'
+        else 'other'
     end as security_band_evekill,
     case
         when {{ utc_hour('killmails.killmail_time') }} between 8 and 13 then 'au'
@@ -80,8 +84,10 @@ select
     killmails.war_id,
     killmails.moon_id,
     killmails.total_value,
+    killmails.is_hull_priced,
     case
         when killmails.total_value >= 1e12 then '1t+'
+        when not killmails.is_hull_priced then 'unknown'
         when killmails.total_value >= 1e11 then '100b+'
         when killmails.total_value >= 1e10 then '10b+'
         when killmails.total_value >= 5e9 then '5b+'

@@ -6,6 +6,8 @@
 {%- set metrics = [
     'kills', 'losses', 'isk_destroyed', 'isk_lost', 'solo_kills_zkb', 'points_destroyed', 'final_blows',
 ] %}
+{%- set unpriced = {'isk_destroyed': 'unpriced_kills', 'isk_lost': 'unpriced_losses'} %}
+{%- set summed_metrics = metrics + unpriced.values() | list %}
 
 with periods as (
     select
@@ -30,7 +32,7 @@ summed as (
         periods.period,
         '{{ kind }}' as entity_kind,
         daily.{{ kind }}_id as entity_id,
-        {% for metric in metrics -%}
+        {% for metric in summed_metrics -%}
         cast(sum(daily.{{ metric }}) as numeric(24, 2)) as {{ metric }}{{ ',' if not loop.last }}
         {% endfor %}
     from periods
@@ -45,11 +47,22 @@ summed as (
         'all' as period,
         '{{ kind }}' as entity_kind,
         all_time.{{ kind }}_id as entity_id,
-        {% for metric in metrics -%}
-        cast(all_time.{{ metric }} as numeric(24, 2)) as {{ metric }}{{ ',' if not loop.last }}
+        {% for metric in summed_metrics -%}
+        cast(all_time.{{ metric }} - coalesce(later.{{ metric }}, 0) as numeric(24, 2)) as {{ metric }}
+        {{- ',' if not loop.last }}
         {% endfor %}
     from {{ ref('mart_' ~ kind ~ '_all_time') }} as all_time
     cross join {{ ref('int_build') }} as build
+    left join (
+        select
+            daily.{{ kind }}_id,
+            {% for metric in summed_metrics -%}
+            sum(daily.{{ metric }}) as {{ metric }}{{ ',' if not loop.last }}
+            {% endfor %}
+        from {{ ref('mart_' ~ kind ~ '_daily') }} as daily
+        inner join {{ ref('int_build') }} as today on daily.killmail_date > today.as_of
+        group by 1
+    ) as later on all_time.{{ kind }}_id = later.{{ kind }}_id
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 ),
@@ -63,6 +76,7 @@ best_{{ metric }} as (
         '{{ metric }}' as metric,
         entity_id,
         {{ metric }} as value,
+        cast({{ unpriced.get(metric, 'null') }} as bigint) as unpriced_killmails,
         row_number() over (partition by period, entity_kind order by {{ metric }} desc, entity_id) as rank
     from summed
     where {{ metric }} > 0
@@ -85,5 +99,6 @@ select
     rank,
     entity_id,
     {{ entity_name('entity_kind', 'entity_id') }} as entity_name,
-    value
+    value,
+    unpriced_killmails
 from ranked

@@ -112,14 +112,24 @@ def test_every_metric_is_of_a_model_that_there_is() -> None:
             assert fnmatch.filter(names, pattern), metric
 
 
-def test_every_sum_ratio_and_flag_is_in_the_dictionary() -> None:
-    described = {metric["name"] for metric in _dictionary()}
+def test_every_column_of_a_mart_is_in_the_dictionary() -> None:
+    described = [(metric["name"], metric["model"].split(", ")) for metric in _dictionary()]
+    missing = {
+        (node["name"], column)
+        for node in models().values()
+        if node["config"]["schema"] == "marts"
+        for column in node["columns"]
+        if not any(name == column and any(fnmatch.fnmatch(node["name"], p) for p in of) for name, of in described)
+    }
+    assert missing == set()
+
+
+def test_a_sum_of_isk_stands_beside_what_has_no_price() -> None:
     for node in models().values():
-        if re.fullmatch(r"mart_.*_(daily|monthly|all_time)|fct_killmails", node["name"]):
-            numbers = {
-                name for name in node["columns"] if re.match(r"(is|kills|losses|isk|.*_ratio|.*_(kills|losses))", name)
-            }
-            assert numbers <= described, (node["name"], numbers - described)
+        if node["config"]["schema"] == "marts":
+            for isk, unpriced in (("isk_destroyed", "unpriced_kills"), ("isk_lost", "unpriced_losses")):
+                assert isk not in node["columns"] or unpriced in node["columns"], (node["name"], isk)
+            assert "total_value" not in node["columns"] or "is_hull_priced" in node["columns"], node["name"]
 
 
 def test_the_dictionarys_page_is_that_of_the_seed() -> None:

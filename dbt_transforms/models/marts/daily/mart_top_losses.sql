@@ -8,6 +8,7 @@ with ranked as (
         row_number() over (partition by killmail_date order by total_value desc, killmail_id) as rank,
         killmail_id,
         total_value,
+        is_hull_priced,
         victim_character_id,
         victim_corporation_id,
         victim_alliance_id,

@@ -14,7 +14,7 @@ parties as (
         entity_id,
         row_number() over (
             partition by killmail_id, entity_kind
-            order by pilots desc, damage_done desc, entity_id
+            order by {{ is_player_entity('entity_kind', 'entity_id') }} desc, pilots desc, damage_done desc, entity_id
         ) as size_rank
     from sides
     where is_kill
@@ -26,7 +26,8 @@ select
     parties.entity_id,
     others.entity_id as with_id,
     count(*) as kills,
-    {{ isk('sum(killmails.total_value)') }} as isk_destroyed
+    {{ isk('sum(killmails.total_value)') }} as isk_destroyed,
+    count(*) filter (where not killmails.is_hull_priced) as unpriced_kills
 from parties
 inner join parties as others
     on

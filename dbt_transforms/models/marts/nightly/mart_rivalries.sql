@@ -8,10 +8,10 @@ with sides as ({{ involvements(player_kinds()) }}),
 attacking as (
     select
         *,
-        -- The main party did the most damage; all others on the killmail are third parties.
+        -- The main party is the player party with the most damage; NPCs lead only where there is none.
         row_number() over (
             partition by killmail_id, entity_kind
-            order by damage_done desc, pilots desc, entity_id
+            order by {{ is_player_entity('entity_kind', 'entity_id') }} desc, damage_done desc, pilots desc, entity_id
         ) = 1 as is_main_party
     from sides
     where is_kill
@@ -26,7 +26,8 @@ select
     count(*) filter (where attacking.is_main_party) as kills_as_main_party,
     count(*) filter (where not attacking.is_main_party) as kills_as_third_party,
     count(*) filter (where attacking.has_final_blow) as final_blows,
-    {{ isk('sum(killmails.total_value)') }} as isk_destroyed
+    {{ isk('sum(killmails.total_value)') }} as isk_destroyed,
+    count(*) filter (where not killmails.is_hull_priced) as unpriced_kills
 from attacking
 inner join sides as victims
     on

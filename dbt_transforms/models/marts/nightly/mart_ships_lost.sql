@@ -9,7 +9,8 @@ with losses as (
         '{{ kind }}' as entity_kind,
         victim_{{ kind }}_id as entity_id,
         victim_ship_type_id as ship_type_id,
-        total_value
+        total_value,
+        is_hull_priced
     from {{ ref('int_killmails') }}
     where {{ is_to_build('killmail_time', months=true) }} and victim_{{ kind }}_id is not null
     {% if not loop.last %}union all{% endif %}
@@ -22,6 +23,7 @@ select
     entity_id,
     ship_type_id,
     count(*) as losses,
-    {{ isk('sum(total_value)') }} as isk_lost
+    {{ isk('sum(total_value)') }} as isk_lost,
+    count(*) filter (where not is_hull_priced) as unpriced_losses
 from losses
 group by 1, 2, 3, 4

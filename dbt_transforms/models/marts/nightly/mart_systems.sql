@@ -12,7 +12,9 @@ select
     count(*) filter (where sides.is_kill) as kills,
     count(*) filter (where not sides.is_kill) as losses,
     {{ isk('coalesce(sum(killmails.total_value) filter (where sides.is_kill), 0)') }} as isk_destroyed,
-    {{ isk('coalesce(sum(killmails.total_value) filter (where not sides.is_kill), 0)') }} as isk_lost
+    {{ isk('coalesce(sum(killmails.total_value) filter (where not sides.is_kill), 0)') }} as isk_lost,
+    count(*) filter (where sides.is_kill and not killmails.is_hull_priced) as unpriced_kills,
+    count(*) filter (where not sides.is_kill and not killmails.is_hull_priced) as unpriced_losses
 from sides
 inner join {{ ref('int_killmails') }} as killmails on sides.killmail_id = killmails.killmail_id
 group by 1, 2, 3, 4
