@@ -12,5 +12,9 @@ class ServerUnreachable(UserError):
     """PostgreSQL cannot be reached; a retry may succeed."""
 
 
+class ServerRefuses(UserError):
+    """PostgreSQL does not start, or refuses what we need; a retry does not help."""
+
+
 class BrokerUnavailable(Exception):
     """The broker cannot be reached, or the connection broke; deliveries that are not settled are redelivered."""

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import psutil
 from filelock import FileLock
 
-from killreport_assets.base.errors import UserError
+from killreport_assets.base.errors import ServerRefuses, UserError
 
 MAX_SOCKET_DIRECTORY = 90  # a unix socket's whole path may have 107 bytes
 DYING_SECONDS = 10.0
@@ -158,7 +158,7 @@ class EmbeddedPostgres:
             )
         except subprocess.SubprocessError as failed:
             end_of_log = "\n".join(self.log.read_text().splitlines()[-5:]) if self.log.exists() else str(failed)
-            raise UserError(f"the embedded PostgreSQL did not {arguments[-1]}{hint}\n{end_of_log}") from None
+            raise ServerRefuses(f"the embedded PostgreSQL did not {arguments[-1]}{hint}\n{end_of_log}") from None
 
     def _socket_directory(self) -> Path:
         if len(str(self._data)) <= MAX_SOCKET_DIRECTORY:
