@@ -7,17 +7,21 @@ Errors of a service or of a record are next to the code that raises them (http/e
 class UserError(Exception):
     """An error that the operator can fix; shown without a traceback."""
 
-    exit_code = 1
-
 
 class Taken(UserError):
     """A port or a home is in use by another program; nothing was started."""
 
-    exit_code = 2
+
+class KeepsEnding(UserError):
+    """A program that KillReport keeps running ends again and again."""
 
 
 class ServerUnreachable(UserError):
     """PostgreSQL cannot be reached; a retry may succeed."""
+
+
+class ServerRefuses(UserError):
+    """PostgreSQL does not start, or refuses what we need; a retry does not help."""
 
 
 class BrokerUnavailable(Exception):

@@ -1,6 +1,7 @@
 """What commands share: the settings of the process, the database, the work queues."""
 
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Engine
 
+from killreport_assets.base.errors import UserError
 from killreport_assets.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -33,6 +35,31 @@ def use_sandbox(urls: Mapping[str, str]) -> Settings:
     os.environ.setdefault("KILLREPORT_ESI_MAX_RPS", str(SANDBOX_MAX_RPS))
     current_settings.cache_clear()
     return current_settings()
+
+
+def service_settings(*, sandbox: bool) -> Settings:
+    """The settings for a command that asks services: as they are set, or those of the sandbox of `killreport dev`."""
+    from killreport_assets.sandbox.process import service_urls
+
+    settings = current_settings()
+    return use_sandbox(service_urls(settings.process.sandbox_port)) if sandbox else settings
+
+
+def check_port(host: str, port: int, setting: str) -> None:
+    """Make sure that a port can be listened on, before anything starts.
+
+    Raises:
+        UserError: it is taken, or the host is none of this machine's addresses.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as refused:
+        raise UserError(
+            f"cannot listen on {host}, port {port}: {refused.strerror}; choose another with --port or {setting}"
+        ) from None
 
 
 @contextmanager

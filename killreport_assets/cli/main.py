@@ -5,23 +5,31 @@ import sys
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from killreport_assets import __version__
 from killreport_assets.base.errors import UserError
 from killreport_assets.base.logs import configure_logging
-from killreport_assets.base.redaction import without_secrets
-from killreport_assets.base.stopping import stop_on_signals
+from killreport_assets.base.network import never_proxy_loopback
+from killreport_assets.base.stopping import Stopped, stop_on_signals
 from killreport_assets.cli import repair as repair_cli
 from killreport_assets.cli import users as user_cli
 from killreport_assets.cli import work as work_cli
-from killreport_assets.cli.common import current_settings
-from killreport_assets.cli.output import chosen_format, out, print_line
+from killreport_assets.cli.common import check_port, current_settings
+from killreport_assets.cli.exit_codes import SUMMARY, ExitCode
+from killreport_assets.cli.options import (
+    MAX_DAYS,
+    MAX_ID,
+    MAX_PORT,
+    MIN_PORT,
+    ReleaseEvery,
+    refuse_without,
+)
+from killreport_assets.cli.output import OutputFormat, chosen_format, err, out, print_error, print_line
 
 app = typer.Typer(
     name="killreport",
@@ -29,14 +37,16 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     help="EVE Online killmails as Dagster data assets: collected, stored whole, enriched, and transformed with dbt.",
-    epilog="Settings are environment variables that start with KILLREPORT_; `killreport settings` lists them.",
+    epilog=f"Settings are variables that start with KILLREPORT_; `killreport settings` lists them. {SUMMARY}",
 )
 app.add_typer(work_cli.app)
 app.add_typer(repair_cli.app)
 app.add_typer(user_cli.auth, name="auth")
 app.add_typer(user_cli.users, name="users")
 app.add_typer(user_cli.tokens, name="tokens")
-err = Console(stderr=True, soft_wrap=True)
+_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
+"""The base of all errors of options and arguments: typer has no public name for it."""
+DEFAULT_RELEASE_SECONDS = 5.0
 
 
 class Source(StrEnum):
@@ -46,24 +56,37 @@ class Source(StrEnum):
     live = "live"
 
 
+class GeneratedProfile(StrEnum):
+    """What the sandbox's generated killmails are like."""
+
+    fights = "fights"
+    history = "history"
+
+
 def main() -> None:
-    """Run the command line; errors that the operator can fix are printed in one line, without a traceback."""
-    import sqlalchemy.exc
-
-    from killreport_assets.base.errors import BrokerUnavailable
-    from killreport_assets.base.network import never_proxy_loopback
-    from killreport_assets.http.errors import ServiceError
-
+    """Run the command line. Expected errors are printed in one line; the exit codes are in exit_codes.py."""
     stop_on_signals()
     never_proxy_loopback()
     try:
-        app()
-    except (UserError, BrokerUnavailable, ServiceError) as error:
-        err.print(f"[bold red]error:[/] {escape(without_secrets(str(error)))}")
-        sys.exit(error.exit_code if isinstance(error, UserError) else 1)
-    except sqlalchemy.exc.OperationalError as error:
-        err.print(f"[bold red]error:[/] PostgreSQL: {escape(str(error.orig).strip().splitlines()[0])}")
-        sys.exit(1)
+        sys.exit(app(standalone_mode=False))
+    except Stopped as stopped:
+        err.print("stopped; the command can be run again")
+        sys.exit(stopped.exit_code)
+    except typer.Abort:
+        print_error("not confirmed: nothing was changed")
+        sys.exit(ExitCode.unhealthy)
+    except _UsageError as wrong:
+        if sentence := wrong.format_message():  # empty where the help was printed instead
+            command = wrong.ctx.command_path if wrong.ctx else "killreport"
+            print_error(f"{sentence.rstrip('.')}; see {command} --help")
+        sys.exit(ExitCode.wrong)
+    except Exception as error:
+        from killreport_assets.cli.failures import report
+
+        code = report(error)
+        if code is None:
+            raise
+        sys.exit(code)
 
 
 def _show_version(value: bool) -> None:
@@ -90,11 +113,17 @@ def run(
         Source.sandbox
     ),
     from_sequence: Annotated[
-        int | None, typer.Option(help="live: where to start the feed when there is no cursor yet; default its head")
+        int | None,
+        typer.Option(
+            min=1, max=MAX_ID, help="live: where to start the feed when there is no cursor yet; default its head"
+        ),
     ] = None,
-    days: Annotated[int, typer.Option(min=0, help="live: how many days of EVE Ref's archives to load")] = 0,
+    days: Annotated[
+        int, typer.Option(min=0, max=MAX_DAYS, help="live: how many days of EVE Ref's archives to load")
+    ] = 0,
     character: Annotated[
-        list[int] | None, typer.Option(help="live: a character whose zKillboard list to read; may be repeated")
+        list[int] | None,
+        typer.Option(min=1, max=MAX_ID, help="live: a character whose zKillboard list to read; may be repeated"),
     ] = None,
 ) -> None:
     """Load killmails from every source, fetch what they mention, build the dbt tables, and print a summary.
@@ -103,17 +132,17 @@ def run(
     """
     from killreport_assets.cli import run as run_command
 
+    is_live = source is Source.live
+    refuse_without("--source live", is_given=is_live, from_sequence=from_sequence, days=days, character=character)
     options = run_command.LiveOptions(from_sequence, days, character or [])
-    complete = run_command.run_main_job(live=options if source is Source.live else None)
+    complete = run_command.run_main_job(live=options if is_live else None)
     raise typer.Exit(0 if complete else 1)
 
 
 @app.command()
 def dev(
     live: Annotated[bool, typer.Option("--live", help="use the configured services, not the sandbox")] = False,
-    release_every: Annotated[
-        float, typer.Option(help="seconds between two generated killmails of the sandbox's feed")
-    ] = 5.0,
+    release_every: ReleaseEvery = None,
 ) -> None:
     """Serve the Dagster UI over the same data; on the sandbox, with a feed that grows. Ctrl-C stops it.
 
@@ -121,12 +150,15 @@ def dev(
     """
     from killreport_assets.cli.dev import serve
 
-    serve(live=live, release_every=release_every)
+    refuse_without("the sandbox, which --live does not use", is_given=not live, release_every=release_every)
+    serve(live=live, release_every=release_every or DEFAULT_RELEASE_SECONDS)
 
 
 @app.command()
 def up(
-    tcp: Annotated[int | None, typer.Option(help="also listen on this loopback port, with a password")] = None,
+    tcp: Annotated[
+        int | None, typer.Option(min=MIN_PORT, max=MAX_PORT, help="also listen on this loopback port, with a password")
+    ] = None,
 ) -> None:
     """Start the embedded PostgreSQL (any command that needs it does); it runs until `killreport down`."""
     from killreport_assets.database.embedded import EmbeddedPostgres
@@ -161,7 +193,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="print an object
 
 @app.command()
 def metrics(
-    port: Annotated[int | None, typer.Option(help="default: KILLREPORT_METRICS_PORT")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=MIN_PORT, max=MAX_PORT, help="default: KILLREPORT_METRICS_PORT")
+    ] = None,
     host: Annotated[str, typer.Option(help="the address to listen on; reading needs no password")] = "127.0.0.1",
 ) -> None:
     """Serve /metrics for Prometheus and /health, on loopback unless --host is given. Ctrl-C stops it."""
@@ -169,6 +203,7 @@ def metrics(
 
     settings = current_settings()
     chosen = port or settings.process.metrics_port
+    check_port(host, chosen, "KILLREPORT_METRICS_PORT")
     out.print(f"http://{host}:{chosen}/metrics and http://{host}:{chosen}/health")
     serve(settings, host, chosen)
 
@@ -224,6 +259,9 @@ def query(
     """Run one of the example queries over the marts."""
     from killreport_assets.cli.sql import about, named_queries, run_statement
 
+    output = chosen_format(as_csv=as_csv, as_parquet=as_parquet)
+    if show and (name is None or output is not OutputFormat.table):
+        raise UserError("--show prints the SQL of one query: give its name, and no format")
     queries = named_queries()
     if name is None:
         table = Table("query", "what it shows", box=None, header_style="bold")
@@ -233,7 +271,6 @@ def query(
         return
     if name not in queries:
         raise UserError(f"there is no query {name!r}; there are {', '.join(queries)}")
-    output = chosen_format(as_csv=as_csv, as_parquet=as_parquet)
     if show:
         print_line(queries[name].rstrip())
         return
@@ -242,23 +279,26 @@ def query(
 
 @app.command()
 def sandbox(
-    port: Annotated[int | None, typer.Option(help="default: KILLREPORT_SANDBOX_PORT")] = None,
-    release_every: Annotated[float | None, typer.Option(help="seconds between two generated killmails")] = None,
-    seed: Annotated[int, typer.Option(help="seed of the generated killmails")] = 0,
-    profile: Annotated[str, typer.Option(help="profile of the generated killmails: fights or history")] = "fights",
+    port: Annotated[
+        int | None, typer.Option(min=MIN_PORT, max=MAX_PORT, help="default: KILLREPORT_SANDBOX_PORT")
+    ] = None,
+    release_every: ReleaseEvery = None,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_ID, help="seed of the generated killmails")] = 0,
+    profile: Annotated[GeneratedProfile, typer.Option(help="profile of the generated killmails")] = (
+        GeneratedProfile.fights
+    ),
 ) -> None:
     """Serve a local ESI, R2Z2, zKillboard, EVE Ref and static data export over genuine killmails. Ctrl-C stops it."""
     from killreport_assets.sandbox.process import serve, service_urls
 
-    if profile not in {"fights", "history"}:
-        raise UserError(f"--profile is fights or history, not {profile!r}")
     settings = current_settings()
     chosen = port or settings.process.sandbox_port
+    check_port("127.0.0.1", chosen, "KILLREPORT_SANDBOX_PORT")
     out.print(f"The sandbox serves on 127.0.0.1:{chosen}. To use it elsewhere:")
     for name, url in service_urls(chosen).items():
         out.print(f"  export {name}={url}")
     settings.home.mkdir(parents=True, exist_ok=True)
-    serve(chosen, settings.home / "sandbox-feed", release_every, seed, profile)  # type: ignore[arg-type]
+    serve(chosen, settings.home / "sandbox-feed", release_every, seed, profile.value)
 
 
 @app.command()

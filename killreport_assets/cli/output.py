@@ -15,12 +15,14 @@ from rich.table import Table
 
 from killreport_assets.base.errors import UserError
 from killreport_assets.base.plain import plain
+from killreport_assets.base.redaction import without_secrets
 
 PIPE_COLUMNS = 200
 """The width where there is no terminal."""
 out = Console(soft_wrap=True)
 wide = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 """For tables with many columns: they fold instead of being cut in a pipe."""
+err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 class OutputFormat(StrEnum):
@@ -73,6 +75,11 @@ def print_json(value: object) -> None:
 def print_line(line: str) -> None:
     """Print a line for another program: no colours, no wrapping."""
     sys.stdout.write(f"{line}\n")
+
+
+def print_error(sentence: str) -> None:
+    """Print why a command fails, in one line on stderr, without secrets."""
+    err.print(f"[bold red]error:[/] {escape(' '.join(without_secrets(sentence).split()))}")
 
 
 def _print_frame(names: Sequence[str], rows: Sequence[Sequence[object]], output: OutputFormat) -> None:

@@ -6,9 +6,19 @@ from itertools import takewhile
 import psycopg
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.base.stopping import Stopped
 from killreport_assets.cli.output import OutputFormat, print_rows
 from killreport_assets.database.engine import create_missing_databases, database_urls, libpq_url
 from killreport_assets.settings import Settings
+
+WRONG_STATEMENT = (
+    psycopg.DataError,
+    psycopg.NotSupportedError,
+    psycopg.ProgrammingError,
+    psycopg.errors.ActiveSqlTransaction,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
+"""What PostgreSQL says of a statement that it does not run because of what the statement is."""
 
 
 def named_queries() -> dict[str, str]:
@@ -31,20 +41,25 @@ def run_statement(settings: Settings, statement: str, output: OutputFormat) -> N
     """Run one statement that only reads, and print its rows.
 
     Raises:
-        UserError: PostgreSQL refuses it; the text says why.
+        UserError: the statement is wrong, or does not only read; the text says why.
+        psycopg.Error: PostgreSQL cannot run it.
     """
     urls = database_urls(settings)
     create_missing_databases(urls)
     options = "-c default_transaction_read_only=on -c timezone=UTC"
-    try:
-        with psycopg.connect(libpq_url(urls.killreport), options=options) as connection:
-            if connection.execute("show is_superuser").fetchone() == ("on",):
-                # A superuser's COPY … TO PROGRAM would run even in a transaction that only reads.
-                connection.execute("set role pg_read_all_data")
+    with psycopg.connect(libpq_url(urls.killreport), options=options) as connection:
+        if connection.execute("show is_superuser").fetchone() == ("on",):
+            # A superuser's COPY … TO PROGRAM would run even in a transaction that only reads.
+            connection.execute("set role pg_read_all_data")
+        try:
             # A prepared statement is one statement: nothing can follow that would lift the read-only.
             cursor = connection.execute(statement.encode(), prepare=True)
             names = [column.name for column in cursor.description or []]
             rows = cursor.fetchall() if cursor.description else []
-    except psycopg.Error as refused:
-        raise UserError(f"PostgreSQL: {str(refused).strip()}") from None
+        except WRONG_STATEMENT as refused:
+            raise UserError(f"PostgreSQL: {str(refused).strip()}") from None
+        except Stopped:
+            connection.cancel_safe()  # the server would go on with it
+            connection.close()
+            raise
     print_rows(names, rows, output)

@@ -8,7 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from killreport_assets.base.errors import UserError
-from killreport_assets.cli.common import broker_of, current_settings, database_of, use_sandbox
+from killreport_assets.cli.common import broker_of, check_port, current_settings, database_of, service_settings
+from killreport_assets.cli.exit_codes import ExitCode
+from killreport_assets.cli.options import MAX_ID, MAX_PORT, MIN_PORT, Sandbox
 from killreport_assets.cli.output import print_json, print_line
 from killreport_assets.cli.output import wide as out
 from killreport_assets.settings import is_loopback
@@ -16,26 +18,26 @@ from killreport_assets.settings import is_loopback
 users = typer.Typer(no_args_is_help=True, help="Users who have signed in with EVE, and their killmail lists.")
 auth = typer.Typer(no_args_is_help=True, help="The page where users sign in with EVE.")
 tokens = typer.Typer(no_args_is_help=True, help="The keys that users' tokens are encrypted with.")
-CharacterId = Annotated[int, typer.Argument(metavar="CHARACTER_ID", min=1, help="from `killreport users list`")]
+MAX_INTERVAL_DIGITS = 8
+CharacterId = Annotated[
+    int, typer.Argument(metavar="CHARACTER_ID", min=1, max=MAX_ID, help="from `killreport users list`")
+]
 
 
 @auth.command()
 def serve(
-    port: Annotated[int | None, typer.Option(help="default: KILLREPORT_AUTH_PORT")] = None,
+    port: Annotated[int | None, typer.Option(min=MIN_PORT, max=MAX_PORT, help="default: KILLREPORT_AUTH_PORT")] = None,
     host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
-    sandbox: Annotated[bool, typer.Option("--sandbox", help="use the sandbox of a running `killreport dev`")] = False,
+    sandbox: Sandbox = False,
 ) -> None:
     """Serve the sign-in page, on loopback unless --host is given. Ctrl-C stops it.
 
     Behind a proxy: set KILLREPORT_AUTH_URL=https://your.host, the address for browsers; the proxy terminates TLS and
     passes the Host header on.
     """
-    from killreport_assets.sandbox.process import service_urls
     from killreport_assets.users.pages import app
 
-    settings = current_settings()
-    if sandbox:
-        settings = use_sandbox(service_urls(settings.process.sandbox_port))
+    settings = service_settings(sandbox=sandbox)
     if port is not None:
         settings = settings.with_values(auth_port=port)
     if not is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}") and settings.users.auth_url is None:
@@ -43,6 +45,7 @@ def serve(
             f"to listen on {host}, set the page's address for browsers: KILLREPORT_AUTH_URL=https://your.host, "
             "with a proxy in front that terminates TLS"
         )
+    check_port(host, settings.users.auth_port, "KILLREPORT_AUTH_PORT")
     with database_of(settings, asks_services=True) as engine:
         out.print(f"The sign-in page: [bold]{settings.users.public_auth_url}[/]  (Ctrl-C stops it)")
         out.print(f"Your application at EVE needs the callback URL {settings.users.public_auth_url}/callback")
@@ -92,15 +95,17 @@ def show(character_id: CharacterId) -> None:
 @users.command()
 def sync(
     character_ids: Annotated[
-        list[int] | None, typer.Argument(metavar="[CHARACTER_ID]...", help="from `killreport users list`")
+        list[int] | None,
+        typer.Argument(metavar="[CHARACTER_ID]...", min=1, max=MAX_ID, help="from `killreport users list`"),
     ] = None,
     due: Annotated[bool, typer.Option("--due", help="all lists that are due, as the schedule does")] = False,
+    sandbox: Sandbox = False,
 ) -> None:
     """Queue users' killmail lists: those of these users before all others, or all that are due."""
     from killreport_assets.esi.client import EsiClient
     from killreport_assets.users.syncs import queue_due, queue_now
 
-    settings = current_settings()
+    settings = service_settings(sandbox=sandbox)
     if due == bool(character_ids):
         raise UserError("give character ids, or --due")
     with database_of(settings, asks_services=True) as engine, broker_of(settings, engine) as broker:
@@ -126,7 +131,7 @@ def interval(
     """Set how often a user's killmails are listed; those of inactive users are still listed less often."""
     from killreport_assets.users.store import TIERS, get_user, set_interval
 
-    seconds = int(every) if every.isdigit() else None
+    seconds = int(every) if every.isdecimal() and len(every) <= MAX_INTERVAL_DIGITS else None
     if every not in TIERS and (seconds is None or not 300 <= seconds <= 10_000_000):
         raise UserError(f"{every!r} is not an interval: standard, premium, or 300 seconds (ESI's cache) and more")
     with database_of(current_settings()) as engine, engine.begin() as connection:
@@ -156,7 +161,7 @@ def forget(
     out.print(f"{escape(user.character_name)} is forgotten")
     if problem is not None:
         out.print(f"[red]EVE did not end the grant[/]: {escape(problem)}; the user can end the grant at EVE's site")
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.unhealthy)
 
 
 @tokens.command("rotate-key")

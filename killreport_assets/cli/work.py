@@ -11,7 +11,9 @@ from rich.table import Table
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import UserError
-from killreport_assets.cli.common import broker_of, current_settings, database_of
+from killreport_assets.cli.common import broker_of, current_settings, database_of, service_settings
+from killreport_assets.cli.exit_codes import ExitCode
+from killreport_assets.cli.options import MAX_ID, MAX_ROWS, Sandbox
 from killreport_assets.cli.output import print_json, wide
 
 if TYPE_CHECKING:
@@ -51,8 +53,11 @@ def queue(
             "character_killmails or scan_killmail_entities"
         ),
     ],
-    ids: Annotated[list[int] | None, typer.Option("--id", min=1, help="only this id; may be repeated")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Option("--id", min=1, max=MAX_ID, help="only this id; may be repeated")
+    ] = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="into the priority lane, which is consumed first")] = False,
+    sandbox: Sandbox = False,
 ) -> None:
     """Publish what is missing or stale to a work queue, as the schedules do. Nothing is published twice."""
     from killreport_assets.esi.client import EsiClient
@@ -60,7 +65,7 @@ def queue(
     from killreport_assets.workers.publisher import publish_pending
     from killreport_assets.workers.registry import producer
 
-    settings = current_settings()
+    settings = service_settings(sandbox=sandbox)
     chosen = None if name == SCAN else producer(name)
     if chosen is None and (ids or urgent):
         raise UserError(f"{SCAN} publishes everything that is pending: it takes neither --id nor --urgent")
@@ -86,18 +91,18 @@ def queue(
 @app.command()
 def follow(
     kind: Annotated[Followable | None, typer.Argument(help="what to follow")] = None,
-    id_: Annotated[int | None, typer.Argument(metavar="ID", min=1, help="its id")] = None,
+    id_: Annotated[int | None, typer.Argument(metavar="ID", min=1, max=MAX_ID, help="its id")] = None,
     show: Annotated[bool, typer.Option("--list", help="list what is followed")] = False,
 ) -> None:
     """List killmails on zKillboard regularly: those of a character, or of all known members."""
     from killreport_assets.store import followed
 
+    if show == (kind is not None) or (kind is None) != (id_ is None):
+        raise UserError("give what to follow, as in `killreport follow character 580797163`, or --list")
     with database_of(current_settings()) as engine, engine.begin() as connection:
         if kind is not None and id_ is not None:
             is_new = followed.follow(connection, kind.value, id_)
             wide.print(f"{kind.value} {id_} is {'now' if is_new else 'already'} followed")
-        elif not show:
-            raise UserError("give what to follow, as in `killreport follow character 580797163`, or --list")
         if show:
             table = Table("kind", "id", "name", "since", "known characters", box=None, header_style="bold")
             for one in followed.list_followed(connection):
@@ -109,7 +114,7 @@ def follow(
 @app.command()
 def unfollow(
     kind: Annotated[Followable, typer.Argument(help="what to stop following")],
-    id_: Annotated[int, typer.Argument(metavar="ID", min=1, help="its id")],
+    id_: Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID, help="its id")],
 ) -> None:
     """Stop listing killmails on zKillboard; what is stored stays."""
     from killreport_assets.store import followed
@@ -124,7 +129,7 @@ def unfollow(
 def list_letters(
     queue: Annotated[str | None, typer.Option(help="only those of this queue")] = None,
     replayed: Annotated[bool, typer.Option("--all", help="include those that were replayed")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="how many of the latest to list")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_ROWS, help="how many of the latest to list")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False,
 ) -> None:
     """List dead letters, the latest first."""
@@ -151,7 +156,9 @@ def list_letters(
 
 
 @dead_letters.command("show")
-def show_letter(id_: Annotated[int, typer.Argument(metavar="ID", help="from `dead-letters list`")]) -> None:
+def show_letter(
+    id_: Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID, help="from `dead-letters list`")],
+) -> None:
     """Print everything about one dead letter."""
     for name, value in asdict(_letter(id_)).items():
         wide.print(f"[bold]{name}[/]: {escape(str(value)) if value is not None else ''}")
@@ -159,7 +166,9 @@ def show_letter(id_: Annotated[int, typer.Argument(metavar="ID", help="from `dea
 
 @dead_letters.command("replay")
 def replay_letters(
-    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="from `dead-letters list`")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Argument(metavar="[ID]...", min=1, max=MAX_ID, help="from `dead-letters list`")
+    ] = None,
     queue: Annotated[str | None, typer.Option(help="all of this queue")] = None,
     everything: Annotated[bool, typer.Option("--all", help="all dead letters")] = False,
     urgent: Annotated[bool, typer.Option("--urgent", help="into the priority lane, which is consumed first")] = False,
@@ -178,12 +187,14 @@ def replay_letters(
     for letter_id, reason in report.refused.items():
         wide.print(f"[red]{letter_id}[/] {escape(reason)}; drop it")
     if report.refused:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.unhealthy)
 
 
 @dead_letters.command("drop")
 def drop_letters(
-    ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="from `dead-letters list`")] = None,
+    ids: Annotated[
+        list[int] | None, typer.Argument(metavar="[ID]...", min=1, max=MAX_ID, help="from `dead-letters list`")
+    ] = None,
     queue: Annotated[str | None, typer.Option(help="all of this queue")] = None,
     everything: Annotated[bool, typer.Option("--all", help="all dead letters")] = False,
 ) -> None:
@@ -215,7 +226,7 @@ def _chosen(engine: Engine, ids: list[int] | None, queue: str | None, *, everyth
 @app.command()
 def trace(
     kind: Annotated[Traceable, typer.Argument(help="what to trace")],
-    id_: Annotated[int, typer.Argument(metavar="ID", min=1, help="its id")],
+    id_: Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID, help="its id")],
     as_json: Annotated[bool, typer.Option("--json", help="print an object")] = False,
 ) -> None:
     """Show which killmail caused which fetch, when, by which runs, and with which outcome."""

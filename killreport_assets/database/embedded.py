@@ -18,7 +18,7 @@ from urllib.parse import quote
 import psutil
 from filelock import FileLock
 
-from killreport_assets.base.errors import Taken, UserError
+from killreport_assets.base.errors import ServerRefuses, Taken, UserError
 from killreport_assets.base.network import is_port_free
 
 MAX_SOCKET_DIRECTORY = 90  # a unix socket's whole path may have 107 bytes
@@ -212,7 +212,7 @@ class EmbeddedPostgres:
             )
         except subprocess.SubprocessError as failed:
             end_of_log = "\n".join(self.log.read_text().splitlines()[-5:]) if self.log.exists() else str(failed)
-            raise UserError(f"the embedded PostgreSQL did not {arguments[-1]}{hint}\n{end_of_log}") from None
+            raise ServerRefuses(f"the embedded PostgreSQL did not {arguments[-1]}{hint}\n{end_of_log}") from None
 
     def _socket_directory(self) -> Path:
         if len(str(self._data)) <= MAX_SOCKET_DIRECTORY:

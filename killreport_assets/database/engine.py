@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine, make_url
 
-from killreport_assets.base.errors import ServerUnreachable, UserError
+from killreport_assets.base.errors import ServerRefuses, ServerUnreachable
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.text import storable_json_text
@@ -94,7 +94,8 @@ def create_missing_databases(urls: DatabaseUrls) -> None:
     """Create the databases that do not exist yet; two processes may do so at once.
 
     Raises:
-        UserError: the server cannot be reached, or the role may not create databases.
+        ServerUnreachable: the server cannot be reached.
+        ServerRefuses: the role may not create databases.
     """
     for url in (urls.killreport, urls.dagster):
         probe = sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.NullPool)
@@ -117,7 +118,7 @@ def create_missing_databases(urls: DatabaseUrls) -> None:
         except (sa.exc.ProgrammingError, sa.exc.IntegrityError, sa.exc.OperationalError) as refused:
             if "already exists" in str(refused) or "duplicate key" in str(refused):
                 continue
-            raise UserError(
+            raise ServerRefuses(
                 f"database {url.database!r} is missing and could not be created ({_first_line(refused)}); "
                 f"create it, or allow the role to create databases"
             ) from None

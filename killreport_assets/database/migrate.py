@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from killreport_assets.base.errors import UserError
+from killreport_assets.base.errors import ServerRefuses
 from killreport_assets.database.locks import Lock, advisory_lock
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def migrate(engine: Engine, target: str | None = None) -> bool:
     If two processes migrate at once, the second waits.
 
     Raises:
-        UserError: the database is newer than this package.
+        ServerRefuses: the database is newer than this package.
     """
     target = target or head()
     with engine.connect() as connection:
@@ -72,7 +72,9 @@ def migrate(engine: Engine, target: str | None = None) -> bool:
         config = alembic_config(connection)
         known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
         if version is not None and version not in known:
-            raise UserError(f"the database is at version {version}, this package knows {head()}: upgrade the package")
+            raise ServerRefuses(
+                f"the database is at version {version}, this package knows {head()}: upgrade the package"
+            )
         for schema in SCHEMAS:
             connection.execute(sa.text(f"create schema if not exists {schema}"))
         command.upgrade(config, target)

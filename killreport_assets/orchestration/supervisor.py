@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from killreport_assets.base.child import command
-from killreport_assets.base.errors import UserError
+from killreport_assets.base.errors import KeepsEnding
 
 CHECK_SECONDS = 0.2
 STOP_SECONDS = 5.0
@@ -68,7 +68,7 @@ class Supervisor:
         """Start again what ends, after a pause that doubles, until the condition is true.
 
         Raises:
-            UserError: a program has ended several times in a row, each time within a minute of its start.
+            KeepsEnding: a program has ended several times in a row, each time within a minute of its start.
         """
         while not until():
             for running in self._running():
@@ -98,7 +98,7 @@ class Supervisor:
             running.deaths = running.deaths + 1 if now - running.started_at < STEADY_SECONDS else 1
             ending = f"{running.program.name} ended {_reason(running.process.returncode)}"
             if running.deaths == MAX_DEATHS:
-                raise UserError(f"{ending}, {MAX_DEATHS} times in a row: see its last lines above")
+                raise KeepsEnding(f"{ending}, {MAX_DEATHS} times in a row: see its last lines above")
             pause = FIRST_PAUSE_SECONDS * 2 ** (running.deaths - 1)
             running.restart_at = now + pause
             self.say(f"{ending}; it starts again in {pause:g} s")

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from psycopg import errors
 from sqlalchemy.engine import Engine
 
-from killreport_assets.base.errors import BrokerUnavailable, UserError
+from killreport_assets.base.errors import BrokerUnavailable, ServerRefuses, UserError
 from killreport_assets.database.locks import Lock, advisory_lock
 from killreport_assets.queues.broker import Consumer, Delivery, Depth, WorkerLimits, dead_letter_queue, priority_lane
 from killreport_assets.queues.catalogue import WORK_QUEUES
@@ -111,7 +111,7 @@ class PgmqBroker:
         except sa.exc.ProgrammingError as error:
             if not isinstance(error.orig, MISSING):
                 raise
-            raise UserError("this database has no work queues yet: killreport migrate") from None
+            raise ServerRefuses("this database has no work queues yet: killreport migrate") from None
 
 
 def install_queues(engine: Engine) -> bool:

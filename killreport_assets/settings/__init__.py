@@ -3,8 +3,10 @@
 The settings are in groups.py, the types of their values in types.py.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -25,6 +27,9 @@ from killreport_assets.settings.groups import (
 from killreport_assets.settings.types import DailyWindow, Origin, is_loopback
 
 __all__ = ["DailyWindow", "Origin", "Settings", "is_loopback", "load_settings"]
+PREFIX = "KILLREPORT_"
+DBT_PREFIX = "KILLREPORT_DBT_"
+"""The beginning of what dbt's processes get of us (transforms/project.py); no setting begins so."""
 SomeGroup = TypeVar("SomeGroup", bound=Group)
 
 
@@ -66,7 +71,8 @@ def load_settings(**values: object) -> Settings:
     """Read the settings from the environment; `values` take precedence.
 
     Raises:
-        UserError: a variable has an invalid value; the message names the variable and never contains a secret.
+        UserError: a variable has an invalid value, or there is no such setting; the message names the variable and
+            never contains a secret.
     """
     problems: list[str] = []
 
@@ -88,6 +94,7 @@ def load_settings(**values: object) -> Settings:
         schedules=read(ScheduleSettings),
         health=read(HealthSettings),
     )
+    problems.extend(_unknown_variables(settings))
     if problems:
         raise UserError("wrong setting: " + "; ".join(problems))
     return settings
@@ -95,6 +102,20 @@ def load_settings(**values: object) -> Settings:
 
 def _fields(group: Group) -> Mapping[str, Any]:
     return type(group).model_fields
+
+
+def _unknown_variables(settings: Settings) -> list[str]:
+    """Variables that look like settings and are none: a misspelt one would silently have no effect."""
+    known = [name.upper() for group in settings.groups.values() for name in _fields(group)]
+    problems = []
+    for name in sorted(os.environ):
+        setting = name.upper().removeprefix(PREFIX)
+        if setting == name.upper() or setting in known or name.startswith(DBT_PREFIX):
+            continue
+        nearest = get_close_matches(setting, known, n=1)
+        hint = f"do you mean {PREFIX}{nearest[0]}?" if nearest else "`killreport settings` lists them"
+        problems.append(f"there is no setting {name}; {hint}")
+    return problems
 
 
 def _problems(group: type[Group], invalid: ValidationError) -> list[str]:

@@ -80,7 +80,7 @@ class ServiceSettings(Group):
         DailyWindow(time(11, 0), time(11, 15)),
         description="ESI's daily downtime, UTC: failures in it do not count as attempts",
     )
-    esi_outage_seconds: float = Field(60.0, gt=0, description="seconds to pause when ESI is down")
+    esi_outage_seconds: float = Field(60.0, gt=0, le=86_400, description="seconds to pause when ESI is down")
 
     @model_validator(mode="after")
     def _one_origin(self) -> "ServiceSettings":
@@ -108,7 +108,7 @@ class DatabaseSettings(Group):
         None, description="Dagster's database; unset: `dagster` on the same server"
     )
     reconnect_seconds: float = Field(
-        120.0, ge=0, description="seconds that a worker retries a lost connection to the broker or database"
+        120.0, ge=0, le=86_400, description="seconds that a worker retries a lost connection to the broker or database"
     )
 
 
@@ -129,8 +129,12 @@ class QueueSettings(Group):
 class DataSettings(Group):
     """Which data is kept, and when it is stale."""
 
-    entity_ttl_days: int = Field(7, ge=1, description="days after which a character, corporation or alliance is stale")
-    affiliation_ttl_hours: int = Field(24, ge=1, description="hours after which affiliations are fetched again")
+    entity_ttl_days: int = Field(
+        7, ge=1, le=10_000, description="days after which a character, corporation or alliance is stale"
+    )
+    affiliation_ttl_hours: int = Field(
+        24, ge=1, le=100_000, description="hours after which affiliations are fetched again"
+    )
     market_regions: RegionIds = Field(
         (), description="regions whose market history to keep in addition to The Forge's: 10000043,10000032"
     )
@@ -150,8 +154,10 @@ class UserSettings(Group):
     auth_url: WebOrigin | None = Field(
         None, description="its URL for browsers, https://killreport.example.org; unset: http://127.0.0.1:AUTH_PORT"
     )
-    standard_interval: int = Field(900, ge=300, description="seconds between two syncs of a user's killmails")
-    premium_interval: int = Field(300, ge=300, description="the same for users of tier premium")
+    standard_interval: int = Field(
+        900, ge=300, le=10_000_000, description="seconds between two syncs of a user's killmails"
+    )
+    premium_interval: int = Field(300, ge=300, le=10_000_000, description="the same for users of tier premium")
 
     @property
     def public_auth_url(self) -> str:
@@ -162,8 +168,8 @@ class UserSettings(Group):
 class ScheduleSettings(Group):
     """Schedules as crons in UTC, and the intervals of sensors."""
 
-    feed_interval: int = Field(30, ge=10, description="seconds between two ticks of the feed sensor")
-    backlog_interval: int = Field(20, ge=10, description="seconds between two ticks of the backlog sensors")
+    feed_interval: int = Field(30, ge=10, le=86_400, description="seconds between two ticks of the feed sensor")
+    backlog_interval: int = Field(20, ge=10, le=86_400, description="seconds between two ticks of the backlog sensors")
     # The first four are the original KillReport's times.
     alliances_schedule: Cron = Field("0 22 * * *", description="cron: queue alliances, missing or stale")
     alliance_corporations_schedule: Cron = Field("5 22 * * *", description="cron: queue alliances' corporation lists")
@@ -217,6 +223,8 @@ class ProcessSettings(Group):
         (), description="hosts of Dagster's UI behind a reverse proxy, as browsers name them: dagster.example.org,..."
     )
     metrics_port: Port = Field(9464, description="port of `killreport metrics`")
-    event_log_days: int = Field(14, ge=1, description="days that Dagster's log lines and transient events are kept")
+    event_log_days: int = Field(
+        14, ge=1, le=10_000, description="days that Dagster's log lines and transient events are kept"
+    )
     log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: JSON when not on a terminal")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="minimum level of log lines")

@@ -15,13 +15,13 @@ from pydantic import (
     BeforeValidator,
     EmailStr,
     Field,
-    PositiveFloat,
-    PositiveInt,
     PostgresDsn,
     SecretStr,
     TypeAdapter,
 )
 from pydantic_settings import NoDecode
+
+from killreport_assets.settings.crons import checked_cron
 
 Origin = Literal["sandbox", "live"]
 """Sandbox or real services; a database holds the data of one of them."""
@@ -128,12 +128,14 @@ SecretPostgresUrl = Annotated[SecretStr, AfterValidator(_checked_by(PostgresDsn,
 SecretAmqpUrl = Annotated[SecretStr, AfterValidator(_checked_by(AmqpDsn))]
 Contact = Annotated[EmailStr | None, BeforeValidator(lambda value: value or None)]
 DayWindow = Annotated[DailyWindow | None, NoDecode, BeforeValidator(_daily_window)]
+DelaySeconds = Annotated[float, Field(gt=0, le=86_400)]
 RetryDelaySeconds = Annotated[
-    tuple[PositiveFloat, ...], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_ascending)
+    tuple[DelaySeconds, ...], NoDecode, BeforeValidator(_comma_separated), AfterValidator(_ascending)
 ]
 RegionId = Annotated[int, Field(ge=10_000_000, lt=20_000_000)]
 RegionIds = Annotated[tuple[RegionId, ...], NoDecode, BeforeValidator(_comma_separated)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_comma_separated)]
-ByQueue = Annotated[dict[str, PositiveInt], NoDecode, BeforeValidator(_by_queue)]
+QueueNumber = Annotated[int, Field(ge=1, le=1000)]
+ByQueue = Annotated[dict[str, QueueNumber], NoDecode, BeforeValidator(_by_queue)]
 Port = Annotated[int, Field(ge=1024, le=65535)]
-Cron = Annotated[str, Field(min_length=9)]
+Cron = Annotated[str, AfterValidator(checked_cron)]

@@ -34,8 +34,8 @@ def _describe(result: Mapping[str, Any], engine: Engine) -> str:
         )
     return (
         f"The dbt {kind} {name} fails: {result['message'].strip()}\n"
-        f"Correct or remove the rows that it names in the schema raw (killreport repair, if a killmail is stored with two "
-        f"times), then: killreport dbt build. "
+        f"Correct or remove the rows that it names in the schema raw (if a killmail is stored with two times: "
+        f"killreport repair), then: killreport dbt build. "
         f"After a change of a model: killreport dbt build --full-refresh"
     )
 

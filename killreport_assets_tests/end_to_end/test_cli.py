@@ -46,7 +46,7 @@ def test_help_names_every_command(home: Home) -> None:
 
 def test_a_wrong_setting_is_one_line(home: Home) -> None:
     answer = home.run("run", KILLREPORT_ESI_MAX_RPS="fast")
-    assert answer.returncode == 1
+    assert answer.returncode == 2
     assert answer.stderr.startswith("error: wrong setting: KILLREPORT_ESI_MAX_RPS: ")
     assert "Traceback" not in answer.stderr
     assert not home.path.exists()
@@ -54,7 +54,7 @@ def test_a_wrong_setting_is_one_line(home: Home) -> None:
 
 def test_a_live_run_wants_a_contact_and_starts_nothing_without(home: Home) -> None:
     answer = home.run("run", "--source", "live")
-    assert answer.returncode == 1
+    assert answer.returncode == 2
     assert "set KILLREPORT_CONTACT" in answer.stderr
     assert not home.path.exists()
 
@@ -70,7 +70,7 @@ def test_a_server_that_is_not_there_is_one_line_without_its_password(
     home: Home, settings: dict[str, str], says: str
 ) -> None:
     answer = home.run("run", **settings)
-    assert answer.returncode == 1
+    assert answer.returncode == 3
     assert says in answer.stderr
     assert "hunter2" not in answer.stdout + answer.stderr
     assert "Traceback" not in answer.stderr
@@ -135,7 +135,7 @@ def test_sql_prints_a_table_json_or_csv(home: Home) -> None:
 def test_sql_only_reads(home: Home, statement: str) -> None:
     home.run("migrate")
     refused = home.run("sql", statement)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "PostgreSQL: " in refused.stderr
     assert home.sql("select to_regclass('raw.killmails') is not null as there") == [{"there": True}]
     assert not Path("/tmp/killreport-never").exists()
@@ -144,7 +144,7 @@ def test_sql_only_reads(home: Home, statement: str) -> None:
 def test_a_wrong_statement_is_said_shortly(home: Home) -> None:
     home.run("migrate")
     answer = home.run("sql", "select * from raw.nothing")
-    assert (answer.returncode, "Traceback" in answer.stderr) == (1, False)
+    assert (answer.returncode, "Traceback" in answer.stderr) == (2, False)
     assert 'relation "raw.nothing" does not exist' in answer.stderr
 
 
@@ -153,7 +153,7 @@ def test_a_taken_port_is_said(home: Home) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         answer = home.run("dev", KILLREPORT_SANDBOX_PORT=str(taken.getsockname()[1]))
-    assert answer.returncode == 1
+    assert answer.returncode == 2
     assert "KILLREPORT_SANDBOX_PORT" in answer.stderr
 
 
@@ -187,7 +187,7 @@ def test_work_is_queued_followed_traced_and_seen(home: Home) -> None:
         assert "published 1" in urgent.stdout, urgent.stderr
         assert "named 230" in home.run("queue", "scan_killmail_entities").stdout
         unknown = home.run("queue", "users")
-        assert (unknown.returncode, "there is no producer 'users'" in unknown.stderr) == (1, True)
+        assert (unknown.returncode, "there is no producer 'users'" in unknown.stderr) == (2, True)
         assert "is now followed" in home.run("follow", "character", "580797163").stdout
         assert "already followed" in home.run("follow", "character", "580797163").stdout
         listed = home.run("follow", "--list").stdout
@@ -195,8 +195,8 @@ def test_work_is_queued_followed_traced_and_seen(home: Home) -> None:
         assert "Sandbox Pilot 580797163" in listed
         assert "published 1" in home.run("queue", "character_killmails").stdout
         assert "no longer followed" in home.run("unfollow", "character", "580797163").stdout
-        assert home.run("unfollow", "character", "580797163").returncode == 1
-        assert home.run("follow").returncode == 1
+        assert home.run("unfollow", "character", "580797163").returncode == 2
+        assert home.run("follow").returncode == 2
         status = json.loads(home.run("status", "--json").stdout)
         assert status["healthy"] is True
         assert status["queues"]["esi_alliance_info_queue"]["ready"] == 229
@@ -204,7 +204,7 @@ def test_work_is_queued_followed_traced_and_seen(home: Home) -> None:
         traced = home.run("trace", "character", "580797163")
         assert "Sandbox Pilot 580797163: not known yet, pending since" in traced.stdout
         nothing = home.run("trace", "killmail", "1")
-        assert (nothing.returncode, nothing.stderr) == (1, "error: killmail 1 is not stored\n")
+        assert (nothing.returncode, nothing.stderr) == (2, "error: killmail 1 is not stored\n")
 
 
 def test_dead_letters_are_listed_shown_replayed_and_dropped(home: Home) -> None:
@@ -222,9 +222,9 @@ def test_dead_letters_are_listed_shown_replayed_and_dropped(home: Home) -> None:
     ids = [letter["id"] for letter in json.loads(home.run("dead-letters", "list", "--json").stdout)]
     assert sorted(ids) == [1, 2]
     assert '"id": 580797163' in home.run("dead-letters", "show", "1").stdout
-    assert home.run("dead-letters", "show", "9").returncode == 1
+    assert home.run("dead-letters", "show", "9").returncode == 2
     assert home.run("status").returncode == 1
-    assert home.run("dead-letters", "replay").returncode == 1
+    assert home.run("dead-letters", "replay").returncode == 2
     replayed = home.run("dead-letters", "replay", "--all")
     assert (replayed.returncode, "replayed 1, left 1" in replayed.stdout) == (1, True)
     assert "drop it" in replayed.stdout

@@ -129,7 +129,7 @@ def test_the_example_queries_answer_in_every_format(embedded_run: Run, tmp_path:
     subprocess.run(["sh", "-c", script], check=True, env=os.environ | {"KILLREPORT_HOME": str(home.path)})
     assert pd.read_parquet(tmp_path / "rivals.parquet")["kills"].sum() > 0
     unknown = home.run("query", "everything")
-    assert unknown.returncode == 1
+    assert unknown.returncode == 2
     assert "there is no query 'everything'; there are activity" in unknown.stderr
 
 
@@ -179,7 +179,7 @@ def test_the_operators_own_servers_were_used(external_run: Run) -> None:
 def test_sandbox_and_live_never_meet(embedded_run: Run) -> None:
     home = embedded_run[0]
     refused = home.run("run", "--source", "live", KILLREPORT_CONTACT="me@example.com")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "never mixed" in refused.stderr
     assert "KILLREPORT_HOME=.killreport-live" in refused.stderr
 

@@ -205,7 +205,7 @@ def test_the_commands_about_users(stage: Stage) -> None:
     assert "interval_seconds: 1200" in stage.run("users", "show", str(BODIES_CHARACTER))
     for wrong in (["interval", str(BODIES_CHARACTER), "299"], ["show", "1"], ["sync"], ["sync", str(ENDED)]):
         answer = stage.home.run("users", *wrong)
-        assert answer.returncode == 1, wrong
+        assert answer.returncode == 2, wrong
         assert answer.stderr.startswith("error:"), answer.stderr
     status = stage.home.run("status")
     assert "1 users have to sign in again" in status.stdout
@@ -243,13 +243,13 @@ def test_no_secret_is_anywhere(stage: Stage) -> None:
 
 def test_forgetting_from_the_command_line(stage: Stage) -> None:
     assert "is forgotten" in stage.run("users", "forget", str(FAILING), "--yes")
-    assert stage.home.run("users", "show", str(FAILING)).returncode == 1
+    assert stage.home.run("users", "show", str(FAILING)).returncode == 2
 
 
 def test_the_page_listens_on_loopback_and_says_how_to_go_further(stage: Stage) -> None:
     answer = stage.home.run("auth", "serve", "--host", "0.0.0.0")
-    assert answer.returncode == 1
+    assert answer.returncode == 2
     assert "KILLREPORT_AUTH_URL=https://" in answer.stderr
     without = stage.home.run("auth", "serve", KILLREPORT_SSO_CLIENT_ID="")
-    assert without.returncode == 1
+    assert without.returncode == 2
     assert "developers.eveonline.com" in without.stderr

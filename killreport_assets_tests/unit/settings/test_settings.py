@@ -28,6 +28,16 @@ def test_nothing_configured_means_embedded_servers_and_real_services() -> None:
         ("ESI_COMPATIBILITY_DATE", "today", "KILLREPORT_ESI_COMPATIBILITY_DATE"),
         ("UI_ALLOWED_HOSTS", "https://dagster.example.org", "hosts without a scheme"),
         ("UI_ALLOWED_HOSTS", "*", "hosts without a scheme"),
+        ("SCAN_SCHEDULE", "every hour on the hour", "KILLREPORT_SCAN_SCHEDULE: must be a cron"),
+        ("USERS_SCHEDULE", "60 * * * *", "KILLREPORT_USERS_SCHEDULE: must be a cron"),
+        ("USERS_SCHEDULE", "0 0 31 2 *", "whose day comes"),
+        ("ENTITY_TTL_DAYS", "9999999999", "KILLREPORT_ENTITY_TTL_DAYS: "),
+        ("ESI_OUTAGE_SECONDS", "inf", "KILLREPORT_ESI_OUTAGE_SECONDS: "),
+        ("RECONNECT_SECONDS", "nan", "KILLREPORT_RECONNECT_SECONDS: "),
+        ("DELAY_TIERS", "1,inf", "KILLREPORT_DELAY_TIERS: "),
+        ("DRAIN_RUNS", "esi_killmail_queue=999999999", "KILLREPORT_DRAIN_RUNS: "),
+        ("ESI_MAX_RSP", "5", "there is no setting KILLREPORT_ESI_MAX_RSP; do you mean KILLREPORT_ESI_MAX_RPS?"),
+        ("QQQQQ", "5", "`killreport settings` lists them"),
     ],
 )
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
@@ -112,3 +122,18 @@ def test_a_wrong_setting_is_named_with_what_is_wanted(
     with pytest.raises(UserError, match=message) as error:
         load_settings()
     assert f"KILLREPORT_{name}" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["KILLREPORT_DBT_HOST", "KILLREPORT_DBT_PASSWORD", "killreport_home"])
+def test_what_children_of_ours_have_in_their_environment_is_known(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "something")
+    load_settings()
+
+
+def test_every_number_among_the_settings_has_bounds() -> None:
+    for group in load_settings().groups.values():
+        for name, info in type(group).model_fields.items():
+            if info.annotation in {int, float}:
+                bounds = {type(part).__name__ for part in info.metadata}
+                assert {"Le", "Lt"} & bounds, name
+                assert {"Ge", "Gt"} & bounds, name
