@@ -8,7 +8,9 @@ import psycopg
 from killreport_assets.base.errors import UserError
 from killreport_assets.base.stopping import Stopped
 from killreport_assets.cli.output import OutputFormat, print_rows
-from killreport_assets.database.engine import create_missing_databases, database_urls, libpq_url
+from killreport_assets.database.engine import database_urls, libpq_url
+from killreport_assets.provision.database import migrated_database
+from killreport_assets.provision.reader import reading_url
 from killreport_assets.settings import Settings
 
 WRONG_STATEMENT = (
@@ -45,12 +47,9 @@ def run_statement(settings: Settings, statement: str, output: OutputFormat) -> N
         psycopg.Error: PostgreSQL cannot run it.
     """
     urls = database_urls(settings)
-    create_missing_databases(urls)
+    migrated_database(settings).dispose()  # it has the role that only reads
     options = "-c default_transaction_read_only=on -c timezone=UTC"
-    with psycopg.connect(libpq_url(urls.killreport), options=options) as connection:
-        if connection.execute("show is_superuser").fetchone() == ("on",):
-            # A superuser's COPY … TO PROGRAM would run even in a transaction that only reads.
-            connection.execute("set role pg_read_all_data")
+    with psycopg.connect(libpq_url(reading_url(settings, urls)), options=options) as connection:
         try:
             # A prepared statement is one statement: nothing can follow that would lift the read-only.
             cursor = connection.execute(statement.encode(), prepare=True)
@@ -62,4 +61,5 @@ def run_statement(settings: Settings, statement: str, output: OutputFormat) -> N
             connection.cancel_safe()  # the server would go on with it
             connection.close()
             raise
+        connection.rollback()  # whatever the statement did, nothing of it stays
     print_rows(names, rows, output)

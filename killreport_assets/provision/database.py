@@ -7,19 +7,21 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.database.engine import create_missing_databases, database_urls, make_engine
 from killreport_assets.database.migrate import migrate
+from killreport_assets.provision.reader import allow_reading
 from killreport_assets.queues.pgmq import install_queues
 from killreport_assets.settings import Settings
 from killreport_assets.store.origin import stamp_origin
 
 
 def bring_up_to_date(settings: Settings, engine: Engine) -> bool:
-    """Migrate the schema, and install PGMQ's queues if they are used; False when there was nothing to do.
+    """Migrate the schema, install PGMQ's queues if they are used, and let the reader read; False if all was done.
 
     Raises:
         UserError: the database is newer than this package, or PGMQ is used and its wheel is missing.
     """
     is_migrated = migrate(engine)
-    return (settings.queues.amqp_url is None and install_queues(engine)) or is_migrated
+    is_installed = settings.queues.amqp_url is None and install_queues(engine)
+    return any([is_migrated, is_installed, allow_reading(settings, engine)])
 
 
 def migrated_database(settings: Settings) -> Engine:

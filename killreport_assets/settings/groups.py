@@ -107,6 +107,9 @@ class DatabaseSettings(Group):
     dagster_database_url: SecretPostgresUrl | None = Field(
         None, description="Dagster's database; unset: `dagster` on the same server"
     )
+    reader_url: SecretPostgresUrl | None = Field(
+        None, description="a role that only reads, for killreport sql; unset: killreport_reader, created by KillReport"
+    )
     reconnect_seconds: float = Field(
         120.0, ge=0, le=86_400, description="seconds that a worker retries a lost connection to the broker or database"
     )
@@ -202,15 +205,23 @@ class ScheduleSettings(Group):
 class HealthSettings(Group):
     """What counts as healthy in `killreport status`, `/health` and the metrics."""
 
-    max_feed_behind: int = Field(500, ge=1, description="entries that the feed may be behind its head")
-    max_feed_silence: int = Field(300, ge=30, description="seconds without a successful reading of the feed, on live")
-    max_message_age: int = Field(1200, ge=10, description="seconds that a message may wait for a worker")
-    max_urgent_age: int = Field(120, ge=10, description="seconds that a message of a priority lane may wait")
-    max_run_wait: int = Field(300, ge=10, description="seconds that a run may wait in Dagster's queue")
-    max_daemon_silence: int = Field(60, ge=40, description="seconds without a heartbeat of Dagster's daemon")
-    max_tick_silence: int = Field(300, ge=60, description="seconds without a tick of a sensor that is on")
-    max_build_delay: int = Field(7200, ge=60, description="seconds that a change may wait for a dbt build")
-    min_free_gib: float = Field(2.0, ge=0, description="free space of HOME's disk, GiB")
+    max_feed_behind: int = Field(500, ge=1, le=10_000_000, description="entries that the feed may be behind its head")
+    max_feed_silence: int = Field(
+        300, ge=30, le=2_592_000, description="seconds without a successful reading of the feed, on live"
+    )
+    max_message_age: int = Field(1200, ge=10, le=2_592_000, description="seconds that a message may wait for a worker")
+    max_urgent_age: int = Field(
+        120, ge=10, le=2_592_000, description="seconds that a message of a priority lane may wait"
+    )
+    max_run_wait: int = Field(300, ge=10, le=2_592_000, description="seconds that a run may wait in Dagster's queue")
+    max_daemon_silence: int = Field(
+        60, ge=40, le=2_592_000, description="seconds without a heartbeat of Dagster's daemon"
+    )
+    max_tick_silence: int = Field(300, ge=60, le=2_592_000, description="seconds without a tick of a sensor that is on")
+    max_build_delay: int = Field(
+        7200, ge=60, le=2_592_000, description="seconds that a change may wait for a dbt build"
+    )
+    min_free_gib: float = Field(2.0, ge=0, le=1_000_000, description="free space of HOME's disk, GiB")
 
 
 class ProcessSettings(Group):

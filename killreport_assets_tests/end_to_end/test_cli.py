@@ -130,6 +130,15 @@ def test_sql_prints_a_table_json_or_csv(home: Home) -> None:
         "select 1; drop table raw.killmails",
         "commit; drop table raw.killmails",
         "copy (select 1) to program 'touch /tmp/killreport-never'",
+        "do $$ begin execute 'reset role'; "
+        "execute $x$ copy (select 1) to program 'touch /tmp/killreport-never' $x$; end $$",
+        "do $$ begin execute 'set session authorization postgres'; execute 'drop table raw.killmails'; end $$",
+        "do $$ begin perform set_config('transaction_read_only', 'off', false); delete from ops.origin; end $$",
+        "set role postgres",
+        "select pg_read_file('/etc/passwd')",
+        "select lo_import('/etc/passwd')",
+        "select * from ops.tokens",
+        "select * from ops.sign_ins",
     ],
 )
 def test_sql_only_reads(home: Home, statement: str) -> None:
