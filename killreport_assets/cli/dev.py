@@ -65,8 +65,8 @@ def _run_dagster(stack: ExitStack, settings: Settings) -> None:
     supervisor = stack.enter_context(Supervisor(lambda line: out.print(escape(line)), state.write))
     stack.callback(_ignore_signals)  # the first of what follows a signal: a second one does not cut the end short
     out.print("starting Dagster …")
-    supervisor.start(processes.code_servers)
     _prepare_storage()
+    supervisor.start(processes.code_servers)
     supervisor.watch(until=processes.have_loaded)
     supervisor.start([processes.daemon, processes.webserver])
     supervisor.watch(until=processes.is_serving)

@@ -36,6 +36,7 @@ def serve(
     passes the Host header on.
     """
     from killreport_assets.users.pages import app
+    from killreport_assets.users.sso import client_id
 
     settings = service_settings(sandbox=sandbox)
     if port is not None:
@@ -45,6 +46,7 @@ def serve(
             f"to listen on {host}, set the page's address for browsers: KILLREPORT_AUTH_URL=https://your.host, "
             "with a proxy in front that terminates TLS"
         )
+    client_id(settings)
     check_port(host, settings.users.auth_port, "KILLREPORT_AUTH_PORT")
     with database_of(settings, asks_services=True) as engine:
         out.print(f"The sign-in page: [bold]{settings.users.public_auth_url}[/]  (Ctrl-C stops it)")

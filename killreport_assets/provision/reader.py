@@ -24,7 +24,7 @@ WRITTEN_BY_DBT = ("staging", "intermediate", "marts")
 _UNREADABLE = sa.text("""
     select exists (
         select from pg_class c join pg_namespace n on n.oid = c.relnamespace
-        where n.nspname in ('raw', 'ops') and c.relkind in ('r', 'p', 'v') and not c.relispartition
+        where n.nspname in ('raw', 'ops', 'pgmq') and c.relkind in ('r', 'p', 'v') and not c.relispartition
             and not (n.nspname = 'ops' and c.relname = any(:secret))
             and not has_table_privilege(:reader, c.oid, 'select')
     )
@@ -93,8 +93,10 @@ def _create(connection: Connection, password: str | None) -> None:
 
 
 def _grant(connection: Connection) -> None:
-    for schema in ("raw", "ops", *WRITTEN_BY_DBT):
+    for schema in WRITTEN_BY_DBT:
         connection.exec_driver_sql(f"create schema if not exists {schema}")
+    queues = connection.execute(sa.text("select nspname from pg_namespace where nspname = 'pgmq'")).scalars()
+    for schema in ("raw", "ops", *queues, *WRITTEN_BY_DBT):
         connection.exec_driver_sql(f"grant usage on schema {schema} to {READER}")
         connection.exec_driver_sql(f"grant select on all tables in schema {schema} to {READER}")
     for schema in WRITTEN_BY_DBT:  # dbt replaces its tables

@@ -112,7 +112,7 @@ def _check_all(bodies: Iterable[KillmailBody], source: str) -> _Batch:
     # Bodies with a hash go first, so that one without a hash never replaces them.
     for candidate in sorted(bodies, key=lambda candidate: candidate.hash is None):
         reference = candidate.reference
-        if candidate.is_absent and reference is not None:
+        if candidate.is_absent and reference is not None and source != ESI:
             batch.references |= [reference]
             batch.report.without_body.append(reference[0])
             continue

@@ -46,7 +46,7 @@ class Home:
         environment = self.variables(more)
         measured = [sys.executable, "-S", "-c", MEASURE_PEAK, str(self.peak_file), str(COMMAND)]
         return subprocess.run(
-            [*measured, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=400
+            [*measured, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=900
         )
 
     def sql(self, statement: str) -> list[dict[str, Any]]:

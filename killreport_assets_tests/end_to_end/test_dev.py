@@ -151,5 +151,5 @@ def test_a_taken_port_is_one_line_and_nothing_is_started(home: Home) -> None:
 
 def test_dagster_dev_is_refused(home: Home) -> None:
     answer = home.run("dagster", "dev", "-w", "workspace.yaml")
-    assert (answer.returncode, answer.stderr.count("\n")) == (1, 1)
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
     assert "killreport dev" in answer.stderr

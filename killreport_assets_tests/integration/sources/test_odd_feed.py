@@ -142,7 +142,7 @@ def test_entries_between_two_holes_are_read(feed: R2z2Feed, service: ScriptedSer
     assert all(service.requests[f"/ephemeral/{number}.json"] for number in missing)
 
 
-@hypothesis_settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(present=st.sets(st.integers(FIRST, FIRST + 180), min_size=1, max_size=len(BODIES)))
 def test_nothing_that_the_feed_has_is_passed_over(
     feed: R2z2Feed, service: ScriptedService, engine: Engine, present: set[int]
