@@ -29,7 +29,10 @@ version=$("$chosen" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
 stamp="$version $(cat requirements.lock setup.cfg setup.py pyproject.toml | cksum) $(pwd)"
 if [ -f .venv/installed ] && [ "$(cat .venv/installed)" = "$stamp" ]; then exit 0; fi
 
-echo "installing into .venv (Python $version); this takes about a minute …"
+echo "installing into .venv (Python $version): 1.2 GB, about a minute …"
+while sleep 2; do printf .; done &
+dots=$!
+trap 'kill "$dots" 2>/dev/null || true; echo' EXIT
 if ! "$chosen" -m venv --clear .venv 2>/dev/null; then
     fail "$chosen cannot create a virtual environment; on Debian and Ubuntu: apt install python3-venv"
 fi

@@ -2,23 +2,28 @@
 
 Dagster's webserver has no sign-in and answers everyone: a page of any site that is open in a browser of this machine
 could send it commands (a foreign Origin), or read everything by a name of its own that leads to loopback (a foreign
-Host). Both are refused here, before Dagster's application. Starting and watching the process is in supervisor.py.
+Host). Both are refused here, before Dagster's application. It also serves the charts that descriptions of assets show.
+Starting and watching the process is in supervisor.py.
 """
 
+import base64
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from dagster import DagsterInstance
+from dagster import AssetKey, DagsterInstance
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceFileTarget
 from dagster_webserver.version import __version__
 from dagster_webserver.webserver import DagsterWebserver
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
@@ -33,6 +38,7 @@ POLL_MILLISECONDS = 2_000
 STOP_SECONDS = 2
 OWN_SITES = {None, "none", "same-origin"}
 """Values of Sec-Fetch-Site: not a browser, typed by the user, a page of the UI."""
+EMBEDDED_PNG = re.compile(r"\(data:image/png;base64,([A-Za-z0-9+/=]+)\)")
 
 
 class OnlyOwnPages:
@@ -89,15 +95,34 @@ def _refused(status: int, reason: str) -> PlainTextResponse:
 
 
 class GuardedWebserver(DagsterWebserver[WorkspaceProcessContext, Any]):
-    """Dagster's webserver behind that middleware."""
+    """Dagster's webserver behind that middleware, with the assets' charts."""
 
     def __init__(self, context: WorkspaceProcessContext, hosts: Iterable[str]) -> None:
         super().__init__(context, live_data_poll_rate=POLL_MILLISECONDS)
+        self._instance = context.instance
         self._hosts = hosts
 
     def build_middleware(self) -> list[Middleware]:
         """Dagster's middleware inside ours."""
         return [Middleware(OnlyOwnPages, hosts=self._hosts), *super().build_middleware()]
+
+    def build_routes(self) -> list[BaseRoute]:
+        """Dagster's routes, and /charts/SCHEMA/TABLE.png."""
+        return [Route("/charts/{schema}/{table}.png", self._chart), *super().build_routes()]  # type: ignore[no-untyped-call]
+
+    def _chart(self, request: Request) -> Response:
+        """The chart of the asset's last materialization; 404 while it has none."""
+        key = AssetKey([request.path_params["schema"], request.path_params["table"]])
+        png = latest_chart(self._instance, key)
+        return PlainTextResponse("no chart yet\n", 404) if png is None else Response(png, media_type="image/png")
+
+
+def latest_chart(instance: DagsterInstance, key: AssetKey) -> bytes | None:
+    """The PNG in the metadata `chart` of an asset's last materialization; None if it has none."""
+    event = instance.get_latest_materialization_event(key)
+    chart = event.asset_materialization.metadata.get("chart") if event and event.asset_materialization else None
+    embedded = EMBEDDED_PNG.search(str(chart.value)) if chart else None
+    return base64.b64decode(embedded[1]) if embedded else None
 
 
 def allowed_hosts(settings: Settings, port: int) -> list[str]:

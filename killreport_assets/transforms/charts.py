@@ -91,7 +91,7 @@ def chart_of(model: str, engine: Engine) -> str | None:
         rows: Rows = [dict(row) for row in connection.execute(sa.text(query)).mappings()]
     if not rows:
         return None
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    figure = Figure(figsize=(8, 2.6), layout="constrained")
     draw(figure, rows)
     figure.suptitle(title, fontsize=10)
     png = io.BytesIO()

@@ -25,7 +25,7 @@ from killreport_assets.orchestration.metadata import OWNERS
 from killreport_assets.provision.database import open_database
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.store.changed_days import forget_built, is_build_due
-from killreport_assets.transforms.charts import chart_of
+from killreport_assets.transforms.charts import CHARTS, chart_of
 from killreport_assets.transforms.failures import describe_failures
 from killreport_assets.transforms.project import (
     DBT,
@@ -57,11 +57,24 @@ class Translator(DagsterDbtTranslator):
         if node["resource_type"] not in {"model", "seed"}:
             return spec
         layer = node["config"]["schema"]
-        spec = spec.replace_attributes(key=dg.AssetKey([layer, node["name"]]), group_name=layer, owners=OWNERS)
+        spec = spec.replace_attributes(
+            key=dg.AssetKey([layer, node["name"]]),
+            group_name=layer,
+            owners=OWNERS,
+            description=_with_chart(spec.description or "", layer, node["name"]),
+        )
         if node["config"]["materialized"] == "view":
             return spec
         cadence = NIGHTLY if NIGHTLY in node["config"]["tags"] else "frequent"
         return spec.replace_attributes(freshness_policy=dg.FreshnessPolicy.time_window(fail_window=FRESH_FOR[cadence]))
+
+
+def _with_chart(description: str, layer: str, model: str) -> str:
+    """A description that shows the last build's chart above the SQL; orchestration/webserver.py serves the image."""
+    if model not in CHARTS:
+        return description
+    text, _, sql = description.partition("\n\n")
+    return f"{text}\n\n![{CHARTS[model][0]}](/charts/{layer}/{model}.png)\n\n{sql}"
 
 
 class TransformsConfig(dg.Config):

@@ -1,18 +1,22 @@
 """The command as a user types it, in homes of its own; the main job's run is shared by the tests that look at it."""
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.rows import dict_row
+from psycopg.sql import SQL
 
 from killreport_assets_testing.postgres15 import ExternalPostgres
 from killreport_assets_testing.rabbitmq import RabbitNode
+from killreport_assets_testing.wheel import install_wheel
 
 COMMAND = Path(sys.executable).with_name("killreport")
 # In a small process of its own: a child's peak counts from the size that its parent had.
@@ -30,6 +34,7 @@ class Home:
 
     path: Path
     environment: dict[str, str] = field(default_factory=dict)
+    command: Path = COMMAND
 
     @property
     def peak_file(self) -> Path:
@@ -42,19 +47,31 @@ class Home:
         return clean | {"KILLREPORT_HOME": str(self.path), "COLUMNS": "200"} | self.environment | more
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run `killreport …`."""
-        environment = self.variables(more)
-        measured = [sys.executable, "-S", "-c", MEASURE_PEAK, str(self.peak_file), str(COMMAND)]
+        """Run `killreport …`, outside the tree."""
+        measured = [sys.executable, "-S", "-c", MEASURE_PEAK, str(self.peak_file), str(self.command)]
         return subprocess.run(
-            [*measured, *arguments], capture_output=True, text=True, check=False, env=environment, timeout=900
+            [*measured, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.path.parent,
+            env=self.variables(more),
+            timeout=900,
         )
 
-    def sql(self, statement: str) -> list[dict[str, Any]]:
-        """The rows of a statement, by way of `killreport sql --json`."""
-        answer = self.run("sql", "--json", statement)
+    @cached_property
+    def database_url(self) -> str:
+        """What `killreport database-url` prints."""
+        answer = self.run("database-url")
         assert answer.returncode == 0, answer.stderr
-        rows: list[dict[str, Any]] = json.loads(answer.stdout)
-        return rows
+        return answer.stdout.strip()
+
+    def sql(self, query: str) -> list[dict[str, Any]]:
+        """The rows of a query, with values as in JSON."""
+        with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
+            # The statement is the test's own.
+            rows = connection.execute(SQL(f"select to_jsonb(rows) as row from ({query}) rows"))
+            return [row["row"] for row in rows]
 
     def down(self) -> None:
         """Stop its embedded server."""
@@ -69,10 +86,21 @@ def home(tmp_path: Path) -> Iterator[Home]:
     made.down()
 
 
+@pytest.fixture(scope="module")
+def ready_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home with a database that is up to date, shared by the tests of a file."""
+    made = Home(tmp_path_factory.mktemp("ready") / "home")
+    made.run("migrate")
+    yield made
+    made.down()
+
+
 @pytest.fixture(scope="session")
 def embedded_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, subprocess.CompletedProcess[str]]]:
-    """`killreport run` with nothing configured, once."""
-    made = Home(tmp_path_factory.mktemp("embedded") / "home")
+    """`killreport run` of the installed wheel with nothing configured, once."""
+    folder = tmp_path_factory.mktemp("embedded")
+    environment = install_wheel(folder)
+    made = Home(folder / "home", {"PYTHONPATH": ""}, environment / "bin" / "killreport")
     run = made.run("run")
     made.peak_file.rename(made.peak_file.with_suffix(".run"))
     yield made, run

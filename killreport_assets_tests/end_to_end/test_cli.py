@@ -1,20 +1,16 @@
 """The commands: help, errors that say what to do, the embedded server, SQL that can only read."""
 
 import json
-import os
-import signal
 import socket
 import subprocess
 from pathlib import Path
 
 import psycopg
 import pytest
-import requests
 
 from killreport_assets.sandbox.process import SandboxProcess
 from killreport_assets_testing.rabbitmq import free_port
-from killreport_assets_testing.waiting import wait_until
-from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
+from killreport_assets_tests.end_to_end.conftest import Home
 
 ESCAPE = """do $$ begin
     execute 'reset role';
@@ -102,27 +98,25 @@ def test_any_command_that_needs_the_server_starts_it_and_it_stays(home: Home) ->
     assert "up (embedded" in home.run("status").stdout
 
 
-def test_the_database_url_is_one_that_psql_takes(home: Home) -> None:
-    home.run("migrate")
-    url = home.run("database-url").stdout.strip()
+def test_the_database_url_is_one_that_psql_takes(ready_home: Home) -> None:
+    url = ready_home.run("database-url").stdout.strip()
     with psycopg.connect(url) as connection:
         assert connection.execute("select count(*) from raw.killmails").fetchone() == (0,)
     port = free_port()
-    assert f"127.0.0.1:{port}" in home.run("up", "--tcp", str(port)).stdout
-    tcp_url = home.run("database-url").stdout.strip()
+    assert f"127.0.0.1:{port}" in ready_home.run("up", "--tcp", str(port)).stdout
+    tcp_url = ready_home.run("database-url").stdout.strip()
     assert f"@127.0.0.1:{port}/" in tcp_url
     with psycopg.connect(tcp_url) as connection:
         assert connection.execute("select count(*) from raw.killmails").fetchone() == (0,)
 
 
-def test_sql_prints_a_table_json_or_csv(home: Home) -> None:
-    home.run("migrate")
+def test_sql_prints_a_table_json_or_csv(ready_home: Home) -> None:
     statement = "select 1 as one, null as nothing, timestamptz '2026-01-01 00:00+00' as time, array['a'] as many"
-    assert json.loads(home.run("sql", "--json", statement).stdout) == [
+    assert json.loads(ready_home.run("sql", "--json", statement).stdout) == [
         {"one": 1, "nothing": None, "time": "2026-01-01T00:00:00+00:00", "many": ["a"]}
     ]
-    assert home.run("sql", "--csv", statement).stdout.splitlines()[0] == "one,nothing,time,many"
-    assert "1 row" in home.run("sql", statement).stdout
+    assert ready_home.run("sql", "--csv", statement).stdout.splitlines()[0] == "one,nothing,time,many"
+    assert "1 row" in ready_home.run("sql", statement).stdout
 
 
 @pytest.mark.parametrize(
@@ -143,18 +137,16 @@ def test_sql_prints_a_table_json_or_csv(home: Home) -> None:
         "select * from ops.sign_ins",
     ],
 )
-def test_sql_only_reads(home: Home, statement: str) -> None:
-    home.run("migrate")
-    refused = home.run("sql", statement)
+def test_sql_only_reads(ready_home: Home, statement: str) -> None:
+    refused = ready_home.run("sql", statement)
     assert refused.returncode == 2
     assert "PostgreSQL: " in refused.stderr
-    assert home.sql("select to_regclass('raw.killmails') is not null as there") == [{"there": True}]
+    assert ready_home.sql("select to_regclass('raw.killmails') is not null as there") == [{"there": True}]
     assert not Path("/tmp/killreport-never").exists()
 
 
-def test_a_wrong_statement_is_said_shortly(home: Home) -> None:
-    home.run("migrate")
-    answer = home.run("sql", "select * from raw.nothing")
+def test_a_wrong_statement_is_said_shortly(ready_home: Home) -> None:
+    answer = ready_home.run("sql", "select * from raw.nothing")
     assert (answer.returncode, "Traceback" in answer.stderr) == (2, False)
     assert 'relation "raw.nothing" does not exist' in answer.stderr
 
@@ -174,11 +166,10 @@ def test_settings_are_listed_without_secrets(home: Home) -> None:
     assert "hunter2" not in answer.stdout
 
 
-def test_dbt_and_dagster_run_with_everything_filled_in(home: Home) -> None:
-    home.run("migrate")
-    debug = home.run("dbt", "debug")
+def test_dbt_and_dagster_run_with_everything_filled_in(ready_home: Home) -> None:
+    debug = ready_home.run("dbt", "debug")
     assert "All checks passed!" in debug.stdout, debug.stdout
-    assert home.run("dagster", "run", "list").returncode == 0
+    assert ready_home.run("dagster", "run", "list").returncode == 0
 
 
 def test_install_says_in_one_line_what_it_cannot_use() -> None:
@@ -218,9 +209,8 @@ def test_work_is_queued_followed_traced_and_seen(home: Home) -> None:
         assert (nothing.returncode, nothing.stderr) == (2, "error: killmail 1 is not stored\n")
 
 
-def test_dead_letters_are_listed_shown_replayed_and_dropped(home: Home) -> None:
-    home.run("migrate")
-    with psycopg.connect(home.run("database-url").stdout.strip()) as connection:
+def test_dead_letters_are_listed_shown_replayed_and_dropped(ready_home: Home) -> None:
+    with psycopg.connect(ready_home.run("database-url").stdout.strip()) as connection:
         body = '{"schema": 1, "kind": "character", "id": 580797163}'
         for number, text in enumerate((body, "no message")):
             connection.execute(
@@ -228,39 +218,18 @@ def test_dead_letters_are_listed_shown_replayed_and_dropped(home: Home) -> None:
                 "first_failed_at) values (%s, 'esi_character_info_queue', %s, %s, 'attempts spent', '500', 8, now())",
                 (str(number), f"character:{number}", text),
             )
-    listed = home.run("dead-letters", "list")
+    listed = ready_home.run("dead-letters", "list")
     assert "attempts spent" in listed.stdout
-    ids = [letter["id"] for letter in json.loads(home.run("dead-letters", "list", "--json").stdout)]
+    ids = [letter["id"] for letter in json.loads(ready_home.run("dead-letters", "list", "--json").stdout)]
     assert sorted(ids) == [1, 2]
-    assert '"id": 580797163' in home.run("dead-letters", "show", "1").stdout
-    assert home.run("dead-letters", "show", "9").returncode == 2
-    assert home.run("status").returncode == 1
-    assert home.run("dead-letters", "replay").returncode == 2
-    replayed = home.run("dead-letters", "replay", "--all")
+    assert '"id": 580797163' in ready_home.run("dead-letters", "show", "1").stdout
+    assert ready_home.run("dead-letters", "show", "9").returncode == 2
+    assert ready_home.run("status").returncode == 1
+    assert ready_home.run("dead-letters", "replay").returncode == 2
+    replayed = ready_home.run("dead-letters", "replay", "--all")
     assert (replayed.returncode, "replayed 1, left 1" in replayed.stdout) == (1, True)
     assert "drop it" in replayed.stdout
-    assert "dropped 1" in home.run("dead-letters", "drop", "2").stdout
-    assert "no dead letters" in home.run("dead-letters", "list").stdout
-    assert "(replayed)" in home.run("dead-letters", "list", "--all").stdout
-    assert home.run("status").returncode == 0
-
-
-def test_the_ui_starts_and_nothing_of_it_is_left_when_it_is_ended(home: Home) -> None:
-    ports = {"KILLREPORT_SANDBOX_PORT": str(free_port()), "KILLREPORT_WEBSERVER_PORT": str(free_port())}
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("KILLREPORT_", "DAGSTER_"))}
-    environment = clean | ports | {"KILLREPORT_HOME": str(home.path)}
-    server = subprocess.Popen([COMMAND, "dev"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{ports['KILLREPORT_WEBSERVER_PORT']}/server_info"
-    wait_until(lambda: _answers(url), seconds=180)
-    assert "dagster_version" in requests.get(url, timeout=5).json()
-    server.send_signal(signal.SIGINT)
-    assert server.wait(60) == 130
-    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [line for line in processes if str(home.path) in line and "postgres" not in line] == []
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=5).ok
-    except requests.RequestException:
-        return False
+    assert "dropped 1" in ready_home.run("dead-letters", "drop", "2").stdout
+    assert "no dead letters" in ready_home.run("dead-letters", "list").stdout
+    assert "(replayed)" in ready_home.run("dead-letters", "list", "--all").stdout
+    assert ready_home.run("status").returncode == 0

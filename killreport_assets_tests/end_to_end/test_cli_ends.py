@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -13,15 +12,6 @@ import pytest
 from killreport_assets_testing.rabbitmq import free_port
 from killreport_assets_testing.waiting import wait_until
 from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A home with a migrated, empty database."""
-    made = Home(tmp_path_factory.mktemp("ends") / "home")
-    made.run("migrate")
-    yield made
-    made.down()
 
 
 def _is_one_line(answer: subprocess.CompletedProcess[str]) -> bool:
@@ -107,18 +97,18 @@ def test_a_statement_that_takes_too_long_is_one_line(home: Home) -> None:
     assert "the server's statement_timeout" in answer.stderr
 
 
-def test_an_unreachable_service_has_a_code_of_its_own(migrated: Home) -> None:
+def test_an_unreachable_service_has_a_code_of_its_own(ready_home: Home) -> None:
     services = ("ESI", "SSO", "ZKILLBOARD", "R2Z2", "EVEREF", "SDE")
     port = free_port()
     urls = {f"KILLREPORT_{name}_URL": f"http://127.0.0.1:{port}/{name}" for name in services}
-    answer = migrated.run("queue", "alliances", **urls)
+    answer = ready_home.run("queue", "alliances", **urls)
     assert (answer.returncode, _is_one_line(answer)) == (4, True), answer.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("command", ["sql", "metrics", "sandbox"])
 def test_a_stopped_command_says_so_and_leaves_nothing(
-    migrated: Home, command: str, number: signal.Signals, code: int
+    ready_home: Home, command: str, number: signal.Signals, code: int
 ) -> None:
     port = free_port()
     arguments = {
@@ -129,12 +119,12 @@ def test_a_stopped_command_says_so_and_leaves_nothing(
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("KILLREPORT_", "DAGSTER_"))}
     process = subprocess.Popen(
         [COMMAND, *arguments[command]],
-        env=clean | {"KILLREPORT_HOME": str(migrated.path)},
+        env=clean | {"KILLREPORT_HOME": str(ready_home.path)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    with psycopg.connect(migrated.run("database-url").stdout.strip(), autocommit=True) as connection:
+    with psycopg.connect(ready_home.run("database-url").stdout.strip(), autocommit=True) as connection:
         wait_until(lambda: _sleeps(connection) if command == "sql" else _listens(port))
         process.send_signal(number)
         _, said = process.communicate(timeout=60)

@@ -1,19 +1,24 @@
-"""The main job from end to end, on the embedded servers and on the operator's own: the same tables, nothing left."""
+"""The main job from end to end, from an installed wheel: on the embedded servers and on the operator's own."""
 
 import json
-import os
 import re
+import signal
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pandas as pd
 
+from killreport_assets import __version__
 from killreport_assets.base.files import PACKAGE
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets_testing import genuine
-from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
+from killreport_assets_testing.rabbitmq import free_port
+from killreport_assets_testing.waiting import wait_until
+from killreport_assets_tests.end_to_end.conftest import Home
 
 Run = tuple[Home, subprocess.CompletedProcess[str]]
+UI_SECONDS = 180
 COMPARED = {
     "raw.killmails": "killmail_id, killmail_time, killmail_hash, solar_system_id, moon_id, war_id, "
     "victim_character_id, victim_corporation_id, victim_alliance_id, victim_faction_id, victim_ship_type_id, "
@@ -68,6 +73,16 @@ def test_everything_arrives_and_nothing_is_left_behind(embedded_run: Run) -> Non
     assert "dead letters" in run.stdout
     assert "mart_corporation_daily" in run.stdout
     assert _count(home, "select count(*) as n from raw.killmail_items where parent_index is not null") == nested
+    rows = home.run("sql", "--json", "select count(*) as killmails from marts.fct_killmails")
+    assert json.loads(rows.stdout) == [{"killmails": 394}]
+    assert home.run("--version").stdout.strip() == f"killreport {__version__}"
+
+
+def test_nothing_is_written_into_the_package(embedded_run: Run) -> None:
+    home = embedded_run[0]
+    [package] = home.command.parents[1].glob("lib/python*/site-packages/killreport_assets")
+    assert not list((package / "dbt_transforms").glob("target")) + list((package / "dbt_transforms").glob("logs"))
+    assert (home.path / "dbt" / "target").is_dir()
 
 
 def test_every_source_had_its_part(embedded_run: Run) -> None:
@@ -125,8 +140,8 @@ def test_the_example_queries_answer_in_every_format(embedded_run: Run, tmp_path:
         assert len(answer.stdout.splitlines()) > 1, file.stem
     assert "rows" in home.run("query", "leaderboard").stdout
     assert home.run("query", "rivals", "--show").stdout.startswith("-- Which alliance kills which")
-    script = f"'{COMMAND}' query rivals --parquet > '{tmp_path / 'rivals.parquet'}'"
-    subprocess.run(["sh", "-c", script], check=True, env=os.environ | {"KILLREPORT_HOME": str(home.path)})
+    script = f"'{home.command}' query rivals --parquet > '{tmp_path / 'rivals.parquet'}'"
+    subprocess.run(["sh", "-c", script], check=True, env=home.variables({}))
     assert pd.read_parquet(tmp_path / "rivals.parquet")["kills"].sum() > 0
     unknown = home.run("query", "everything")
     assert unknown.returncode == 2
@@ -156,6 +171,34 @@ def test_a_second_run_stores_nothing_and_reads_no_esi_body(embedded_run: Run) ->
     requests = next(line for line in again.stdout.splitlines() if line.strip().startswith("requests"))
     assert "esi" not in requests.replace("ESI tokens", "")
     assert "0 ESI tokens" in requests
+
+
+def test_the_ui_starts_and_nothing_of_it_is_left_when_it_is_ended(embedded_run: Run) -> None:
+    home = embedded_run[0]
+    port = free_port()
+    ports = {"KILLREPORT_WEBSERVER_PORT": str(port), "KILLREPORT_SANDBOX_PORT": str(free_port())}
+    dev = subprocess.Popen(
+        [home.command, "dev"],
+        cwd=home.path.parent,
+        env=home.variables(ports),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: dev.poll() is not None or _answers(f"http://127.0.0.1:{port}/server_info"), UI_SECONDS)
+    finally:
+        dev.send_signal(signal.SIGINT)
+    assert dev.wait(60) == 130
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line for line in processes if str(home.path) in line and "postgres" not in line] == []
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
 
 
 def test_the_operators_own_servers_give_the_same_tables(embedded_run: Run, external_run: Run) -> None:

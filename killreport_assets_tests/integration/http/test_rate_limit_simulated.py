@@ -153,14 +153,14 @@ def test_no_window_has_more_tokens_than_allowed(
     engine: Engine, seed: int, processes: int, statuses: list[int], latency: float, lives: float | None
 ) -> None:
     _fresh(engine)
-    bucket = TokenBucket("small", 80, timedelta(minutes=1))
+    bucket = TokenBucket("small", 40, timedelta(seconds=30))
     simulation = Simulation(engine, seed)
     world = World(simulation, engine, 5, bucket, lambda: simulation.rng.choice(statuses), latency)
     for _ in range(processes):
         world.process(3, lives=lives)
-    simulation.run(100.0)
-    assert world.server.most_charged_in(60.0) <= bucket.max_tokens
-    assert world.server.charged_between(0, 100.0) > 0
+    simulation.run(50.0)
+    assert world.server.most_charged_in(30.0) <= bucket.max_tokens
+    assert world.server.charged_between(0, 50.0) > 0
 
 
 @pytest.mark.parametrize("processes", [1, 4])

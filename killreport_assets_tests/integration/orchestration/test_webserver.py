@@ -1,5 +1,6 @@
 """Dagster's UI over real HTTP and WebSocket, and from another site's page in Chromium: only its own pages use it."""
 
+import base64
 import os
 import subprocess
 import sys
@@ -162,6 +163,18 @@ def test_a_mutation_comes_by_post_with_json_only(ui: Ui) -> None:
         url, headers={"Content-Type": "application/json; charset=utf-8"}, json={"query": VERSION}, timeout=30
     )
     assert body.ok
+
+
+def test_the_chart_of_an_assets_last_materialization_is_an_image(ui: Ui) -> None:
+    assert ui.get("/charts/marts/mart_drawn.png").status_code == 404
+    for content in (b"older", b"newest"):
+        url = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        metadata = {"chart": dg.MetadataValue.md(f"![a chart]({url})")}
+        ui.instance.report_runless_asset_event(dg.AssetMaterialization(["marts", "mart_drawn"], metadata=metadata))
+    answer = ui.get("/charts/marts/mart_drawn.png")
+    assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "image/png", b"newest")
+    ui.instance.report_runless_asset_event(dg.AssetMaterialization(["marts", "mart_plain"], metadata={"chart": "none"}))
+    assert ui.get("/charts/marts/mart_plain.png").status_code == 404
 
 
 def test_a_websocket_is_opened_for_own_pages_only(ui: Ui) -> None:

@@ -105,6 +105,16 @@ def _dictionary() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def test_dbts_documentation_opens_on_a_page_whose_links_lead_to_public_tables() -> None:
+    page = manifest()["docs"]["doc.killreport.__overview__"]["block_contents"]
+    linked = re.findall(r"\(#!/(model|seed)/([\w.]+)\)", page)
+    assert len(linked) > 15
+    assert page.count("](") == len(linked)
+    for kind, id_ in linked:
+        node = manifest()["nodes"][id_]
+        assert (node["resource_type"], node["config"]["schema"]) == (kind, "marts")
+
+
 def test_every_metric_is_of_a_model_that_there_is() -> None:
     names = {node["name"] for node in models().values()}
     for metric in _dictionary():
@@ -157,6 +167,8 @@ def test_the_location_loads_with_its_tests_as_checks() -> None:
     mart = graph.get(dg.AssetKey(["marts", "fct_killmails"]))
     assert mart.group_name == "marts"
     assert dg.AssetKey(["intermediate", "int_killmails"]) in mart.parent_keys
+    for model, (title, _, _) in CHARTS.items():
+        assert f"![{title}](/charts/marts/{model}.png)" in (graph.get(dg.AssetKey(["marts", model])).description or "")
     staging = graph.get(dg.AssetKey(["staging", "stg_killmails"]))
     assert staging.parent_keys == {dg.AssetKey(["raw", "killmails"])}
     assert graph.get(dg.AssetKey(["staging", "stg_enrichments"])).parent_keys == {dg.AssetKey(["ops", "enrichments"])}
