@@ -47,11 +47,10 @@ FILES = [
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_file_uses_the_words_of_the_field(path: Path) -> None:
+    text = path.read_text()
     found = [
-        f"{path.name}:{number}: {word[0]!r}: {instead}"
-        for number, line in enumerate(path.read_text().splitlines(), 1)
+        f"{path.name}:{text.count(chr(10), 0, word.start()) + 1}: {word[0]!r}: {instead}"
         for words, instead in INSTEAD.items()
-        for word in [re.search(rf"\b(?:{words})\b", line, re.IGNORECASE if words.islower() else 0)]
-        if word
+        for word in re.finditer(rf"\b(?:{words})\b", text, re.IGNORECASE if words.islower() else 0)
     ]
     assert found == []
