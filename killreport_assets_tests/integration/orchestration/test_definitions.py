@@ -1,5 +1,7 @@
 """What Dagster sees: it loads, keeps its names, starts fast, and is on only where that is safe."""
 
+import itertools
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -11,6 +13,7 @@ from dagster._utils.schedules import cron_string_iterator
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
 
+from killreport_assets.base.files import PACKAGE
 from killreport_assets.models.ids import EntityKind
 from killreport_assets.orchestration.build import build_defs
 from killreport_assets.queues.catalogue import ENTITY_QUEUES, WORK_QUEUES
@@ -18,6 +21,7 @@ from killreport_assets.sandbox.process import service_urls
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.store.schema import tables
 
+README = PACKAGE.parent / "README.md"
 SANDBOX = {name.removeprefix("KILLREPORT_").lower(): url for name, url in service_urls(1).items()}
 
 
@@ -42,6 +46,22 @@ def test_the_assets_are_those_of_the_snapshot(snapshot: SnapshotAssertion) -> No
     # To accept a change: pytest --snapshot-update, and read the difference.
     described = _described(build_defs(_sandbox_settings()))
     assert described == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def test_the_readmes_picture_names_assets_and_their_dependencies() -> None:
+    picture = README.read_text().partition("```mermaid\n")[2].partition("```")[0]
+    keys = {name: re.findall(r"\w+/\w+", label) for name, label in re.findall(r"(\w+)\[+\(?\"(.*?)\"", picture)}
+    arrows = [re.sub(r"\[+\(?\".*?\"\)?\]+", "", line).split(" --> ") for line in picture.splitlines() if "-->" in line]
+    graph = build_defs(_sandbox_settings()).resolve_asset_graph()
+    drawn = {
+        (dg.AssetKey(before.split("/")), dg.AssetKey(after.split("/")))
+        for arrow in arrows
+        for left, right in itertools.pairwise(arrow)
+        for one, other in itertools.product(left.strip().split(" & "), right.strip().split(" & "))
+        for before, after in itertools.product(keys[one], keys[other])
+    }
+    assert len(drawn) > 15
+    assert [(before, after) for before, after in drawn if before not in graph.get(after).parent_keys] == []
 
 
 def test_the_definitions_load() -> None:
