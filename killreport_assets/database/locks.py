@@ -27,6 +27,8 @@ class Lock(IntEnum):
     """Resolving names in bulk: held while ESI answers."""
     KEY_ROTATION = 7_304_114_505
     """Encrypting users' tokens with a new key."""
+    WRITERS = 7_304_114_506
+    """Shared by transactions that write; a migration takes it alone."""
 
 
 PUBLISHERS = 1_700_715
@@ -57,6 +59,16 @@ def try_advisory_lock(engine: Engine, lock: Lock) -> Iterator[Connection | None]
             return
         with _released(connection, int(lock)):
             yield connection
+
+
+def share_until_commit(connection: Connection, lock: Lock) -> None:
+    """Wait for a lock that others may share, and hold it until the transaction ends."""
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(int(lock))))
+
+
+def hold_until_commit(connection: Connection, lock: Lock) -> None:
+    """Wait for a lock and hold it alone until the transaction ends."""
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(int(lock))))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.database.locks import publisher_lock
+from killreport_assets.database.migrate import hold_version
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import BY_KIND, KILLMAILS, WorkQueue
 from killreport_assets.queues.envelope import Cause, Message
@@ -33,11 +34,13 @@ def publish_pending(
 
     Raises:
         BrokerUnavailable: the claims are released.
+        ServerRefuses: a newer package has migrated the database.
     """
     published = 0
     with publisher_lock(engine) as (connection, publisher):
         while limit is None or published < limit:
             with connection.begin():
+                hold_version(connection)
                 claimed = claim_pending(
                     connection, publisher, min(CLAIM_AT_ONCE, limit or CLAIM_AT_ONCE), include_expired=include_expired
                 )

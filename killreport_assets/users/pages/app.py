@@ -31,6 +31,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from killreport_assets.base.errors import BrokerUnavailable, UserError
+from killreport_assets.database.migrate import writing
 from killreport_assets.esi.routes import CHARACTER_SCOPE, CORPORATION_SCOPE
 from killreport_assets.http.errors import Refused, ServiceError
 from killreport_assets.queues.connect import connect_broker
@@ -183,7 +184,7 @@ class AuthPages:
             return [] if has_ended(connection, session_id) else list_users(connection, account_id=account)
 
     def _end(self, session_id: str) -> None:
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             end_session(connection, session_id)
 
     def _mine(self, request: Request) -> User:
@@ -225,7 +226,7 @@ class AuthPages:
         return user
 
     def _store(self, grant: Grant, account: int | None) -> int:
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             return sign_in(connection, self._vault, grant, account)
 
 
