@@ -29,6 +29,10 @@ class Lock(IntEnum):
     """Encrypting users' tokens with a new key."""
     WRITERS = 7_304_114_506
     """Shared by transactions that write; a migration takes it alone."""
+    FEED = 7_304_114_507
+    """Following the live feed, which has one cursor: held while the service answers."""
+    DAEMON = 7_304_114_508
+    """Running Dagster's daemon, in Dagster's database: held as long as it runs."""
 
 
 PUBLISHERS = 1_700_715
@@ -69,6 +73,13 @@ def share_until_commit(connection: Connection, lock: Lock) -> None:
 def hold_until_commit(connection: Connection, lock: Lock) -> None:
     """Wait for a lock and hold it alone until the transaction ends."""
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(int(lock))))
+
+
+def hold_while_connected(connection: Connection, lock: Lock) -> bool:
+    """Take a lock until the session ends; False if another session holds it."""
+    is_taken: bool = connection.execute(sa.select(sa.func.pg_try_advisory_lock(int(lock)))).scalar_one()
+    connection.commit()
+    return is_taken
 
 
 @contextmanager

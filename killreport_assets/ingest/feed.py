@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.base.stopping import is_stopping
+from killreport_assets.database.locks import Lock, try_advisory_lock
 from killreport_assets.database.migrate import writing
 from killreport_assets.http.errors import ServiceError, Throttled
 from killreport_assets.ingest.loader import LoadReport, written_facts
@@ -87,7 +88,10 @@ class _FeedBatch:
 
 @dataclass(frozen=True)
 class FeedLoader:
-    """Follows the feed from its cursor; without a cursor, from `start`, or from the feed's head."""
+    """Follows the feed from its cursor; without a cursor, from `start`, or from the feed's head.
+
+    One process at a time: two would request every entry twice, and move the cursor against each other.
+    """
 
     feed: R2z2Feed
     start: int | None = None
@@ -95,6 +99,12 @@ class FeedLoader:
 
     def load(self, engine: Engine) -> LoadReport:
         """Follow the feed until caught up, `max_entries` entries, or an error."""
+        with try_advisory_lock(engine, Lock.FEED) as held:
+            if held is None:
+                return LoadReport(waiting="another process follows the feed")
+            return self._follow(engine)
+
+    def _follow(self, engine: Engine) -> LoadReport:
         try:
             report = follow(self.feed, engine, start=self.start, max_entries=self.max_entries)
         except Throttled as throttled:
