@@ -84,7 +84,7 @@ def hold_while_connected(connection: Connection, lock: Lock) -> bool:
 
 @contextmanager
 def publisher_lock(engine: Engine) -> Iterator[tuple[Connection, int]]:
-    """Hold a lock that nobody waits for; yields its connection, with no transaction open, and the publisher's number.
+    """Hold a lock of its own; yields its connection, with no transaction open, and the publisher's number.
 
     Others see in `publishers` whether the process lives.
     """

@@ -53,7 +53,7 @@ def current_version(connection: Connection) -> str | None:
 
 
 def hold_version(connection: Connection) -> None:
-    """Let nobody migrate the database before this transaction ends; call it first in a transaction that writes.
+    """Let a migration wait until this transaction ends; call it first in a transaction that writes.
 
     A process that outlives an upgrade stops here. One session of a process at a time: a second would wait for a
     migration that waits for the first.
@@ -69,7 +69,7 @@ def hold_version(connection: Connection) -> None:
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A transaction that writes, before whose end nobody migrates the database: see `hold_version`."""
+    """A transaction that writes, for whose end a migration waits: see `hold_version`."""
     with engine.begin() as connection:
         hold_version(connection)
         yield connection

@@ -206,6 +206,7 @@ request_pace = sa.Table(
     time("next_at", "the earliest time of the next request that may be granted", required=True),
     time("paused_until", "no request is sent before"),
     text("pause_reason"),
+    time("paused_at", "when that was recorded: while the clock shows less, it has gone back and the pause is over"),
     schema="ops",
     comment="The requests of all processes together, by service",
 )

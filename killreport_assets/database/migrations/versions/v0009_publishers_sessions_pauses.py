@@ -1,4 +1,4 @@
-"""Claims end with the process that took them, and sessions of the sign-in page with signing out."""
+"""Claims end with their process, sessions of the sign-in page with signing out, pauses when the clock goes back."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,4 +32,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("session_id"),
         schema="ops",
         comment="Sessions of the sign-in page whose owners signed out: a copy of their cookies is refused",
+    )
+    op.add_column(
+        "request_pace",
+        sa.Column(
+            "paused_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="when that was recorded: while the clock shows less, it has gone back and the pause is over",
+        ),
+        schema="ops",
     )
