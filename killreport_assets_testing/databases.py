@@ -9,11 +9,20 @@ from sqlalchemy.engine import Engine, make_url
 
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.engine import make_engine
+from killreport_assets.database.locks import Lock
 from killreport_assets.database.migrate import migrate
 from killreport_assets.queues.pgmq import install_queues
 from killreport_assets.store.origin import stamp_origin
 
 TEMPLATE = "killreport_template"
+WAITING = "select count(*) from pg_locks where locktype = 'advisory' and not granted and objid = :lock"
+
+
+def waiting_for(engine: Engine, lock: Lock) -> int:
+    """How many sessions wait for an advisory lock."""
+    with engine.connect() as connection:
+        count: int = connection.execute(sa.text(WAITING), {"lock": int(lock) & 0xFFFFFFFF}).scalar_one()
+    return count
 
 
 class Databases:

@@ -13,8 +13,11 @@ from rich.markup import escape
 
 from killreport_assets.base.errors import Taken, UserError
 from killreport_assets.base.network import is_port_free
+from killreport_assets.base.redaction import without_secrets
 from killreport_assets.cli.common import current_settings, use_sandbox
 from killreport_assets.cli.output import out
+from killreport_assets.database.engine import database_urls, make_engine
+from killreport_assets.database.locks import Lock, hold_while_connected
 from killreport_assets.monitoring.dagster_health import DEV_FILE
 from killreport_assets.orchestration.instance import enter_dagster_environment
 from killreport_assets.orchestration.processes import DagsterProcesses
@@ -30,7 +33,7 @@ def serve(*, live: bool, release_every: float) -> None:
     """Serve until interrupted; the exit code is then 128 and the signal.
 
     Raises:
-        Taken: the port is taken, or another `dev` runs in this home.
+        Taken: the port is taken, or another `dev` runs in this home or over the same Dagster database.
         UserError: a setting is wrong, a server does not start, the database is of the other origin, or one of Dagster's
             processes ends again and again.
     """
@@ -49,6 +52,7 @@ def serve(*, live: bool, release_every: float) -> None:
             sandbox = SandboxProcess(settings.process.sandbox_port, settings.home / "sandbox-feed", release_every)
             settings = use_sandbox(stack.enter_context(sandbox).urls)
         open_database(settings).dispose()
+        _be_the_only_daemon(stack, settings)
         enter_dagster_environment(settings)
         os.environ.setdefault("DAGSTER_GRPC_TIMEOUT_SECONDS", GRPC_SECONDS)
         _run_dagster(stack, settings)
@@ -83,6 +87,20 @@ def _only_one(home: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise Taken(f"killreport dev already runs in {home}: stop it, or set another KILLREPORT_HOME") from None
+
+
+def _be_the_only_daemon(stack: ExitStack, settings: Settings) -> None:
+    """The same for two machines with one Dagster database; a restart of the server ends this lock."""
+    url = database_urls(settings).dagster.set(drivername="postgresql+psycopg")
+    engine = make_engine(url)
+    connection = engine.connect()
+    stack.callback(engine.dispose)
+    stack.callback(connection.invalidate)  # it may be broken: the session ends in any case
+    if not hold_while_connected(connection, Lock.DAEMON):
+        raise Taken(
+            f"killreport dev already runs over {without_secrets(str(url))}, in another home or on another machine: "
+            "stop it, or set KILLREPORT_DAGSTER_DATABASE_URL to another database"
+        )
 
 
 def _exit_on_signals() -> None:

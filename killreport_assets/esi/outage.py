@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from killreport_assets.http.errors import Throttled
 from killreport_assets.settings import DailyWindow
@@ -56,6 +56,5 @@ class Outage:
 
     def _paused(self, seconds: float, reason: str) -> Throttled:
         throttled = Throttled(reason, self._pause(seconds, reason))
-        wait = throttled.until - datetime.now(UTC)
-        self._until = time.monotonic() + max(wait, timedelta()).total_seconds(), throttled
+        self._until = time.monotonic() + seconds, throttled
         return throttled

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.http.errors import Throttled
-from killreport_assets.http.pauses import longest_pause
+from killreport_assets.http.pauses import CLOCK_JUMP_SECONDS, is_paused, longest_pause
 from killreport_assets.http.token_bucket import TokenBucket
 
 UNANSWERED_SECONDS = 120.0
@@ -126,11 +126,17 @@ class Ledger:
             insert into ops.request_pace as pace (service, next_at)
             values (:service, {self._clock} + make_interval(secs => :length))
             on conflict (service) do update
-            set next_at = greatest(pace.next_at, {self._clock}) + make_interval(secs => :length)
+            set next_at = case
+                    -- The clock has gone back: after everything that was granted before.
+                    when pace.next_at > {self._clock} + make_interval(secs => :jump)
+                        then {self._clock} + make_interval(secs => 2 * :max_ahead)
+                    else greatest(pace.next_at, {self._clock})
+                end + make_interval(secs => :length)
             where pace.next_at <= {self._clock} + make_interval(secs => :max_ahead)
+                or pace.next_at > {self._clock} + make_interval(secs => :jump)
             returning extract(epoch from next_at)::float8 - :length, extract(epoch from {self._clock})::float8
             """),
-            {"service": self._service, "length": length, "max_ahead": max_ahead},
+            {"service": self._service, "length": length, "max_ahead": max_ahead, "jump": CLOCK_JUMP_SECONDS},
         ).one_or_none()
         if granted is None:
             return self._nothing_reserved(connection, max_ahead)
@@ -200,11 +206,12 @@ class Ledger:
         with self.transaction() as connection:
             until: datetime = connection.execute(
                 sa.text(f"""
-                insert into ops.request_pace as pace (service, next_at, paused_until, pause_reason)
-                values (:name, {self._clock}, {self._clock} + make_interval(secs => :seconds), :reason)
+                insert into ops.request_pace as pace (service, next_at, paused_until, pause_reason, paused_at)
+                values (:name, {self._clock}, {self._clock} + make_interval(secs => :seconds), :reason, {self._clock})
                 on conflict (service) do update set
-                    paused_until = greatest(coalesce(pace.paused_until, excluded.paused_until), excluded.paused_until),
-                    pause_reason = excluded.pause_reason
+                    paused_until = greatest(
+                        case when {is_paused(self._clock, "pace")} then pace.paused_until end, excluded.paused_until),
+                    pause_reason = excluded.pause_reason, paused_at = excluded.paused_at
                 returning paused_until
                 """),
                 {"name": self._name(bucket), "seconds": seconds, "reason": reason},
@@ -271,15 +278,18 @@ class Ledger:
             ),
             {"name": name, "window": bucket.window * CAUTION, "keep": BOOKING_KEPT_SECONDS},
         )
-        spent, unsettled, oldest, now = connection.execute(
+        spent, unsettled, oldest, newest, now = connection.execute(
             sa.text(f"""
             select coalesce(sum(tokens), 0), coalesce(sum(unsettled), 0), min(spent_in) filter (where tokens > 0),
-                   {self._clock}
+                   max(spent_in), {self._clock}
             from ops.request_tokens
             where bucket = :name and spent_in > {self._clock} - cast(:window as interval)
             """),
             {"name": name, "window": bucket.window * CAUTION},
         ).one()
+        if newest is not None and newest > now + timedelta(seconds=CLOCK_JUMP_SECONDS):
+            self._book_again(connection, bucket, now)
+            return 0  # not TokensSpent: the transaction must commit
         requests = int((bucket.max_tokens - spent) // bucket.max_cost)
         settled_tokens = spent - unsettled * bucket.max_cost
         if requests < 1 and bucket.max_tokens - settled_tokens < bucket.max_cost:
@@ -289,6 +299,14 @@ class Ledger:
                 f"the tokens of ESI's {limit} are spent", until, bucket.token_owner, (until - now).total_seconds()
             )
         return max(0, requests)
+
+    def _book_again(self, connection: Connection, bucket: TokenBucket, now: datetime) -> None:
+        """Book now what was booked before PostgreSQL's clock went back: it is spent for one window from now."""
+        tokens = connection.execute(
+            sa.text("delete from ops.request_tokens where bucket = :name and spent_in > :now returning tokens"),
+            {"name": self._name(bucket), "now": now + timedelta(seconds=CLOCK_JUMP_SECONDS)},
+        )
+        self._book(connection, Booking(bucket, now.replace(microsecond=0)), sum(tokens.scalars()), 0)
 
     def _book(self, connection: Connection, booking: Booking, tokens: int, requests: int) -> None:
         connection.execute(

@@ -7,6 +7,17 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+CLOCK_JUMP_SECONDS = 30.0
+"""Nothing in the ledger is so far ahead of PostgreSQL's clock, unless that clock has gone back."""
+
+
+def is_paused(sql_clock: str, pace: str = "request_pace") -> str:
+    """The SQL condition that the pause of a row of `ops.request_pace`, or of this alias of it, has not ended."""
+    return (
+        f"({pace}.paused_until > {sql_clock} and "
+        f"coalesce({pace}.paused_at, {sql_clock}) <= {sql_clock} + make_interval(secs => {CLOCK_JUMP_SECONDS}))"
+    )
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -35,7 +46,7 @@ def longest_pause(
     row = connection.execute(
         sa.text(f"""
         select service, pause_reason, paused_until from ops.request_pace
-        where service = any(:services) and paused_until > {sql_clock} order by paused_until desc limit 1
+        where service = any(:services) and {is_paused(sql_clock)} order by paused_until desc limit 1
         """),
         {"services": list(services)},
     ).one_or_none()
@@ -45,9 +56,9 @@ def longest_pause(
 def pauses(connection: Connection) -> list[Pause]:
     """Every pause that has not ended, the one that ends first first."""
     rows = connection.execute(
-        sa.text("""
+        sa.text(f"""
         select service, pause_reason, paused_until from ops.request_pace
-        where paused_until > clock_timestamp() order by paused_until, service
+        where {is_paused("clock_timestamp()")} order by paused_until, service
         """)
     )
     return [Pause(row.service, str(row.pause_reason), row.paused_until) for row in rows]
@@ -56,9 +67,9 @@ def pauses(connection: Connection) -> list[Pause]:
 def lift_pauses(connection: Connection, services: Sequence[str]) -> list[str]:
     """End the pauses of these services and buckets now; returns those that were paused."""
     rows = connection.execute(
-        sa.text("""
-        update ops.request_pace set paused_until = null, pause_reason = null
-        where service = any(:services) and paused_until > clock_timestamp() returning service
+        sa.text(f"""
+        update ops.request_pace set paused_until = null, pause_reason = null, paused_at = null
+        where service = any(:services) and {is_paused("clock_timestamp()")} returning service
         """),
         {"services": list(services)},
     )
@@ -68,8 +79,8 @@ def lift_pauses(connection: Connection, services: Sequence[str]) -> list[str]:
 def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:
     """Every service and bucket ever used; `windows` maps names of buckets to the seconds of their windows."""
     rows = connection.execute(
-        sa.text("""
-        select p.service, case when p.paused_until > now() then p.paused_until end as paused_until, p.pause_reason,
+        sa.text(f"""
+        select p.service, case when {is_paused("now()", "p")} then p.paused_until end as paused_until, p.pause_reason,
                w.seconds, coalesce((
                    select sum(t.tokens) from ops.request_tokens t
                    where t.bucket = p.service and t.spent_in > now() - make_interval(secs => w.seconds)), 0) as used
@@ -94,11 +105,11 @@ def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:
 def purge_idle_token_buckets(connection: Connection, idle_for: timedelta) -> None:
     """Delete token owners' buckets that were idle for `idle_for`: a bucket idle for longer than its window is full."""
     connection.execute(
-        sa.text("""
+        sa.text(f"""
         with idle as (
             select service from ops.request_pace
             where service like '%:%:%:%' and next_at < now() - cast(:idle_for as interval)
-                and coalesce(paused_until, now()) <= now()
+                and {is_paused("now()")} is not true
             for update skip locked  -- in the order of ledger.py: first the pace, then the tokens
         ), gone as (
             delete from ops.request_pace p using idle where p.service = idle.service returning p.service

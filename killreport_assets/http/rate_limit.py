@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.http.errors import Throttled
 from killreport_assets.http.headers import number_of
-from killreport_assets.http.ledger import Booking, Ledger, Observation, Refund, TokensSpent, Totals
+from killreport_assets.http.ledger import Booking, Ledger, Observation, Refund, Reservation, TokensSpent, Totals
 from killreport_assets.http.token_bucket import TokenBucket
 
 LATENESS = 0.02
@@ -75,11 +75,18 @@ class _ServerClock:
     def __init__(self) -> None:
         self._readings: deque[tuple[float, float, float]] = deque()
 
-    def read(self, sent: float, received: float, now: float) -> None:
-        """Add a reading; `now` is PostgreSQL's time in seconds."""
+    def read(self, sent: float, received: float, now: float) -> bool:
+        """Add a reading; `now` is PostgreSQL's time in seconds. True: its clock has jumped since the others."""
+        has_jumped = False
+        if self._readings:
+            at_least, at_most = self._ahead
+            has_jumped = now - received > at_most + LATENESS or now - sent < at_least - LATENESS
+        if has_jumped:
+            self._readings.clear()
         self._readings.append((received, now - received, now - sent))
         while self._readings[0][0] < received - CLOCK_SECONDS:
             self._readings.popleft()
+        return has_jumped
 
     @property
     def _ahead(self) -> tuple[float, float]:
@@ -251,8 +258,11 @@ class RequestBudget:
             if bucket is not None:
                 refunds = self._write_bucket(connection, bucket)
             reserved = self._ledger.reserve(connection, bucket, self._block, self._gap, MAX_AHEAD)
-        self._server_clock.read(reserved.sent, reserved.received, reserved.now)
+        has_jumped = self._server_clock.read(reserved.sent, reserved.received, reserved.now)
         self._forget(bucket, refunds)
+        if has_jumped:
+            self._wait_for_slots_of_others(bucket, reserved)
+            return
         for i in range(reserved.count):
             at_earliest, at_latest = self._server_clock.window(reserved.begin + i * self._gap)
             self._slots[bucket].append(_Slot(at_latest, at_earliest + LATENESS, reserved.received, reserved.booking))
@@ -260,6 +270,13 @@ class RequestBudget:
             self._empty_reservations[bucket] = 0
         else:
             self._back_off(bucket, reserved.wait)
+
+    def _wait_for_slots_of_others(self, bucket: TokenBucket | None, reserved: Reservation) -> None:
+        """Give a reservation back: by PostgreSQL's clock of before the jump, others have slots at the same times."""
+        for _ in range(reserved.count):
+            self._refund(reserved.booking)
+        for known in {*self._slots, bucket}:
+            self._back_off(known, 2 * MAX_AHEAD)
 
     def _back_off(self, bucket: TokenBucket | None, wait: float) -> None:
         """Wait longer after each empty reservation: the process that holds the tokens may have died."""

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.base.stopping import is_stopping
+from killreport_assets.database.locks import Lock, try_advisory_lock
+from killreport_assets.database.migrate import writing
 from killreport_assets.http.errors import ServiceError, Throttled
 from killreport_assets.ingest.loader import LoadReport, written_facts
 from killreport_assets.sources.r2z2 import FEED, MAX_GAP, MAX_LAG, FeedEntry, R2z2Feed, UnreadableEntry
@@ -86,7 +88,10 @@ class _FeedBatch:
 
 @dataclass(frozen=True)
 class FeedLoader:
-    """Follows the feed from its cursor; without a cursor, from `start`, or from the feed's head."""
+    """Follows the feed from its cursor; without a cursor, from `start`, or from the feed's head.
+
+    One process at a time: two would request every entry twice, and move the cursor against each other.
+    """
 
     feed: R2z2Feed
     start: int | None = None
@@ -94,12 +99,18 @@ class FeedLoader:
 
     def load(self, engine: Engine) -> LoadReport:
         """Follow the feed until caught up, `max_entries` entries, or an error."""
+        with try_advisory_lock(engine, Lock.FEED) as held:
+            if held is None:
+                return LoadReport(waiting="another process follows the feed")
+            return self._follow(engine)
+
+    def _follow(self, engine: Engine) -> LoadReport:
         try:
             report = follow(self.feed, engine, start=self.start, max_entries=self.max_entries)
         except Throttled as throttled:
             return LoadReport(waiting=str(throttled))
         except ServiceError as error:
-            with engine.begin() as connection:
+            with writing(engine) as connection:
                 note_reading(connection, FEED, None, str(error))
             return LoadReport({}, [str(error)])
         facts = written_facts(report.written) | {
@@ -130,7 +141,7 @@ def has_news(feed: R2z2Feed, engine: Engine) -> bool:
     if cursor is None or is_owed:
         return True
     head = feed.head()
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         note_head(connection, FEED, max(head, cursor - 1))
     if head >= cursor or head < cursor - 1 - MAX_LAG:
         return True
@@ -158,7 +169,7 @@ def follow(feed: R2z2Feed, engine: Engine, *, start: int | None = None, max_entr
     while not (report.caught_up or report.stopped_by or is_stopping()) and report.entries < max_entries:
         before = report.next_sequence
         batch = _read_batch(feed, report, min(report.entries + BATCH, max_entries))
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             _pass_unreadable(connection, report, batch)
             _write(connection, report, batch)
             is_behind = report.next_sequence < before  # the feed begins its numbers again
@@ -286,13 +297,13 @@ def _try_again(feed: R2z2Feed, engine: Engine, report: FeedReport) -> None:
         try:
             entry = feed.entry(failure.sequence)
         except UnreadableEntry as unreadable:
-            with engine.begin() as connection:
+            with writing(engine) as connection:
                 _record(connection, [unreadable])
             continue
         except ServiceError as error:
             report.stop(error)
             return
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             if entry is None:
                 add_gap(connection, FEED, failure.sequence, failure.sequence)
             else:
@@ -322,7 +333,7 @@ def _request_gaps(feed: R2z2Feed, engine: Engine, report: FeedReport) -> None:
                 break
             sequence -= 1
             requests_left -= 1
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             _record(connection, unreadable)
             had = [number for number, _ in found] + [failed.sequence for failed in unreadable]
             narrow_gap(connection, FEED, gap, had, sequence)

@@ -23,7 +23,7 @@ class LoadReport:
     problems: list[str] = field(default_factory=list)
     """Why it stopped early, or what it left out; empty when everything requested is loaded."""
     waiting: str | None = None
-    """The pause that a service requested, if that stopped it: no failure, the next load goes on."""
+    """The pause that a service requested, or the process that loads the same: no failure, the next load goes on."""
 
     @property
     def stopped_by(self) -> str | None:

@@ -55,7 +55,7 @@ def reading_url(settings: Settings, urls: DatabaseUrls) -> URL:
     """Return the URL with which the role logs in.
 
     Raises:
-        ServerRefuses: the role could not be created; the text says how to.
+        ServerRefuses: the role was created from another machine, or could not be created; the text says what to do.
     """
     if settings.database.reader_url is not None:
         return make_url(settings.database.reader_url.get_secret_value()).set(drivername="postgresql+psycopg")
@@ -64,8 +64,9 @@ def reading_url(settings: Settings, urls: DatabaseUrls) -> URL:
     file = _password_file(settings.home)
     if not file.exists():
         raise ServerRefuses(
-            f"queries need a role that only reads, and the role of KILLREPORT_DATABASE_URL may not create it: let an "
-            f"administrator run `create role {READER} login password '…'` and grant it usage and select on the schemas "
+            f"queries need the role {READER}: copy {file} from the machine that created the role. If the role of "
+            f"KILLREPORT_DATABASE_URL may not create it, let an administrator run `create role {READER} login "
+            f"password '…'` and grant it usage and select on the schemas "
             f"raw, ops (without tokens and sign_ins) and marts; then set KILLREPORT_READER_URL"
         )
     return urls.killreport.set(username=READER, password=file.read_text())

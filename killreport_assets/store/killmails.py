@@ -16,6 +16,7 @@ from psycopg import Cursor
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.base.text import storable
+from killreport_assets.database.migrate import writing
 from killreport_assets.models.ids import KILLMAIL
 from killreport_assets.models.killmail import ContainedItem, InvalidKillmail, Item, Killmail, KillmailBody, check
 from killreport_assets.store import lineage
@@ -69,7 +70,7 @@ def write_killmails(engine: Engine, bodies: Iterable[KillmailBody], source: str)
     """Check and store bodies in a transaction of their own; see `write_killmails_in`."""
     batch = _check_all(bodies, source)
     ensure_months(engine, {killmail.killmail_time for killmail in batch.whole.values()})
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         _write(connection, batch)
     return batch.report
 

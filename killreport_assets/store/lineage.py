@@ -12,13 +12,14 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from killreport_assets.database.locks import publishers
 from killreport_assets.models.ids import EntityKind, is_fetchable
 from killreport_assets.store.places import PLACES
 from killreport_assets.store.schema.tables import DIMENSIONS
 
 EnrichmentOutcome = Literal["stored", "gone", "dead"]
 CLAIM_LASTS = timedelta(minutes=10)
-"""When a claim without a confirmed message expires: the process that took it counts as dead."""
+"""When a claim without a confirmed message expires although its publisher holds its lock: it may hang."""
 MESSAGE_LASTS = timedelta(days=1)
 """When a confirmed message that is not settled counts as lost."""
 URGENT_MAX_AGE = timedelta(hours=1)
@@ -29,6 +30,7 @@ _UPDATE = f"""
     urgent = entity_pending.urgent or excluded.urgent,
     hash = excluded.hash,
     claimed_at = case when {_UNCHANGED} then entity_pending.claimed_at end,
+    claimed_by = case when {_UNCHANGED} then entity_pending.claimed_by end,
     published_at = case when {_UNCHANGED} then entity_pending.published_at end,
     dead_at = case when {_SAME_HASH} then entity_pending.dead_at end
 """
@@ -126,10 +128,13 @@ def pending(connection: Connection, kind: str, ids: Sequence[int]) -> set[int]:
     return set(rows.scalars())
 
 
-def claim_pending(connection: Connection, limit: int, *, include_expired: bool = False) -> list[PendingEntity]:
-    """Claim up to `limit` pieces of pending work, urgent and oldest first; only the claiming process publishes them.
+def claim_pending(
+    connection: Connection, publisher: int, limit: int, *, include_expired: bool = False
+) -> list[PendingEntity]:
+    """Claim up to `limit` pieces of pending work, urgent and oldest first; only this publisher publishes them.
 
-    `include_expired` adds those whose message counts as lost.
+    It holds its lock (database/locks.py) until the claims are settled; what a publisher without its lock has claimed is
+    free. `include_expired` adds work whose message counts as lost.
     """
     lost = "or published_at < now() - cast(:message_lasts as interval)" if include_expired else ""
     claimed = connection.execute(
@@ -137,11 +142,12 @@ def claim_pending(connection: Connection, limit: int, *, include_expired: bool =
         with free as (
             select entity_kind, entity_id from ops.entity_pending
             where dead_at is null
-                and (claimed_at is null or claimed_at < now() - cast(:claim_lasts as interval))
+                and (claimed_at is null or claimed_by = any(cast(:dead as int[]))
+                    or claimed_at < now() - cast(:claim_lasts as interval))
                 and (published_at is null {lost})
             order by urgent desc, first_seen limit :limit for update skip locked
         ), taken as (
-            update ops.entity_pending p set claimed_at = now() from free
+            update ops.entity_pending p set claimed_at = now(), claimed_by = :publisher from free
             where p.entity_kind = free.entity_kind and p.entity_id = free.entity_id
             returning p.entity_kind, p.entity_id, p.urgent, p.claimed_at, p.hash
         )
@@ -151,19 +157,34 @@ def claim_pending(connection: Connection, limit: int, *, include_expired: bool =
                taken.claimed_at, taken.hash
         from taken
         """),
-        {"limit": limit, "claim_lasts": CLAIM_LASTS, **({"message_lasts": MESSAGE_LASTS} if include_expired else {})},
+        {
+            "publisher": publisher,
+            "dead": _dead_publishers(connection),
+            "limit": limit,
+            "claim_lasts": CLAIM_LASTS,
+            **({"message_lasts": MESSAGE_LASTS} if include_expired else {}),
+        },
     )
     return [PendingEntity(*row) for row in claimed]
 
 
+def _dead_publishers(connection: Connection) -> list[int]:
+    """Publishers that have claimed work and no longer hold their lock; the claims are read first, then the locks."""
+    claiming = connection.execute(
+        sa.text("select distinct claimed_by from ops.entity_pending where claimed_by is not null")
+    )
+    known = set(claiming.scalars())
+    return sorted(known - publishers(connection)) if known else []
+
+
 def confirm_published(connection: Connection, entities: Sequence[PendingEntity]) -> None:
     """Record that the broker has confirmed the messages of claimed work."""
-    _update_claims(connection, entities, "published_at = now()")
+    _update_claims(connection, entities, "published_at = now(), claimed_by = null")
 
 
 def release_claims(connection: Connection, entities: Sequence[PendingEntity]) -> None:
     """Release claims whose messages could not be published."""
-    _update_claims(connection, entities, "claimed_at = null")
+    _update_claims(connection, entities, "claimed_at = null, claimed_by = null")
 
 
 def _update_claims(connection: Connection, entities: Sequence[PendingEntity], change: str) -> None:
@@ -302,7 +323,7 @@ def revive(connection: Connection, kind: str, ids: Sequence[int], *, is_publishe
             order by entity_id for update
         )
         update ops.entity_pending p set
-            dead_at = null, claimed_at = case when :is_published then now() end,
+            dead_at = null, claimed_by = null, claimed_at = case when :is_published then now() end,
             published_at = case when :is_published then now() end
         from dead where p.entity_kind = :kind and p.entity_id = dead.entity_id
         """),

@@ -8,6 +8,7 @@ from datetime import timedelta
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.database.migrate import writing
 from killreport_assets.esi.bulk import ask_in_bulk
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.http.pauses import purge_idle_token_buckets
@@ -50,9 +51,9 @@ def queue_due(
         BrokerUnavailable: the lists stay pending, and are published by the next run.
     """
     look_up_corporations(engine, esi)
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         purge_idle_token_buckets(connection, TOKEN_BUCKETS_IDLE)
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         due = due_lists(connection, intervals(settings), LOOK_AHEAD)
         by_kind = {
             queue.kind: [one.subject_id for one in due if one.kind == queue.kind]
@@ -72,7 +73,7 @@ def look_up_corporations(engine: Engine, esi: EsiClient) -> None:
     answer = ask_in_bulk(esi.affiliations, ids)
     if answer.stopped_by:
         log.warning("not all users' corporations were looked up: %s", answer.stopped_by)
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         corporations = {e.character_id: e.corporation_id for e in answer.elements}
         users.write_corporations(connection, corporations, answer.refused)
 
@@ -96,7 +97,7 @@ def queue_now(
     """
     if esi is not None:
         look_up_corporations(engine, esi)
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         chosen = [users.get_user(connection, character_id) for character_id in character_ids]
         for user in chosen:
             if user.state != users.ACTIVE:

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy.engine import Engine
 
+from killreport_assets.database.migrate import writing
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import WorkQueue
@@ -58,6 +59,6 @@ class Producer:
             BrokerUnavailable: the work stays pending, and is published by the next run.
         """
         found = list(self.find(engine, esi, ttl)) if ids is None else list(ids)
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             requested = request(connection, self.queue.kind, found, urgent=urgent, revive_dead=ids is not None)
         return Produced(len(found), requested, publish_pending(engine, broker, run_id=run_id, include_expired=True))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.database.locks import publisher_lock
+from killreport_assets.database.migrate import hold_version
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import BY_KIND, KILLMAILS, WorkQueue
 from killreport_assets.queues.envelope import Cause, Message
@@ -27,33 +29,40 @@ def publish_pending(
 
     `include_expired` also publishes work whose message counts as lost, by its age.
 
-    The claim is committed before anything is published, so two processes never publish the same work; the claim of a
-    process that dies expires.
+    The claim is committed before anything is published, so two processes never publish the same work; the claims of a
+    process that dies are free at once.
 
     Raises:
         BrokerUnavailable: the claims are released.
+        ServerRefuses: a newer package has migrated the database.
     """
     published = 0
-    while limit is None or published < limit:
-        with engine.begin() as connection:
-            claimed = claim_pending(
-                connection, min(CLAIM_AT_ONCE, limit or CLAIM_AT_ONCE), include_expired=include_expired
-            )
-        if not claimed:
-            return published
-        by_lane: dict[tuple[str, bool], list[PendingEntity]] = defaultdict(list)
-        for entity in claimed:
-            by_lane[entity.kind, entity.urgent].append(entity)
-        try:
-            for (kind, urgent), entities in sorted(by_lane.items(), key=lambda lane: not lane[0][1]):
-                messages = [_message(entity, run_id) for entity in entities]
-                broker.publish(BY_KIND[kind].name, messages, urgent=urgent)
-        except BaseException:
-            _settle_claims(engine, claimed, release_claims)
-            raise
-        _settle_claims(engine, claimed, confirm_published)
-        published += len(claimed)
+    with publisher_lock(engine) as (connection, publisher):
+        while limit is None or published < limit:
+            with connection.begin():
+                hold_version(connection)
+                claimed = claim_pending(
+                    connection, publisher, min(CLAIM_AT_ONCE, limit or CLAIM_AT_ONCE), include_expired=include_expired
+                )
+            if not claimed:
+                return published
+            _publish_claimed(engine, broker, claimed, run_id)
+            published += len(claimed)
     return published
+
+
+def _publish_claimed(engine: Engine, broker: WorkBroker, claimed: Sequence[PendingEntity], run_id: str | None) -> None:
+    by_lane: dict[tuple[str, bool], list[PendingEntity]] = defaultdict(list)
+    for entity in claimed:
+        by_lane[entity.kind, entity.urgent].append(entity)
+    try:
+        for (kind, urgent), entities in sorted(by_lane.items(), key=lambda lane: not lane[0][1]):
+            messages = [_message(entity, run_id) for entity in entities]
+            broker.publish(BY_KIND[kind].name, messages, urgent=urgent)
+    except BaseException:
+        _settle_claims(engine, claimed, release_claims)
+        raise
+    _settle_claims(engine, claimed, confirm_published)
 
 
 def _settle_claims(

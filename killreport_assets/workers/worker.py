@@ -19,6 +19,7 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import UserError
 from killreport_assets.base.stopping import is_stopping
+from killreport_assets.database.migrate import writing
 from killreport_assets.database.reconnect import (
     describe_connection_error,
     is_lost_connection,
@@ -90,7 +91,8 @@ def run_worker(
 
     Raises:
         BrokerUnavailable, sqlalchemy.exc.DBAPIError: a server is unreachable for longer than that.
-        UserError: a setting is wrong; received messages are delivered again, without counting an attempt.
+        UserError: a setting is wrong, or a newer package has migrated the database; received messages are delivered
+            again, without counting an attempt.
     """
     report = WorkerReport()
     worker = _Worker(handler, broker, engine, report, run_id)
@@ -340,7 +342,7 @@ class _Worker(Generic[Plan, Result]):
         settled = [received.id for received, _ in (*fetched, *known)]
         settled += [letter.message.id for letter in dead if letter.message]
         batch = BatchReport()
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             lock_pending(connection, queue.kind, settled)
             if fetched:
                 batch = self._handler.store(connection, fetched, self._run_id)

@@ -43,6 +43,11 @@ class Dev:
         state: dict[str, Any] = json.loads((self.home.path / "dev.json").read_text())
         return state
 
+    @property
+    def database_url(self) -> str:
+        """What another machine's KILLREPORT_DATABASE_URL would be."""
+        return self.home.run("database-url").stdout.strip()
+
     def query(self, query: str) -> dict[str, Any]:
         """The data of a GraphQL query; empty while the UI does not answer."""
         try:
@@ -115,13 +120,15 @@ def test_dev_keeps_its_processes_running_and_ends_all_of_them(home: Home) -> Non
         second = home.run("dev", KILLREPORT_WEBSERVER_PORT=str(free_port()))
         assert (second.returncode, second.stderr.count("\n")) == (2, 1)
         assert "already runs" in second.stderr
+        elsewhere = Home(home.path.with_name("elsewhere"), {"KILLREPORT_DATABASE_URL": dev.database_url})
+        third = elsewhere.run("dev", KILLREPORT_WEBSERVER_PORT=str(free_port()))
+        assert (third.returncode, third.stderr.count("\n")) == (2, 1)
+        assert "in another home or on another machine" in third.stderr
         dev.process.send_signal(signal.SIGTERM)
         assert dev.process.wait(60) == 143
         assert dev.processes() == []
         assert not (home.path / "dev.json").exists()
-        with psycopg.connect(
-            home.run("database-url").stdout.strip().replace("/killreport?", "/dagster?")
-        ) as connection:
+        with psycopg.connect(dev.database_url.replace("/killreport?", "/dagster?")) as connection:
             assert connection.execute("select count(*) from daemon_heartbeats").fetchone() == (0,)
         assert "most recent call last" not in dev.output.read_text().partition("stopping")[2]
 

@@ -36,6 +36,7 @@ entity_pending = sa.Table(
     bigint("entity_id", required=True),
     time("first_seen", required=True, now=True),
     time("claimed_at", "when a process claimed it to publish it; expires in minutes"),
+    sa.Column("claimed_by", sa.Integer, comment="the lock that this process holds until its message is confirmed"),
     time("published_at", "when its message was confirmed; expires in a day"),
     time("dead_at", "when its message became a dead letter; it is not published again until that is replayed"),
     sa.Column(
@@ -56,6 +57,7 @@ entity_pending = sa.Table(
         "first_seen",
         postgresql_where=sa.text("published_at is null and dead_at is null"),
     ),
+    sa.Index("entity_pending_claimed", "claimed_by", postgresql_where=sa.text("claimed_by is not null")),
     schema="ops",
     comment="Work that a queue is still to do, by its message's kind: each is published once",
 )
@@ -204,6 +206,7 @@ request_pace = sa.Table(
     time("next_at", "the earliest time of the next request that may be granted", required=True),
     time("paused_until", "no request is sent before"),
     text("pause_reason"),
+    time("paused_at", "when that was recorded: while the clock shows less, it has gone back and the pause is over"),
     schema="ops",
     comment="The requests of all processes together, by service",
 )

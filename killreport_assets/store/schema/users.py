@@ -74,6 +74,15 @@ killmail_lists = sa.Table(
     comment="Killmail lists of users and their corporations on ESI: when each is due, how far it is read",
 )
 
+ended_sessions = sa.Table(
+    "ended_sessions",
+    metadata,
+    sa.Column("session_id", sa.Text, primary_key=True),
+    time("ended_at", required=True, now=True),
+    schema="ops",
+    comment="Sessions of the sign-in page whose owners signed out: a copy of their cookies is refused",
+)
+
 users = sa.Table(
     "users",
     sa.MetaData(),  # a view: the migrations make it

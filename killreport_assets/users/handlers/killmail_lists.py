@@ -131,7 +131,8 @@ class KillmailListHandler(Handler[KillmailList, Listing]):
         if known is None:
             return Listing(datetime.now(UTC), NO_SIGN_IN, is_success=False)
         if known.fresh_until is not None:
-            time.sleep(max(0.0, (known.fresh_until - datetime.now(UTC)).total_seconds()))
+            wait = min(known.fresh_until - datetime.now(UTC), LOOK_AHEAD)  # longer only if the clock has gone back
+            time.sleep(max(0.0, wait.total_seconds()))
         listing = Listing(datetime.now(UTC), etag=known.etag, resume_page=known.resume_page)
         try:
             self._read(known, listing)

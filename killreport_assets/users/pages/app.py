@@ -1,6 +1,7 @@
 """The sign-in page as a web application: plain HTML forms, a signed session, nothing that needs JavaScript.
 
-Sessions are decided here. The protocol of a sign-in is in users/sso.py, its storage in users/store.py.
+Sessions are decided here; which have ended is in users/sessions.py. The protocol of a sign-in is in users/sso.py, its
+storage in users/store.py.
 """
 
 import hmac
@@ -30,18 +31,19 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from killreport_assets.base.errors import BrokerUnavailable, UserError
+from killreport_assets.database.migrate import writing
 from killreport_assets.esi.routes import CHARACTER_SCOPE, CORPORATION_SCOPE
 from killreport_assets.http.errors import Refused, ServiceError
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings, is_loopback
 from killreport_assets.users.grants import Grant
+from killreport_assets.users.sessions import LASTS, end_session, has_ended
 from killreport_assets.users.sso import new_verifier
 from killreport_assets.users.store import ACTIVE, User, list_users, sign_in
 from killreport_assets.users.syncs import queue_now
 from killreport_assets.users.tokens import token_keeper
 
 log = logging.getLogger(__name__)
-SESSION_SECONDS = 14 * 86_400
 SIGN_IN_SECONDS = 900
 """How long a sign-in may take, from leaving our page to returning to it."""
 MAX_FORM_BYTES = 10_000
@@ -81,7 +83,7 @@ class AuthPages:
         """Show the visitor's own characters, and the form to sign in."""
         users = await run_in_threadpool(self._own, request)
         if not users:
-            request.session.pop("account", None)  # the account is empty: the next sign-in starts a new one
+            request.session.pop("account", None)  # empty, or signed out: the next sign-in starts a new session
         return self._page(request, "home.html", users=users, message=request.session.pop("message", None))
 
     async def begin(self, request: Request) -> Response:
@@ -154,8 +156,10 @@ class AuthPages:
         return RedirectResponse("/", 303)
 
     async def sign_out(self, request: Request) -> Response:
-        """Clear the browser's session; syncing continues."""
+        """End the browser's session, and every copy of it; syncing continues."""
         await _checked_form(request)
+        if "id" in request.session:
+            await run_in_threadpool(self._end, request.session["id"])
         request.session.clear()
         request.session["message"] = "You are signed out of this page. Your killmails are still synced."
         return RedirectResponse("/", 303)
@@ -173,11 +177,15 @@ class AuthPages:
         return self._templates.TemplateResponse(request, template, shown, status)
 
     def _own(self, request: Request) -> list[User]:
-        account = request.session.get("account")
-        if account is None:
+        account, session_id = request.session.get("account"), request.session.get("id")
+        if account is None or session_id is None:
             return []
         with self._engine.connect() as connection:
-            return list_users(connection, account_id=account)
+            return [] if has_ended(connection, session_id) else list_users(connection, account_id=account)
+
+    def _end(self, session_id: str) -> None:
+        with writing(self._engine) as connection:
+            end_session(connection, session_id)
 
     def _mine(self, request: Request) -> User:
         """Return the character of the path, if it belongs to this account."""
@@ -208,15 +216,17 @@ class AuthPages:
         if CHARACTER_SCOPE not in grant.identity.scopes:
             raise Problem("Nothing to read", "EVE granted no access to your killmails. Nothing was stored.")
         # A session with an account adds the character to it; else the character's own account is used, or a new one.
-        account = self._store(grant, request.session.get("account") if self._own(request) else None)
+        known = dict(request.session) if self._own(request) else {}
+        account = self._store(grant, known.get("account"))
         request.session.clear()
         request.session["account"] = account
+        request.session["id"] = known.get("id") or secrets.token_urlsafe(24)  # signing out ends copies made before, too
         with self._engine.connect() as connection:
             [user] = list_users(connection, character_id=grant.identity.character_id)
         return user
 
     def _store(self, grant: Grant, account: int | None) -> int:
-        with self._engine.begin() as connection:
+        with writing(self._engine) as connection:
             return sign_in(connection, self._vault, grant, account)
 
 
@@ -313,7 +323,7 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
                 SessionMiddleware,
                 secret_key=pages.session_secret,
                 session_cookie="__Host-killreport_session" if public.scheme == "https" else "killreport_session",
-                max_age=SESSION_SECONDS,
+                max_age=int(LASTS.total_seconds()),
                 same_site="lax",
                 https_only=public.scheme == "https",
             ),

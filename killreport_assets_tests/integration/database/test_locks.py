@@ -18,14 +18,15 @@ from killreport_assets.monitoring.health import check_health
 from killreport_assets.queues.catalogue import CHARACTERS
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings
+from killreport_assets.store.killmails import write_killmails
 from killreport_assets.store.partitions import ensure_months
 from killreport_assets.workers.names import resolve_names
-from killreport_assets_testing.databases import Databases
+from killreport_assets_testing import genuine
+from killreport_assets_testing.databases import Databases, waiting_for
 from killreport_assets_testing.platform import Platform
 from killreport_assets_testing.waiting import wait_until
 
 DEADLINE = 60.0
-WAITING = "select count(*) from pg_locks where locktype = 'advisory' and not granted and objid = :lock"
 
 
 def _name(lock: Lock) -> str:
@@ -52,6 +53,7 @@ def _actions(platform: Platform) -> dict[str, tuple[Lock | None, Callable[[], ob
         "resolve names": (None, lambda: resolve_names(engine, platform.esi)),
         "write into a new month": (Lock.PARTITIONS, lambda: ensure_months(engine, [datetime(2031, 1, 1, tzinfo=UTC)])),
         "build the dbt tables": (Lock.TRANSFORMS_BUILD, build),
+        "write killmails": (Lock.WRITERS, lambda: write_killmails(engine, genuine.bodies(1), "everef")),
         "rotate the key": (Lock.KEY_ROTATION, rotate),
     }
 
@@ -59,12 +61,13 @@ def _actions(platform: Platform) -> dict[str, tuple[Lock | None, Callable[[], ob
 @pytest.mark.parametrize("lock", Lock, ids=_name)
 def test_who_holds_a_lock_holds_up_nothing_else(lock: Lock, platform: Platform) -> None:
     held_up = []
+    write_killmails(platform.engine, genuine.bodies(1), "everef")  # makes the partitions of its month
     with ThreadPoolExecutor(8) as pool:
         with advisory_lock(platform.engine, lock):
             for name, (needed, action) in _actions(platform).items():
                 future = pool.submit(action)
                 if needed is lock:
-                    _wait_for_waiter(platform.engine, lock)
+                    wait_until(lambda: waiting_for(platform.engine, lock))
                     held_up.append(future)
                 else:
                     assert future.exception(DEADLINE) is None, name
@@ -84,7 +87,7 @@ def test_a_migration_waits_for_another(databases: Databases) -> None:
         with ThreadPoolExecutor(1) as pool:
             with advisory_lock(engine, Lock.MIGRATION):
                 migration = pool.submit(migrate, engine)
-                _wait_for_waiter(engine, Lock.MIGRATION)
+                wait_until(lambda: waiting_for(engine, Lock.MIGRATION))
             assert migration.result(DEADLINE) is True
         engine.dispose()
 
@@ -124,12 +127,6 @@ def test_a_look_at_the_health_creates_nothing(databases: Databases, settings: Se
         with engine.connect() as connection:
             assert connection.execute(sa.text("select to_regnamespace('pgmq')")).scalar() is None
         engine.dispose()
-
-
-def _wait_for_waiter(engine: Engine, lock: Lock) -> None:
-    """Wait until another session waits for the lock."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        wait_until(lambda: connection.execute(sa.text(WAITING), {"lock": int(lock) & 0xFFFFFFFF}).scalar_one())
 
 
 def _end_session(engine: Engine, pid: int) -> None:

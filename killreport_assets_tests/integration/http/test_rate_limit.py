@@ -181,7 +181,9 @@ def test_many_who_ask_a_slow_service_take_turns(engine: Engine) -> None:
 def test_a_wait_longer_than_the_timeout_is_refused_and_books_nothing(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(
-            sa.text("insert into ops.request_pace (service, next_at) values ('zkillboard', now() + interval '1 hour')")
+            sa.text(
+                "insert into ops.request_pace (service, next_at) values ('zkillboard', now() + interval '25 seconds')"
+            )
         )
     before = _next_at(engine)
     for _ in range(3):

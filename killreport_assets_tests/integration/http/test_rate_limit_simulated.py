@@ -1,7 +1,5 @@
 """The budget in simulated time: for any interleaving of processes nothing is exceeded, and nearly all of it is used."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
@@ -15,10 +13,8 @@ from killreport_assets.http.errors import Throttled
 from killreport_assets.http.ledger import UNANSWERED_SECONDS
 from killreport_assets.http.rate_limit import RequestBudget
 from killreport_assets.http.token_bucket import TokenBucket
-from killreport_assets_testing.simulation import Killed, Simulation
+from killreport_assets_testing.simulation import Simulation, World
 
-ROUNDING = 1e-5
-"""PostgreSQL keeps microseconds."""
 FIVE_MINUTES = TokenBucket("killmail", 1_200, timedelta(minutes=5))
 """The killmail group's rate, with a window that is over sooner."""
 PROPERTY = settings(
@@ -26,82 +22,6 @@ PROPERTY = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-
-
-@dataclass
-class Server:
-    """What a service sees: when requests arrive, and what it charges for them when it answers."""
-
-    arrivals: list[float] = field(default_factory=list)
-    charges: list[tuple[float, int]] = field(default_factory=list)
-
-    def most_in(self, window: float) -> int:
-        """The most requests of any window."""
-        return max((self._count(i, window) for i in range(len(self.arrivals))), default=0)
-
-    def _count(self, first: int, window: float) -> int:
-        end = self.arrivals[first] + window - ROUNDING
-        return sum(1 for at in self.arrivals[first : first + 10_000] if at < end)
-
-    def most_charged_in(self, window: float) -> int:
-        """The most tokens of any window."""
-        most = total = oldest = 0
-        for at, tokens in self.charges:
-            total += tokens
-            while self.charges[oldest][0] <= at - window + ROUNDING:
-                total -= self.charges[oldest][1]
-                oldest += 1
-            most = max(most, total)
-        return most
-
-    def charged_between(self, begin: float, end: float) -> int:
-        """Tokens charged in this time."""
-        return sum(tokens for at, tokens in self.charges if begin <= at < end)
-
-
-@dataclass
-class World:
-    """Processes that ask one server as fast as they may."""
-
-    simulation: Simulation
-    engine: Engine
-    max_rps: int
-    bucket: TokenBucket | None = None
-    status: Callable[[], int] = lambda: 200
-    latency: float = 0.05
-    server: Server = field(default_factory=Server)
-
-    def process(self, threads: int, *, lives: float | None = None) -> None:
-        """Start a process now; after `lives` seconds it is killed and another one started in its place."""
-        dies_at = None if lives is None else self.simulation.now + lives
-        budget = RequestBudget(self.engine, "esi", self.max_rps, clock=self.simulation.clock)
-        for _ in range(threads):
-            self.simulation.start(lambda: self._work(budget, dies_at))
-        if lives is not None:
-            self.simulation.start(lambda: self._restart(threads, lives))
-
-    def _restart(self, threads: int, lives: float) -> None:
-        self.simulation.sleep(lives)
-        self.process(threads, lives=lives)
-
-    def _work(self, budget: RequestBudget, dies_at: float | None) -> None:
-        simulation = self.simulation
-        while True:
-            try:
-                permit = budget.acquire(self.bucket)
-            except Throttled as throttled:
-                simulation.sleep_until(throttled.until.timestamp())
-                continue
-            if dies_at is not None and simulation.now >= dies_at:
-                raise Killed
-            status = self.status()
-            self.server.arrivals.append(simulation.now)
-            simulation.sleep(self.latency)
-            if self.bucket is not None:
-                self.server.charges.append((simulation.now, self.bucket.cost_of(status)))
-            if dies_at is not None and simulation.now >= dies_at:
-                raise Killed
-            budget.settle(permit, status)
 
 
 def _fresh(engine: Engine) -> None:

@@ -9,13 +9,17 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import UserError
 from killreport_assets.esi.routes import CHARACTER_SCOPE
+from killreport_assets.queues.broker import Delivery
 from killreport_assets.queues.catalogue import CORPORATION_KILLMAILS, KILLMAILS, USER_KILLMAILS
+from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.rabbitmq import RabbitBroker
 from killreport_assets.sandbox.world import BODIES_CHARACTER, World, participants
 from killreport_assets.settings import Settings
 from killreport_assets.store.killmails import write_killmails
 from killreport_assets.store.lineage import request
 from killreport_assets.store.syncs import CONTINUED
+from killreport_assets.users.handlers import killmail_lists
+from killreport_assets.users.killmail_lists import KillmailList
 from killreport_assets.users.store import NPC_CORPORATION, set_interval
 from killreport_assets.users.syncs import queue_now
 from killreport_assets.workers.handler import ReceivedMessage
@@ -27,6 +31,7 @@ from killreport_assets_testing.rabbitmq import RabbitNode, empty
 from killreport_assets_testing.sandbox import Sandbox
 
 WORLD = World()
+HOUR = timedelta(hours=1)
 OWN = {k.id for k in WORLD.killmails.values() if BODIES_CHARACTER in k.character_ids}
 CORPORATION = WORLD.affiliations[BODIES_CHARACTER][0]
 CORPORATIONS_OWN = {
@@ -309,3 +314,17 @@ def test_two_workers_that_list_the_same_killmails_do_not_wait_for_each_other(
     wanted = {k.id for k in WORLD.killmails.values() if k.character_ids & set(pilots)}
     assert {row[0] for row in platform.rows("select killmail_id from raw.killmails")} >= wanted
     assert platform.scalar("select count(*) from ops.entity_pending where entity_kind = 'killmail'") == 0
+
+
+def test_a_list_does_not_wait_for_a_clock_that_has_gone_back(
+    platform: Platform, pilot: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock goes back an hour after the plan: ESI's cache seems to be fresh for an hour longer."""
+    monkeypatch.setattr(killmail_lists, "LOOK_AHEAD", timedelta(seconds=0.1))
+    handler = killmail_lists.UserKillmailsHandler(platform.esi, platform.engine, platform.keeper, platform.intervals)
+    now = datetime.now(UTC)
+    known = KillmailList(USER_KILLMAILS.kind, pilot, HOUR, now, None, now + HOUR, 0, None, None, None, None, now)
+    delivery = Delivery(USER_KILLMAILS.name, b"", None, 0, None, 0, False, ("", 1))
+    received = ReceivedMessage(delivery, Message(kind=USER_KILLMAILS.kind, id=pilot))
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(handler.fetch, received, known).result(60).is_success

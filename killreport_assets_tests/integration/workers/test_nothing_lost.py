@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
@@ -21,7 +21,6 @@ from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.engine import make_engine
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.models.ids import EntityKind
-from killreport_assets.models.killmail import KillmailBody
 from killreport_assets.provision.database import bring_up_to_date
 from killreport_assets.queues.broker import WorkBroker, WorkerLimits
 from killreport_assets.queues.catalogue import (
@@ -33,7 +32,7 @@ from killreport_assets.queues.catalogue import (
     TYPES,
     ZKILLBOARD_CHARACTERS,
 )
-from killreport_assets.queues.envelope import decode
+from killreport_assets.queues.envelope import Message, decode
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.rabbitmq import RabbitBroker
 from killreport_assets.sandbox.world import IDS_CHARACTER, World
@@ -100,11 +99,7 @@ def test_a_worker_that_is_killed_at_any_step_loses_nothing(either: Platform, ste
         assert time.monotonic() < deadline, "not everything was redelivered"
         either.killmails(LONG_IDLE)
     assert either.scalar("select count(*) from ops.dead_letters") == 0
-    # What had been claimed by the killed one is published when its claim has expired.
-    either.execute(
-        "update ops.entity_pending set claimed_at = now() - interval '11 minutes' where published_at is null"
-    )
-    publish_pending(either.engine, either.broker)
+    publish_pending(either.engine, either.broker)  # also what the killed one had claimed
     for queue in (ALLIANCES, CORPORATIONS, CHARACTERS, TYPES):
         pending = {
             row[0]
@@ -307,14 +302,31 @@ def test_a_hundred_thousand_messages(name: str, engine: Engine, request: pytest.
     broker.close()
 
 
-def test_a_killed_writer_leaves_its_entities_to_the_next_scan(platform: Platform) -> None:
-    lines = genuine.records()[:10]
-    write_killmails(platform.engine, [KillmailBody(x["esi"], x["killmail_hash"]) for x in lines], "everef")
-    platform.execute("update ops.entity_pending set claimed_at = now()")  # claimed, and the claimer was killed
+def test_what_a_killed_process_had_claimed_is_published_by_the_next_run(platform: Platform) -> None:
+    """Killed between the claim and the message: nobody has to wait until the claim expires."""
+    platform.broker.publish(KILLMAILS.name, killmail_messages(HASHES, None))
+    program = [sys.executable, "-m", "killreport_assets_testing.crash", "after commit"]
+    killed = subprocess.run(program, timeout=60, check=False, env=os.environ, capture_output=True, text=True)
+    assert killed.returncode == -9, killed.stderr
+    claimed = platform.scalar("select count(*) from ops.entity_pending where claimed_at is not null")
+    assert claimed == platform.scalar("select count(*) from ops.entity_pending") > 0
+    wait_until(lambda: publish_pending(platform.engine, platform.broker) == claimed)
     assert publish_pending(platform.engine, platform.broker) == 0
-    platform.execute("update ops.entity_pending set claimed_at = now() - interval '11 minutes'")
+
+
+def test_what_a_living_process_has_claimed_is_left_to_it(platform: Platform) -> None:
+    class Slow(PgmqBroker):
+        """Another process publishes while this one does."""
+
+        def publish(self, queue: str, messages: Sequence[Message], *, urgent: bool = False) -> None:
+            assert publish_pending(platform.engine, platform.broker) == 0
+            super().publish(queue, messages, urgent=urgent)
+
+    write_killmails(platform.engine, genuine.bodies(10), "everef")
     pending = platform.scalar("select count(*) from ops.entity_pending")
-    assert publish_pending(platform.engine, platform.broker) == pending
+    assert publish_pending(platform.engine, Slow(platform.engine, TIERS)) == pending
+    assert publish_pending(platform.engine, platform.broker) == 0
+    assert platform.scalar("select count(*) from ops.entity_pending where claimed_by is not null") == 0
 
 
 def test_a_listing_whose_follow_ups_may_be_lost_is_done_again(platform: Platform) -> None:

@@ -318,7 +318,7 @@ def test_a_claim_that_is_no_longer_ours_is_not_confirmed(platform: Platform) -> 
     platform.produce("characters", ids=[])  # nothing is pending
     with platform.engine.begin() as connection:
         lineage.request(connection, "character", [BODIES_CHARACTER])
-        mine = lineage.claim_pending(connection, 10)
+        mine = lineage.claim_pending(connection, 1, 10)
     platform.produce("characters", ids=[BODIES_CHARACTER], urgent=True)  # meanwhile it became urgent, and is published
     urgent = platform.message_ids(CHARACTERS, "__urgent")
     platform.execute("update ops.entity_pending set published_at = null, claimed_at = null")

@@ -132,6 +132,40 @@ def test_a_sign_in_after_all_are_forgotten_starts_a_new_account(platform: Platfo
     assert "Your characters" not in copy.get().text
 
 
+def _copy_of(visitor: Visitor) -> Visitor:
+    copy = Visitor(visitor.url)
+    copy.session.cookies.update(dict(visitor.session.cookies))
+    return copy
+
+
+def test_signing_out_ends_every_copy_of_the_session(platform: Platform, url: str, visitor: Visitor) -> None:
+    elsewhere = Visitor(url)
+    elsewhere.sign_in(BODIES_CHARACTER)
+    visitor.sign_in(BODIES_CHARACTER)
+    early_csrf, early = visitor.csrf(), [_copy_of(visitor) for _ in range(3)]
+    visitor.sign_in(IDS_CHARACTER)  # the same session goes on
+    late_csrf, late = visitor.csrf(), [_copy_of(visitor) for _ in range(3)]
+    assert "Your characters" in _copy_of(early[0]).get().text
+    assert visitor.post("/sign-out").status_code == 303
+    for csrf, (reads, writes, signs_in) in ((early_csrf, early), (late_csrf, late)):
+        assert "Your characters" not in reads.get().text
+        assert writes.post(f"/characters/{BODIES_CHARACTER}/forget", csrf).status_code == 404
+        signs_in.sign_in(1614483120)
+        assert signs_in.get().text.count("<h2>") == 1  # an account of its own
+    assert "Your characters" not in visitor.get().text
+    assert "Your characters" in elsewhere.get().text
+
+
+def test_what_is_kept_about_ended_sessions_is_deleted_when_their_cookies_have_expired(
+    platform: Platform, visitor: Visitor
+) -> None:
+    for _ in range(2):
+        visitor.sign_in(BODIES_CHARACTER)
+        visitor.post("/sign-out")
+        platform.execute("update ops.ended_sessions set ended_at = ended_at - interval '16 days'")
+    assert platform.scalar("select count(*) from ops.ended_sessions") == 1
+
+
 def test_another_name_of_this_machine_leads_to_the_one_that_eve_knows(visitor: Visitor) -> None:
     other = visitor.url.replace("127.0.0.1", "localhost")
     answer = visitor.session.get(f"{other}/", allow_redirects=False, timeout=10)
