@@ -10,6 +10,43 @@ Row = dict[str, Any]
 """Values by column; SQLAlchemy knows no closer type."""
 
 
+EVERYWHERE = {
+    "alliance_id": "the alliance",
+    "category_id": "the item category",
+    "character_id": "the character",
+    "character_name": "the character's name",
+    "constellation_id": "the constellation",
+    "corporation_id": "the corporation",
+    "corporation_name": "the corporation's name",
+    "creator_id": "the character that founded it",
+    "date_founded": "when it was founded",
+    "entity_id": "the entity",
+    "entity_kind": "character, corporation, alliance or type",
+    "flag_id": "the number of a slot or bay",
+    "faction_id": "the NPC faction",
+    "feed": "the feed's name",
+    "group_id": "the item group",
+    "killmail_hash": "40 hex digits, with which ESI gives the body",
+    "killmail_id": "the killmail",
+    "killmail_time": "when the victim was killed, UTC",
+    "market_group_id": "the group on the market",
+    "message_id": "the message's natural key",
+    "meta_group_id": "Tech I, Tech II, Faction, …",
+    "name": "EVE's name, in English",
+    "published": "whether CCP shows it in the game",
+    "queue": "the work queue",
+    "reason": "why",
+    "region_id": "the region",
+    "run_id": "the Dagster run",
+    "ship_type_id": "the hull that was flown",
+    "source": "where it comes from",
+    "system_id": "the solar system",
+    "ticker": "the short name between brackets",
+    "type_id": "the item type",
+}
+"""What a column means in every table that does not say more about it."""
+
+
 def key_column(table: sa.Table) -> sa.Column[Any]:
     """The key of a table whose key is one column."""
     [key] = table.primary_key
@@ -18,17 +55,17 @@ def key_column(table: sa.Table) -> sa.Column[Any]:
 
 def bigint(name: str, comment: str | None = None, *, required: bool = False) -> sa.Column[Any]:
     """An id, or a number that may be as large."""
-    return sa.Column(name, sa.BigInteger, nullable=not required, comment=comment)
+    return sa.Column(name, sa.BigInteger, nullable=not required, comment=comment or EVERYWHERE.get(name))
 
 
 def text(name: str, comment: str | None = None, *, required: bool = False) -> sa.Column[Any]:
     """A text of any length."""
-    return sa.Column(name, sa.Text, nullable=not required, comment=comment)
+    return sa.Column(name, sa.Text, nullable=not required, comment=comment or EVERYWHERE.get(name))
 
 
 def real(name: str, comment: str | None = None) -> sa.Column[Any]:
     """A double."""
-    return sa.Column(name, sa.Double, comment=comment)
+    return sa.Column(name, sa.Double, comment=comment or EVERYWHERE.get(name))
 
 
 def isk(name: str, comment: str | None = None) -> sa.Column[Any]:
@@ -39,9 +76,11 @@ def isk(name: str, comment: str | None = None) -> sa.Column[Any]:
 def time(name: str, comment: str | None = None, *, required: bool = False, now: bool = False) -> sa.Column[Any]:
     """A moment; with `now` that of the insert, unless another is given."""
     default = sa.text("now()") if now else None
-    return sa.Column(name, Timestamp, nullable=not required, server_default=default, comment=comment)
+    return sa.Column(
+        name, Timestamp, nullable=not required, server_default=default, comment=comment or EVERYWHERE.get(name)
+    )
 
 
 def flag(name: str, comment: str | None = None) -> sa.Column[Any]:
     """True, false, or unknown."""
-    return sa.Column(name, sa.Boolean, comment=comment)
+    return sa.Column(name, sa.Boolean, comment=comment or EVERYWHERE.get(name))

@@ -12,7 +12,9 @@ from killreport_assets.store.schema.columns import bigint, metadata, text, time
 sign_ins = sa.Table(
     "sign_ins",
     metadata,
-    sa.Column("character_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column(
+        "character_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the character that signed in"
+    ),
     text("character_name", required=True),
     bigint("account_id", "the same for all characters that one person has signed in with", required=True),
     text("owner_hash", "EVE's hash of the character's owner: another one means another person", required=True),
@@ -27,7 +29,7 @@ sign_ins = sa.Table(
     time("corporation_used_at", "when it was last used for the corporation: Directors take turns"),
     text("tier", "standard or premium", required=True),
     sa.Column("interval_seconds", sa.Integer, comment="this user's own interval; absent: the tier's"),
-    time("first_signed_in_at", required=True, now=True),
+    time("first_signed_in_at", "the first time", required=True, now=True),
     time("signed_in_at", "the last time", required=True, now=True),
     schema="ops",
     comment="Sign-ins with EVE, one a character; what may be seen of them is the view ops.users",
@@ -42,12 +44,13 @@ tokens = sa.Table(
         sa.ForeignKey(sign_ins.c.character_id, ondelete="CASCADE"),
         primary_key=True,
         autoincrement=False,
+        comment="the character that signed in",
     ),
     text("access_token", "encrypted", required=True),
     time("expires_at", "the access token's end", required=True),
     text("refresh_token", "encrypted; absent: EVE gave none"),
     text("key_id", "which key it is encrypted with: the beginning of that key's SHA-256", required=True),
-    time("refreshed_at", required=True, now=True),
+    time("refreshed_at", "when EVE gave the access token", required=True, now=True),
     time("failing_since", "since when refreshing has failed for a passing reason"),
     schema="ops",
     comment="The tokens of users, encrypted",
@@ -67,7 +70,7 @@ killmail_lists = sa.Table(
     sa.Column("resume_page", sa.Integer, comment="where a list that was cut short goes on"),
     bigint("newest_killmail_id", "the highest that it has had"),
     time("newest_killmail_at", "when that happened; absent: not stored yet"),
-    time("created_at", required=True, now=True),
+    time("created_at", "when the list was first to be read", required=True, now=True),
     sa.PrimaryKeyConstraint("list_kind", "subject_id"),
     sa.Index("killmail_lists_due", "next_at"),
     schema="ops",
@@ -77,8 +80,8 @@ killmail_lists = sa.Table(
 ended_sessions = sa.Table(
     "ended_sessions",
     metadata,
-    sa.Column("session_id", sa.Text, primary_key=True),
-    time("ended_at", required=True, now=True),
+    sa.Column("session_id", sa.Text, primary_key=True, comment="the random id in the session's cookie"),
+    time("ended_at", "when its owner signed out", required=True, now=True),
     schema="ops",
     comment="Sessions of the sign-in page whose owners signed out: a copy of their cookies is refused",
 )
@@ -86,7 +89,7 @@ ended_sessions = sa.Table(
 users = sa.Table(
     "users",
     sa.MetaData(),  # a view: the migrations make it
-    bigint("character_id", required=True),
+    bigint("character_id", "the character that signed in", required=True),
     text("character_name", required=True),
     bigint("account_id", "the same for all characters that one person has signed in with", required=True),
     bigint("corporation_id", "today's, as ESI last said"),
@@ -99,7 +102,7 @@ users = sa.Table(
     time("corporation_retry_at", "not tried for the corporation before"),
     text("tier", "standard or premium", required=True),
     sa.Column("interval_seconds", sa.Integer, comment="this user's own interval; absent: the tier's"),
-    time("first_signed_in_at", required=True),
+    time("first_signed_in_at", "the first time", required=True),
     time("signed_in_at", "the last time", required=True),
     time("synced_at", "when the character's list was last read successfully"),
     time("next_at", "when it is due again"),

@@ -236,6 +236,26 @@ def test_what_has_no_price_is_unknown(story: Story) -> None:
     assert min(shares.values()) > 20
 
 
+def test_every_table_and_column_is_described_in_the_database(story: Story) -> None:
+    [(schemas, described, undescribed)] = story.warehouse.rows("""
+        with relations as (
+            select c.oid, n.nspname as schema, c.relname as name
+            from pg_class c join pg_namespace n on n.oid = c.relnamespace
+            where n.nspname in ('raw', 'ops', 'staging', 'intermediate', 'marts') and c.relkind in ('r', 'v', 'm', 'p')
+                and not c.relispartition
+        ), described as (
+            select schema, name, null as of_column, obj_description(oid, 'pg_class') as text from relations
+            union all
+            select r.schema, r.name, a.attname, col_description(r.oid, a.attnum)
+            from relations r join pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+        )
+        select count(distinct schema), count(*),
+            array_agg(concat_ws('.', schema, name, of_column)) filter (where text is null)
+        from described
+    """)
+    assert (schemas, described > 1_500, undescribed) == (5, True, None)
+
+
 def test_every_disagreement_with_zkillboard_is_listed(story: Story) -> None:
     query = (PACKAGE / "cli" / "queries" / "zkillboard_disagreements.sql").read_text()
     rows = story.warehouse.rows(query)
