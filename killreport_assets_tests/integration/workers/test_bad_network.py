@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -12,9 +12,14 @@ from pydantic import SecretStr
 from sqlalchemy.engine import URL, Engine, make_url
 
 from killreport_assets.base.errors import BrokerUnavailable, ServerUnreachable
+from killreport_assets.cli.exit_codes import ExitCode
+from killreport_assets.cli.failures import report
 from killreport_assets.database import engine as engines
 from killreport_assets.database.engine import database_urls, make_engine
+from killreport_assets.database.reconnect import is_lost_connection
 from killreport_assets.esi.client import EsiClient
+from killreport_assets.http.errors import Unavailable
+from killreport_assets.http.session import HttpSession
 from killreport_assets.models.ids import EntityKind
 from killreport_assets.provision.database import open_database
 from killreport_assets.queues import amqp_connection
@@ -29,7 +34,7 @@ from killreport_assets.workers.publisher import publish_ids
 from killreport_assets.workers.worker import run_worker
 from killreport_assets_testing.network import BadNetwork
 from killreport_assets_testing.platform import TIERS, Platform
-from killreport_assets_testing.rabbitmq import RabbitNode, empty
+from killreport_assets_testing.rabbitmq import RabbitNode, empty, free_port
 from killreport_assets_testing.sandbox import Sandbox
 from killreport_assets_testing.waiting import wait_until
 
@@ -149,3 +154,28 @@ def _postgres_behind(engine: Engine) -> Iterator[tuple[BadNetwork, URL]]:
     """A network in front of the tests' PostgreSQL, and the URL of the engine's database through it."""
     with BadNetwork(f"{engine.url.query['host']}/.s.PGSQL.5432") as network:
         yield network, engine.url.set(host="127.0.0.1", port=network.port, query={})
+
+
+def test_a_name_that_cannot_be_resolved_is_one_sentence_for_every_server(settings: Settings, engine: Engine) -> None:
+    """The reserved top-level domain .invalid has no names (RFC 6761)."""
+    database = settings.with_values(database_url=SecretStr("postgresql://me:secret@postgres.invalid/killreport"))
+    service = settings.with_values(contact="me@example.com")
+    attempts: dict[str, tuple[Callable[[], object], ExitCode]] = {
+        "postgres.invalid": (lambda: open_database(database), ExitCode.server),
+        "rabbitmq.invalid": (lambda: RabbitBroker("amqp://me:secret@rabbitmq.invalid/%2F", TIERS), ExitCode.server),
+        "esi.invalid": (lambda: HttpSession(service).request("GET", "http://esi.invalid/status"), ExitCode.service),
+    }
+    for host, (attempt, code) in attempts.items():
+        with pytest.raises((ServerUnreachable, BrokerUnavailable, Unavailable)) as error:
+            attempt()
+        sentence = str(error.value)
+        assert host in sentence
+        assert "resolve" in sentence
+        assert not any(noise in sentence for noise in ("Error(", "exception", "secret", "\n")), sentence
+        assert report(error.value) is code
+        assert is_lost_connection(error.value) is (code is ExitCode.server)  # workers try again; a message, too
+
+
+def test_a_broker_that_refuses_is_one_sentence() -> None:
+    with pytest.raises(BrokerUnavailable, match=r"^RabbitMQ at 127\.0\.0\.1:\d+: connection refused$"):
+        RabbitBroker(f"amqp://me:secret@127.0.0.1:{free_port()}/%2F", TIERS)
