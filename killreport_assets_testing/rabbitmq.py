@@ -36,14 +36,14 @@ class RabbitNode:
 
     def __init__(self, *, management: bool = False) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="killreport-rabbitmq-"))
-        self._port = free_port()
+        self.port = free_port()
         self._epmd_port = free_port()
         name = f"killreport-{secrets.token_hex(4)}@localhost"
         self._management_port = free_port()
         plugins = "[rabbitmq_management]." if management else "[]."
         (self._directory / "enabled_plugins").write_text(plugins)
         (self._directory / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self._port}\n"
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
             + (f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self._management_port}\n" if management else "")
         )
         self._environment = os.environ | {
@@ -64,7 +64,7 @@ class RabbitNode:
     @property
     def url(self) -> str:
         """What KILLREPORT_AMQP_URL would be."""
-        return f"amqp://guest:guest@127.0.0.1:{self._port}/%2F"
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
 
     @property
     def management_url(self) -> str:
@@ -105,7 +105,7 @@ class RabbitNode:
     def _answers(self) -> bool:
         # A listening port is not enough: the handshake's answer says that the broker serves.
         try:
-            with socket.create_connection(("127.0.0.1", self._port), timeout=1) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"AMQP\x00\x00\x09\x01")
                 return connection.recv(1) == b"\x01"
         except OSError:

@@ -98,7 +98,8 @@ def create_missing_databases(urls: DatabaseUrls) -> None:
         ServerRefuses: the role may not create databases.
     """
     for url in (urls.killreport, urls.dagster):
-        probe = sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.NullPool)
+        in_time = {"connect_timeout": CONNECT_SECONDS}  # else a host that says nothing is waited for without end
+        probe = sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.NullPool, connect_args=in_time)
         try:
             with probe.connect():
                 continue
@@ -110,6 +111,7 @@ def create_missing_databases(urls: DatabaseUrls) -> None:
             url.set(drivername="postgresql+psycopg", database="postgres"),
             poolclass=sa.NullPool,
             isolation_level="AUTOCOMMIT",
+            connect_args=in_time,
         )
         try:
             with server.connect() as connection:

@@ -197,7 +197,8 @@ def _broken_off(url: str, deadline: Deadline, error: Exception | None) -> Unavai
     if deadline.is_over:
         return Unavailable(f"{url}: no whole answer in {deadline.seconds:g} s")
     text = str(error)
-    reason = "connection refused" if "Connection refused" in text else text.split("(Caused by ")[-1].rstrip(")")
+    known = {"Connection refused": "connection refused", "Failed to resolve": "its name cannot be resolved"}
+    reason = next((said for sign, said in known.items() if sign in text), text.split("(Caused by ")[-1].rstrip(")"))
     return Unavailable(f"{url}: {reason}")
 
 

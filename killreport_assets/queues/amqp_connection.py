@@ -4,8 +4,9 @@ pika's objects belong to one thread. Here that thread does only I/O, so heartbea
 worker's thread is, and a thousand messages are confirmed in one round trip.
 """
 
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
@@ -51,8 +52,7 @@ class AmqpConnection:
             self._closed.set()
 
     def _break(self, error: BaseException) -> None:
-        text = str(error) or repr(error)
-        self._broken = self._broken or BrokerUnavailable(f"RabbitMQ at {self.address}: {text}")
+        self._broken = self._broken or BrokerUnavailable(f"RabbitMQ at {self.address}: {_reason(error)}")
         for future in list(self._waiting):
             with suppress(InvalidStateError):
                 future.set_exception(self._broken)
@@ -131,3 +131,19 @@ class AmqpConnection:
     def _close_now(self) -> None:
         if self._connection.is_open:
             self._connection.close()
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong at the bottom of pika's nested errors, in a few words."""
+    while True:
+        attempts: Sequence[object] = getattr(error, "exceptions", ())
+        inner = [*attempts[-1:], getattr(error, "exception", None), *error.args]
+        nested = [cause for cause in inner if isinstance(cause, BaseException)]
+        if not nested:
+            break
+        error = nested[0]
+    if isinstance(error, socket.gaierror):
+        return "its name cannot be resolved"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or repr(error)

@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy.engine import Engine
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.base.errors import UserError
 from killreport_assets.esi.routes import CHARACTER_SCOPE
-from killreport_assets.queues.broker import Delivery
+from killreport_assets.queues.broker import Delivery, WorkerLimits
 from killreport_assets.queues.catalogue import CORPORATION_KILLMAILS, KILLMAILS, USER_KILLMAILS
 from killreport_assets.queues.envelope import Message
 from killreport_assets.queues.rabbitmq import RabbitBroker
@@ -32,6 +33,7 @@ from killreport_assets_testing.sandbox import Sandbox
 
 WORLD = World()
 HOUR = timedelta(hours=1)
+MANY = 5_000
 OWN = {k.id for k in WORLD.killmails.values() if BODIES_CHARACTER in k.character_ids}
 CORPORATION = WORLD.affiliations[BODIES_CHARACTER][0]
 CORPORATIONS_OWN = {
@@ -328,3 +330,24 @@ def test_a_list_does_not_wait_for_a_clock_that_has_gone_back(
     received = ReceivedMessage(delivery, Message(kind=USER_KILLMAILS.kind, id=pilot))
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(handler.fetch, received, known).result(60).is_success
+
+
+def test_thousands_of_users_who_are_due_at_once_are_queued_together(platform: Platform, pilot: int) -> None:
+    """The numbers, not the seconds: one message each, few transactions, and who asks now comes first."""
+    platform.execute(f"""
+        insert into ops.sign_ins (character_id, character_name, account_id, owner_hash, scopes, state,
+            corporation_state, tier)
+        select 3000000000 + n, 'Pilot ' || n, n, 'hash', '{{}}', 'active', 'not granted', 'standard'
+        from generate_series(1, {MANY}) n;
+        insert into ops.killmail_lists (list_kind, subject_id)
+        select 'user_killmails', 3000000000 + n from generate_series(1, {MANY}) n
+    """)
+    begun: list[Connection] = []
+    event.listen(platform.engine, "begin", begun.append)
+    queued, transactions = platform.queue_due(), len(begun)
+    assert (queued.due_users, queued.requested, queued.published) == (MANY + 1, MANY + 2, MANY + 2)
+    assert transactions < 40  # not one for each user
+    assert platform.queue_due().published == 0
+    queue_now(platform.engine, platform.broker, [pilot])
+    platform.user_killmails(WorkerLimits(messages=1, batch_size=1))
+    assert platform.rows("select subject from ops.syncs order by sync_id limit 1") == [(f"character:{pilot}",)]
