@@ -30,6 +30,7 @@ from killreport_assets.cli.options import (
     refuse_without,
 )
 from killreport_assets.cli.output import OutputFormat, chosen_format, err, out, print_error, print_line
+from killreport_assets.settings import Settings
 
 app = typer.Typer(
     name="killreport",
@@ -101,10 +102,17 @@ def _options(
 ) -> None:
     with suppress(UserError):  # a command that needs the settings reports what is wrong
         settings = current_settings()
+        _say_found_home(settings)
         # A command's output is for its user: runs log what they do, commands only warnings, unless a level is set.
         process = settings.process
         level = process.log_level if "log_level" in process.model_fields_set else "WARNING"
         configure_logging(process.log_format, level)
+
+
+def _say_found_home(settings: Settings) -> None:
+    """Say which home is used where no setting and not the working directory says it."""
+    if "home" not in settings.process.model_fields_set and settings.home.parent != Path.cwd():
+        err.print(f"using {escape(str(settings.home))}; KILLREPORT_HOME chooses another")
 
 
 @app.command()
@@ -226,10 +234,11 @@ def migrate() -> None:
 def database_url() -> None:
     """Print the URL for psql or a BI tool; it may contain a password."""
     from killreport_assets.database.embedded import EmbeddedPostgres
-    from killreport_assets.database.engine import DATABASE, database_urls, libpq_url
+    from killreport_assets.database.engine import DATABASE, libpq_url
+    from killreport_assets.provision.database import check_for_data
 
     settings = current_settings()
-    url = libpq_url(database_urls(settings).killreport)
+    url = libpq_url(check_for_data(settings).killreport)
     if settings.database.database_url is None:
         url = EmbeddedPostgres(settings.home).tcp_url(DATABASE) or url
     print_line(url)

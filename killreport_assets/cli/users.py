@@ -48,7 +48,7 @@ def serve(
         )
     client_id(settings)
     check_port(host, settings.users.auth_port, "KILLREPORT_AUTH_PORT")
-    with database_of(settings, asks_services=True) as engine:
+    with database_of(settings, asks_services=True, begins=True) as engine:
         out.print(f"The sign-in page: [bold]{settings.users.public_auth_url}[/]  (Ctrl-C stops it)")
         out.print(f"Your application at EVE needs the callback URL {settings.users.public_auth_url}/callback")
         if settings.users.auth_url is None:

@@ -69,7 +69,10 @@ def queue(
     chosen = None if name == SCAN else producer(name)
     if chosen is None and (ids or urgent):
         raise UserError(f"{SCAN} publishes everything that is pending: it takes neither --id nor --urgent")
-    with database_of(settings, asks_services=True) as engine, broker_of(settings, engine) as broker:
+    with (
+        database_of(settings, asks_services=True, begins=True) as engine,
+        broker_of(settings, engine) as broker,
+    ):
         esi = EsiClient(settings, engine)
         try:
             if chosen is None:
@@ -99,7 +102,7 @@ def follow(
 
     if show == (kind is not None) or (kind is None) != (id_ is None):
         raise UserError("give what to follow, as in `killreport follow character 580797163`, or --list")
-    with database_of(current_settings()) as engine, engine.begin() as connection:
+    with database_of(current_settings(), begins=not show) as engine, engine.begin() as connection:
         if kind is not None and id_ is not None:
             is_new = followed.follow(connection, kind.value, id_)
             wide.print(f"{kind.value} {id_} is {'now' if is_new else 'already'} followed")

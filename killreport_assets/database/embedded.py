@@ -50,6 +50,10 @@ class EmbeddedPostgres:
         """The server's log file."""
         return self._data / "log"
 
+    def exists(self) -> bool:
+        """Whether it was started once: its data are there."""
+        return (self._data / "PG_VERSION").exists()
+
     def is_running(self) -> bool:
         """Whether the server runs and accepts connections."""
         return self.pid is not None and (self._pid_file() or [""] * 8)[-1].strip() == "ready"
@@ -133,7 +137,7 @@ class EmbeddedPostgres:
             self._wait_for_dying()
             self._remove_stale_locks()
             server = self._server()
-            if not (self._data / "PG_VERSION").exists():
+            if not self.exists():
                 server.ensure_pgdata_inited()
                 (self._data / "pg_hba.conf").write_text(HBA)
             listen = f"-h 127.0.0.1 -p {port}" if port else "-c listen_addresses=''"
