@@ -9,7 +9,6 @@ from typing import Annotated, cast
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from killreport_assets import __version__
 from killreport_assets.base.errors import UserError
@@ -26,10 +25,13 @@ from killreport_assets.cli.options import (
     MAX_ID,
     MAX_PORT,
     MIN_PORT,
+    AsCsv,
+    AsJson,
+    AsParquet,
     ReleaseEvery,
     refuse_without,
 )
-from killreport_assets.cli.output import OutputFormat, chosen_format, err, out, print_error, print_line
+from killreport_assets.cli.output import OutputFormat, chosen_format, err, out, print_error, print_line, print_rows
 from killreport_assets.settings import Settings
 
 app = typer.Typer(
@@ -247,36 +249,33 @@ def database_url() -> None:
 @app.command()
 def sql(
     statement: Annotated[str, typer.Argument(help="one statement that only reads")],
-    as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV with a header")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_parquet: AsParquet = False,
 ) -> None:
     """Run one read-only statement and print its rows as a table."""
     from killreport_assets.cli.sql import run_statement
 
-    run_statement(current_settings(), statement, chosen_format(as_json=as_json, as_csv=as_csv))
+    run_statement(current_settings(), statement, chosen_format(as_json=as_json, as_csv=as_csv, as_parquet=as_parquet))
 
 
 @app.command()
 def query(
     name: Annotated[str | None, typer.Argument(help="the query to run; without it, the queries are listed")] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV with a header")] = False,
-    as_parquet: Annotated[
-        bool, typer.Option("--parquet", help="write Parquet to standard output: … > file.parquet")
-    ] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_parquet: AsParquet = False,
     show: Annotated[bool, typer.Option("--show", help="print the SQL instead of running it")] = False,
 ) -> None:
     """Run one of the example queries over the marts."""
     from killreport_assets.cli.sql import about, named_queries, run_statement
 
-    output = chosen_format(as_csv=as_csv, as_parquet=as_parquet)
+    output = chosen_format(as_json=as_json, as_csv=as_csv, as_parquet=as_parquet)
     if show and (name is None or output is not OutputFormat.table):
         raise UserError("--show prints the SQL of one query: give its name, and no format")
     queries = named_queries()
     if name is None:
-        table = Table("query", "what it shows", box=None, header_style="bold")
-        for known, text in queries.items():
-            table.add_row(known, escape(about(text)))
-        out.print(table)
+        print_rows(["query", "shows"], [[known, about(text)] for known, text in queries.items()], output)
         return
     if name not in queries:
         raise UserError(f"there is no query {name!r}; there are {', '.join(queries)}")
@@ -311,16 +310,20 @@ def sandbox(
 
 
 @app.command()
-def settings() -> None:
+def settings(
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_parquet: AsParquet = False,
+) -> None:
     """List every setting, its value, and what it is for."""
-    current = current_settings()
-    table = Table("variable", "value", "description", box=None, header_style="bold")
-    for group in current.groups.values():
+    output = chosen_format(as_json=as_json, as_csv=as_csv, as_parquet=as_parquet)
+    rows = []
+    for group in current_settings().groups.values():
+        values = dict(group)
         for name, info in type(group).model_fields.items():
-            value = dict(group)[name]
-            shown = "" if value is None else escape(str(value))
-            table.add_row(f"KILLREPORT_{name.upper()}", shown, info.description or "")
-    out.print(table)
+            value = None if values[name] is None else str(values[name])
+            rows.append([f"KILLREPORT_{name.upper()}", value, info.description])
+    print_rows(["variable", "value", "description"], rows, output)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)

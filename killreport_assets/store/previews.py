@@ -1,12 +1,9 @@
 """Previews of tables for people: row counts and a few rows. Reads only."""
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MAX_EXACT_COUNT = 1_000_000
 PREVIEW_ROWS = 5
@@ -29,13 +26,11 @@ def row_count(engine: Engine, table: sa.Table) -> int:
         return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
 
 
-def newest_rows(engine: Engine, table: sa.Table) -> "pd.DataFrame":
-    """A few rows: the latest by the table's timestamp column if it has one, else any."""
-    import pandas as pd  # imported here: most commands do not need it
-
+def newest_rows(engine: Engine, table: sa.Table) -> list[dict[str, Any]]:
+    """A few rows by column: the latest by the table's timestamp column if it has one, else any."""
     timestamp = next((table.c[name] for name in ("stored_at", "fetched_at", "killmail_time") if name in table.c), None)
     query = sa.select(table).limit(PREVIEW_ROWS)
     if timestamp is not None and timestamp.name != "killmail_time":
         query = query.order_by(timestamp.desc())
     with engine.connect() as connection:
-        return pd.read_sql(query, connection)
+        return [dict(row) for row in connection.execute(query).mappings()]
