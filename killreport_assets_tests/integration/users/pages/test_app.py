@@ -1,9 +1,11 @@
 """The sign-in page over HTTP against the sandbox's SSO: what is stored, and what is refused with nothing stored."""
 
+import socket
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+import requests
 
 from killreport_assets.base.errors import UserError
 from killreport_assets.esi.routes import CHARACTER_SCOPE, CORPORATION_SCOPE
@@ -338,3 +340,26 @@ def test_pages_say_what_browsers_may_do_with_them(visitor: Visitor) -> None:
 def test_without_an_application_it_says_where_to_get_one(platform: Platform, settings: Settings) -> None:
     with pytest.raises(UserError, match="register one at"):
         build_app(settings.with_values(sso_client_id=None), platform.engine)
+
+
+@pytest.mark.parametrize("id_", ["9" * 5000, "9" * 19, "²", "-1", "0x1"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_address_with_an_impossible_id_is_not_found(visitor: Visitor, method: str, id_: str) -> None:
+    answer = visitor.session.request(method, f"{visitor.url}/characters/{id_}/forget", timeout=10)
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "²", "-5", "1e3", "+5"])
+def test_an_impossible_length_is_refused(visitor: Visitor, length: str) -> None:
+    host, port = urlsplit(visitor.url).netloc.split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        head = f"POST /sign-out HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+        connection.sendall(head.encode())
+        status = int(connection.makefile("rb").readline().split()[1])
+    assert status in {400, 413}
+
+
+@pytest.mark.parametrize("cookie", ["9" * 5000, f"e30=.{'9' * 5000}.x", "e30=.²²²²²².x", "." * 50, "=" * 50])
+def test_a_session_that_cannot_be_read_is_none(visitor: Visitor, cookie: str) -> None:
+    answer = requests.get(visitor.url, headers={"Cookie": f"killreport_session={cookie}".encode()}, timeout=10)
+    assert answer.status_code == 200
