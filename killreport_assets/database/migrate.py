@@ -50,6 +50,19 @@ def current_version(connection: Connection) -> str | None:
     return version
 
 
+def unknown_version(version: str) -> str | None:
+    """The sentence for a version that no migration of this package makes; None for one that it knows."""
+    from alembic.script import ScriptDirectory
+
+    known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+    if version in known:
+        return None
+    return (
+        f"this version of killreport is older than the database, whose schema is {version}, not {head()}: "
+        f"install the newer version"
+    )
+
+
 def migrate(engine: Engine, target: str | None = None) -> bool:
     """Upgrade to `target`, by default the head; False if there was nothing to do.
 
@@ -66,16 +79,11 @@ def migrate(engine: Engine, target: str | None = None) -> bool:
         version = current_version(connection)
         if version == target:
             return False
+        if version is not None and (problem := unknown_version(version)):
+            raise ServerRefuses(problem)
         from alembic import command
-        from alembic.script import ScriptDirectory
 
-        config = alembic_config(connection)
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-        if version is not None and version not in known:
-            raise ServerRefuses(
-                f"the database is at version {version}, this package knows {head()}: upgrade the package"
-            )
         for schema in SCHEMAS:
             connection.execute(sa.text(f"create schema if not exists {schema}"))
-        command.upgrade(config, target)
+        command.upgrade(alembic_config(connection), target)
     return True

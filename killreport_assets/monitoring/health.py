@@ -10,7 +10,7 @@ from killreport_assets.base.errors import BrokerUnavailable, UserError
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.engine import DatabaseUrls, make_engine, reachable_urls
-from killreport_assets.database.migrate import current_version, head
+from killreport_assets.database.migrate import current_version, head, unknown_version
 from killreport_assets.database.reconnect import describe_connection_error
 from killreport_assets.esi.routes import ERROR_LIMIT, KILLMAIL, STATUS
 from killreport_assets.http.pauses import paces
@@ -84,9 +84,8 @@ def _check_database(found: Health, settings: Settings, engine: Engine) -> bool:
                 found.problems.append(no_data(settings))
                 return False
             if found.schema_version != head():
-                found.problems.append(
-                    f"the schema is {found.schema_version}, this package needs {head()}: killreport migrate"
-                )
+                older = f"the schema is {found.schema_version}, this package needs {head()}: killreport migrate"
+                found.problems.append(unknown_version(found.schema_version) or older)
                 return False
             found.origin = connection.execute(sa.select(tables.origin.c.origin)).scalar()
             found.killmails_last_hour = health.killmails_stored(connection, 1)
