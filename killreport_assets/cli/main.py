@@ -15,6 +15,7 @@ from killreport_assets.base.errors import UserError
 from killreport_assets.base.logs import configure_logging
 from killreport_assets.base.network import never_proxy_loopback
 from killreport_assets.base.stopping import Stopped, stop_on_signals
+from killreport_assets.cli import programs as program_cli
 from killreport_assets.cli import repair as repair_cli
 from killreport_assets.cli import users as user_cli
 from killreport_assets.cli import work as work_cli
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 app.add_typer(work_cli.app)
 app.add_typer(repair_cli.app)
+app.add_typer(program_cli.app)
 app.add_typer(user_cli.auth, name="auth")
 app.add_typer(user_cli.users, name="users")
 app.add_typer(user_cli.tokens, name="tokens")
@@ -68,6 +70,7 @@ class GeneratedProfile(StrEnum):
 
 def main() -> None:
     """Run the command line. Expected errors are printed in one line; the exit codes are in exit_codes.py."""
+    os.umask(0o077)  # what is in HOME is its owner's alone
     stop_on_signals()
     never_proxy_loopback()
     try:
@@ -324,29 +327,3 @@ def settings(
             value = None if values[name] is None else str(values[name])
             rows.append([f"KILLREPORT_{name.upper()}", value, info.description])
     print_rows(["variable", "value", "description"], rows, output)
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
-def dbt(context: typer.Context) -> None:
-    """Run dbt on dbt_transforms with the connection set: `killreport dbt build --select fct_killmails`."""
-    from killreport_assets.database.engine import database_urls
-    from killreport_assets.transforms.project import DBT, PROJECT, dbt_environment
-
-    if not DBT.exists():
-        raise UserError("dbt is not installed: pip install 'killreport-assets[dbt]'")
-    settings = current_settings()
-    os.environ.update(dbt_environment(database_urls(settings).killreport, settings.home))
-    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)] if context.args else []
-    os.execv(DBT, [str(DBT), *context.args, *folders])  # noqa: S606
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
-def dagster(context: typer.Context) -> None:
-    """Run the dagster command in KillReport's Dagster home: `killreport dagster job list -w workspace.yaml`."""
-    from killreport_assets.orchestration.instance import enter_dagster_environment
-
-    if context.args[:1] == ["dev"]:
-        raise UserError("`dagster dev` answers the pages of every site: use `killreport dev`")
-    enter_dagster_environment(current_settings())
-    command = Path(sys.executable).with_name("dagster")
-    os.execv(command, [str(command), *context.args])  # noqa: S606

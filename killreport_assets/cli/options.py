@@ -34,6 +34,9 @@ AsCsv = Annotated[
 ]
 AsParquet = Annotated[bool, typer.Option("--parquet", help="write Parquet to standard output: … > file.parquet")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="use the sandbox of a running `killreport dev`")]
+SandboxHome = Annotated[
+    bool, typer.Option("--sandbox", help="only in a home with the sandbox's data; nothing is sent to a service now")
+]
 
 
 def refuse_without(needed: str, *, is_given: bool, **options: Any) -> None:

@@ -152,12 +152,13 @@ def interval(
 def forget(
     character_id: CharacterId,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
+    sandbox: Sandbox = False,
 ) -> None:
     """End a user's grant at EVE and delete everything about the user here except the killmails."""
     from killreport_assets.users.store import get_user
     from killreport_assets.users.tokens import token_keeper
 
-    settings = current_settings()
+    settings = service_settings(sandbox=sandbox)
     with database_of(settings, asks_services=True) as engine:
         with engine.connect() as connection:
             user = get_user(connection, character_id)

