@@ -13,6 +13,7 @@ from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.sandbox.process import SandboxProcess
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets_testing import rabbitmq
+from killreport_assets_testing.command import Command
 from killreport_assets_testing.databases import Databases
 from killreport_assets_testing.platform import Platform
 from killreport_assets_testing.requirements import missing
@@ -38,6 +39,12 @@ def _tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         disable_socket(allow_unix_socket=True)
     yield
     enable_socket()
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs `killreport …` in this process."""
+    return Command(capsys)
 
 
 @pytest.fixture(scope="session")

@@ -24,5 +24,9 @@ class ServerRefuses(UserError):
     """PostgreSQL does not start, or refuses what we need; a retry does not help."""
 
 
+class NoDatabase(UserError):
+    """There is no database of KillReport yet, and what needs one does not begin it."""
+
+
 class BrokerUnavailable(Exception):
     """The broker cannot be reached, or the connection broke; deliveries that are not settled are redelivered."""

@@ -1,12 +1,13 @@
-"""Log lines: text on a terminal, else JSON; one per batch, never with a secret."""
+"""Log lines: text on a terminal, else JSON; one per batch, never with a secret nor with a control character."""
 
 import logging
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 from pythonjsonlogger.json import JsonFormatter
 
 from killreport_assets.base.redaction import without_secrets
+from killreport_assets.base.text import printable
 
 LOGGER = "killreport_assets"
 _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -17,7 +18,13 @@ class _Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         extras = " ".join(f"{name}={value}" for name, value in vars(record).items() if name not in _OWN and value)
-        return without_secrets(f"{super().format(record)} {extras}".rstrip())
+        return without_secrets(f"{super().format(record)} {printable(extras)}".rstrip())
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        return "\n".join(map(printable, super().formatException(ei).split("\n")))
 
 
 class _Json(JsonFormatter):

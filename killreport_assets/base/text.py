@@ -1,6 +1,22 @@
 """Text that PostgreSQL can store, and text that is safe to show."""
 
+import unicodedata
 from typing import Any
+
+_UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode's categories of control and format characters (ANSI escapes, C1, bidirectional overrides, zero width), halves
+of surrogate pairs, and separators of lines: https://www.unicode.org/reports/tr44/#General_Category_Values"""
+
+
+def printable(text: str) -> str:
+    """Escape what moves a cursor, hides or reorders text, or begins a line: for every name that people read."""
+    return text if text.isprintable() else "".join(map(_printable, text))
+
+
+def _printable(character: str) -> str:
+    if unicodedata.category(character) not in _UNPRINTABLE:
+        return character
+    return character.encode("unicode_escape").decode()
 
 
 def storable(text: str) -> str:

@@ -63,10 +63,16 @@ def check_port(host: str, port: int, setting: str) -> None:
 
 
 @contextmanager
-def database_of(settings: Settings, *, asks_services: bool = False) -> Iterator[Engine]:
-    """Open the database; with `asks_services` it must have the services' origin, else either."""
-    from killreport_assets.provision.database import migrated_database, open_database
+def database_of(settings: Settings, *, asks_services: bool = False, begins: bool = False) -> Iterator[Engine]:
+    """Open the database; with `asks_services` it must have the services' origin, else either.
 
+    Raises:
+        NoDatabase: there is none yet, and the command is not one that `begins` a home.
+    """
+    from killreport_assets.provision.database import check_for_data, migrated_database, open_database
+
+    if not begins:
+        check_for_data(settings)
     engine = open_database(settings) if asks_services else migrated_database(settings)
     try:
         yield engine

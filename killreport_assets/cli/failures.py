@@ -6,7 +6,14 @@ The errors themselves belong to the rooms that raise them.
 import psycopg
 import sqlalchemy as sa
 
-from killreport_assets.base.errors import BrokerUnavailable, KeepsEnding, ServerRefuses, ServerUnreachable, UserError
+from killreport_assets.base.errors import (
+    BrokerUnavailable,
+    KeepsEnding,
+    NoDatabase,
+    ServerRefuses,
+    ServerUnreachable,
+    UserError,
+)
 from killreport_assets.cli.exit_codes import ExitCode
 from killreport_assets.cli.output import print_error
 from killreport_assets.http.errors import ServiceError
@@ -56,7 +63,7 @@ def database_sentence(error: sa.exc.SQLAlchemyError | psycopg.Error) -> str:
 def _described(error: Exception) -> tuple[ExitCode | None, str]:
     if isinstance(error, sa.exc.SQLAlchemyError | psycopg.Error):
         return ExitCode.server, database_sentence(error)
-    if isinstance(error, BrokerUnavailable | ServerUnreachable | ServerRefuses):
+    if isinstance(error, BrokerUnavailable | NoDatabase | ServerUnreachable | ServerRefuses):
         return ExitCode.server, str(error)
     if isinstance(error, KeepsEnding):
         return ExitCode.unhealthy, str(error)

@@ -9,13 +9,13 @@ from typing import Annotated, cast
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from killreport_assets import __version__
 from killreport_assets.base.errors import UserError
 from killreport_assets.base.logs import configure_logging
 from killreport_assets.base.network import never_proxy_loopback
 from killreport_assets.base.stopping import Stopped, stop_on_signals
+from killreport_assets.cli import programs as program_cli
 from killreport_assets.cli import repair as repair_cli
 from killreport_assets.cli import users as user_cli
 from killreport_assets.cli import work as work_cli
@@ -26,10 +26,14 @@ from killreport_assets.cli.options import (
     MAX_ID,
     MAX_PORT,
     MIN_PORT,
+    AsCsv,
+    AsJson,
+    AsParquet,
     ReleaseEvery,
     refuse_without,
 )
-from killreport_assets.cli.output import OutputFormat, chosen_format, err, out, print_error, print_line
+from killreport_assets.cli.output import OutputFormat, chosen_format, err, out, print_error, print_line, print_rows
+from killreport_assets.settings import Settings
 
 app = typer.Typer(
     name="killreport",
@@ -41,6 +45,7 @@ app = typer.Typer(
 )
 app.add_typer(work_cli.app)
 app.add_typer(repair_cli.app)
+app.add_typer(program_cli.app)
 app.add_typer(user_cli.auth, name="auth")
 app.add_typer(user_cli.users, name="users")
 app.add_typer(user_cli.tokens, name="tokens")
@@ -65,6 +70,7 @@ class GeneratedProfile(StrEnum):
 
 def main() -> None:
     """Run the command line. Expected errors are printed in one line; the exit codes are in exit_codes.py."""
+    os.umask(0o077)  # what is in HOME is its owner's alone
     stop_on_signals()
     never_proxy_loopback()
     try:
@@ -101,10 +107,17 @@ def _options(
 ) -> None:
     with suppress(UserError):  # a command that needs the settings reports what is wrong
         settings = current_settings()
+        _say_found_home(settings)
         # A command's output is for its user: runs log what they do, commands only warnings, unless a level is set.
         process = settings.process
         level = process.log_level if "log_level" in process.model_fields_set else "WARNING"
         configure_logging(process.log_format, level)
+
+
+def _say_found_home(settings: Settings) -> None:
+    """Say which home is used where no setting and not the working directory says it."""
+    if "home" not in settings.process.model_fields_set and settings.home.parent != Path.cwd():
+        err.print(f"using {escape(str(settings.home))}; KILLREPORT_HOME chooses another")
 
 
 @app.command()
@@ -226,10 +239,11 @@ def migrate() -> None:
 def database_url() -> None:
     """Print the URL for psql or a BI tool; it may contain a password."""
     from killreport_assets.database.embedded import EmbeddedPostgres
-    from killreport_assets.database.engine import DATABASE, database_urls, libpq_url
+    from killreport_assets.database.engine import DATABASE, libpq_url
+    from killreport_assets.provision.database import check_for_data
 
     settings = current_settings()
-    url = libpq_url(database_urls(settings).killreport)
+    url = libpq_url(check_for_data(settings).killreport)
     if settings.database.database_url is None:
         url = EmbeddedPostgres(settings.home).tcp_url(DATABASE) or url
     print_line(url)
@@ -238,36 +252,33 @@ def database_url() -> None:
 @app.command()
 def sql(
     statement: Annotated[str, typer.Argument(help="one statement that only reads")],
-    as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV with a header")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_parquet: AsParquet = False,
 ) -> None:
     """Run one read-only statement and print its rows as a table."""
     from killreport_assets.cli.sql import run_statement
 
-    run_statement(current_settings(), statement, chosen_format(as_json=as_json, as_csv=as_csv))
+    run_statement(current_settings(), statement, chosen_format(as_json=as_json, as_csv=as_csv, as_parquet=as_parquet))
 
 
 @app.command()
 def query(
     name: Annotated[str | None, typer.Argument(help="the query to run; without it, the queries are listed")] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV with a header")] = False,
-    as_parquet: Annotated[
-        bool, typer.Option("--parquet", help="write Parquet to standard output: … > file.parquet")
-    ] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_parquet: AsParquet = False,
     show: Annotated[bool, typer.Option("--show", help="print the SQL instead of running it")] = False,
 ) -> None:
     """Run one of the example queries over the marts."""
     from killreport_assets.cli.sql import about, named_queries, run_statement
 
-    output = chosen_format(as_csv=as_csv, as_parquet=as_parquet)
+    output = chosen_format(as_json=as_json, as_csv=as_csv, as_parquet=as_parquet)
     if show and (name is None or output is not OutputFormat.table):
         raise UserError("--show prints the SQL of one query: give its name, and no format")
     queries = named_queries()
     if name is None:
-        table = Table("query", "what it shows", box=None, header_style="bold")
-        for known, text in queries.items():
-            table.add_row(known, escape(about(text)))
-        out.print(table)
+        print_rows(["query", "shows"], [[known, about(text)] for known, text in queries.items()], output)
         return
     if name not in queries:
         raise UserError(f"there is no query {name!r}; there are {', '.join(queries)}")
@@ -302,39 +313,17 @@ def sandbox(
 
 
 @app.command()
-def settings() -> None:
+def settings(
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_parquet: AsParquet = False,
+) -> None:
     """List every setting, its value, and what it is for."""
-    current = current_settings()
-    table = Table("variable", "value", "description", box=None, header_style="bold")
-    for group in current.groups.values():
+    output = chosen_format(as_json=as_json, as_csv=as_csv, as_parquet=as_parquet)
+    rows = []
+    for group in current_settings().groups.values():
+        values = dict(group)
         for name, info in type(group).model_fields.items():
-            value = dict(group)[name]
-            shown = "" if value is None else escape(str(value))
-            table.add_row(f"KILLREPORT_{name.upper()}", shown, info.description or "")
-    out.print(table)
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
-def dbt(context: typer.Context) -> None:
-    """Run dbt on dbt_transforms with the connection set: `killreport dbt build --select fct_killmails`."""
-    from killreport_assets.database.engine import database_urls
-    from killreport_assets.transforms.project import DBT, PROJECT, dbt_environment
-
-    if not DBT.exists():
-        raise UserError("dbt is not installed: pip install 'killreport-assets[dbt]'")
-    settings = current_settings()
-    os.environ.update(dbt_environment(database_urls(settings).killreport, settings.home))
-    folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)] if context.args else []
-    os.execv(DBT, [str(DBT), *context.args, *folders])  # noqa: S606
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
-def dagster(context: typer.Context) -> None:
-    """Run the dagster command in KillReport's Dagster home: `killreport dagster job list -w workspace.yaml`."""
-    from killreport_assets.orchestration.instance import enter_dagster_environment
-
-    if context.args[:1] == ["dev"]:
-        raise UserError("`dagster dev` answers the pages of every site: use `killreport dev`")
-    enter_dagster_environment(current_settings())
-    command = Path(sys.executable).with_name("dagster")
-    os.execv(command, [str(command), *context.args])  # noqa: S606
+            value = None if values[name] is None else str(values[name])
+            rows.append([f"KILLREPORT_{name.upper()}", value, info.description])
+    print_rows(["variable", "value", "description"], rows, output)

@@ -23,7 +23,20 @@ ReleaseEvery = Annotated[
         help="seconds between two generated killmails of the sandbox's feed",
     ),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON; NaN and infinity are null")]
+AsCsv = Annotated[
+    bool,
+    typer.Option(
+        "--csv",
+        help="print CSV with a header; arrays and objects are JSON; text that a spreadsheet would take for a formula "
+        "(=, +, -, @ in front) begins with '",
+    ),
+]
+AsParquet = Annotated[bool, typer.Option("--parquet", help="write Parquet to standard output: … > file.parquet")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="use the sandbox of a running `killreport dev`")]
+SandboxHome = Annotated[
+    bool, typer.Option("--sandbox", help="only in a home with the sandbox's data; nothing is sent to a service now")
+]
 
 
 def refuse_without(needed: str, *, is_given: bool, **options: Any) -> None:

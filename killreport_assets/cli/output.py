@@ -1,28 +1,44 @@
 """The commands' output: rows as a table, JSON, CSV or Parquet, objects as JSON, plain lines for programs.
 
-Tables are for people and go through rich; everything else is written unchanged, for other programs.
+Tables are for people: they go through rich, and show control characters escaped. Everything else is for other programs.
+Values as text and as JSON are in base/plain.py.
 """
 
+import csv
 import json
 import sys
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from enum import StrEnum
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from killreport_assets.base.errors import UserError
-from killreport_assets.base.plain import plain
+from killreport_assets.base.plain import as_text, plain
 from killreport_assets.base.redaction import without_secrets
+from killreport_assets.base.text import printable
 
 PIPE_COLUMNS = 200
 """The width where there is no terminal."""
-out = Console(soft_wrap=True)
-wide = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula: https://owasp.org/www-community/attacks/CSV_Injection"""
+
+
+class SafeConsole(Console):
+    """A console on which no text moves the cursor, changes colours or hides, whatever name is in it."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable(text), **options)
+
+
+out = SafeConsole(soft_wrap=True, emoji=False)
+wide = SafeConsole(soft_wrap=True, emoji=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 """For tables with many columns: they fold instead of being cut in a pipe."""
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+err = SafeConsole(stderr=True, soft_wrap=True, emoji=False, highlight=False)
 
 
 class OutputFormat(StrEnum):
@@ -56,20 +72,32 @@ def print_rows(names: Sequence[str], rows: Sequence[Sequence[object]], output: O
         UserError: Parquet is chosen, and pyarrow is missing.
     """
     if output is OutputFormat.json:
-        print_json([dict(zip(names, map(plain, row), strict=True)) for row in rows])
-    elif output is OutputFormat.table:
-        table = Table(*names, header_style="bold")
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+    elif output is OutputFormat.csv:
+        _print_csv(names, rows)
+    elif output is OutputFormat.parquet:
+        _write_parquet(names, rows)
+    else:
+        table = Table(*map(escape, names), header_style="bold")
         for row in rows:
-            table.add_row(*("" if value is None else escape(str(plain(value))) for value in row))
+            table.add_row(*(escape(as_text(value)) for value in row))
         out.print(table)
         out.print(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
-    else:
-        _print_frame(names, rows, output)
+
+
+def print_records(kind: type[Any], records: Iterable[Any], output: OutputFormat) -> None:
+    """Print records of a dataclass, a column for each field.
+
+    Raises:
+        UserError: see `print_rows`.
+    """
+    names = [field.name for field in fields(kind)]
+    print_rows(names, [[getattr(record, name) for name in names] for record in records], output)
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON."""
-    sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
+    """Print a value as JSON; characters beyond ASCII are escaped."""
+    sys.stdout.write(json.dumps(plain(value), indent=1, allow_nan=False) + "\n")
 
 
 def print_line(line: str) -> None:
@@ -82,17 +110,22 @@ def print_error(sentence: str) -> None:
     err.print(f"[bold red]error:[/] {escape(' '.join(without_secrets(sentence).split()))}")
 
 
-def _print_frame(names: Sequence[str], rows: Sequence[Sequence[object]], output: OutputFormat) -> None:
-    import pandas as pd  # the import takes half a second, which the other formats save
+def _print_csv(names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    shown = printable if sys.stdout.isatty() else str
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([shown(_harmless(name)) for name in names])
+    writer.writerows([shown(_harmless(value)) for value in row] for row in rows)
 
-    if output is OutputFormat.csv:
-        cells = [[plain(value) for value in row] for row in rows]
-        frame = pd.DataFrame(cells, columns=list(names), dtype=object)
-        sys.stdout.write(frame.to_csv(index=False))
-        return
-    # A sum becomes a number that every Parquet reader supports.
-    cells = [[float(value) if isinstance(value, Decimal) else value for value in row] for row in rows]
+
+def _harmless(value: object) -> str:
+    """Return a value as text; text that a spreadsheet would run as a formula has a ' in front."""
+    text = as_text(value)
+    return f"'{text}" if type(value) is str and text.startswith(FORMULA) else text
+
+
+def _write_parquet(names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     try:
-        pd.DataFrame(cells, columns=list(names), dtype=object).to_parquet(sys.stdout.buffer, index=False)
+        from killreport_assets.cli.parquet import write_parquet
     except ImportError:
         raise UserError("Parquet needs pyarrow: pip install 'killreport-assets[dbt]'") from None
+    write_parquet(names, rows, sys.stdout.buffer)

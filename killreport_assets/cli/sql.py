@@ -8,8 +8,9 @@ import psycopg
 from killreport_assets.base.errors import UserError
 from killreport_assets.base.stopping import Stopped
 from killreport_assets.cli.output import OutputFormat, print_rows
-from killreport_assets.database.engine import database_urls, libpq_url
-from killreport_assets.provision.database import migrated_database
+from killreport_assets.cli.postgres_values import read_every_value
+from killreport_assets.database.engine import libpq_url
+from killreport_assets.provision.database import check_for_data, migrated_database
 from killreport_assets.provision.reader import reading_url
 from killreport_assets.settings import Settings
 
@@ -46,10 +47,11 @@ def run_statement(settings: Settings, statement: str, output: OutputFormat) -> N
         UserError: the statement is wrong, or does not only read; the text says why.
         psycopg.Error: PostgreSQL cannot run it.
     """
-    urls = database_urls(settings)
+    urls = check_for_data(settings)
     migrated_database(settings).dispose()  # it has the role that only reads
     options = "-c default_transaction_read_only=on -c timezone=UTC"
     with psycopg.connect(libpq_url(reading_url(settings, urls)), options=options) as connection:
+        read_every_value(connection)
         try:
             # A prepared statement is one statement: nothing can follow that would lift the read-only.
             cursor = connection.execute(statement.encode(), prepare=True)

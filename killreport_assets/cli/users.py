@@ -8,10 +8,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.base.text import printable
 from killreport_assets.cli.common import broker_of, check_port, current_settings, database_of, service_settings
 from killreport_assets.cli.exit_codes import ExitCode
-from killreport_assets.cli.options import MAX_ID, MAX_PORT, MIN_PORT, Sandbox
-from killreport_assets.cli.output import print_json, print_line
+from killreport_assets.cli.options import MAX_ID, MAX_PORT, MIN_PORT, AsCsv, AsJson, AsParquet, Sandbox
+from killreport_assets.cli.output import OutputFormat, chosen_format, print_line, print_records
 from killreport_assets.cli.output import wide as out
 from killreport_assets.settings import is_loopback
 
@@ -48,7 +49,7 @@ def serve(
         )
     client_id(settings)
     check_port(host, settings.users.auth_port, "KILLREPORT_AUTH_PORT")
-    with database_of(settings, asks_services=True) as engine:
+    with database_of(settings, asks_services=True, begins=True) as engine:
         out.print(f"The sign-in page: [bold]{settings.users.public_auth_url}[/]  (Ctrl-C stops it)")
         out.print(f"Your application at EVE needs the callback URL {settings.users.public_auth_url}/callback")
         if settings.users.auth_url is None:
@@ -57,14 +58,19 @@ def serve(
 
 
 @users.command("list")
-def list_all(as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False) -> None:
+def list_all(
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_parquet: AsParquet = False,
+) -> None:
     """List the users who have signed in: state, intervals, last and next sync."""
-    from killreport_assets.users.store import list_users
+    from killreport_assets.users.store import User, list_users
 
+    output = chosen_format(as_json=as_json, as_csv=as_csv, as_parquet=as_parquet)
     with database_of(current_settings()) as engine, engine.connect() as connection:
         found = list_users(connection)
-    if as_json:
-        print_json([asdict(user) for user in found])
+    if output is not OutputFormat.table:
+        print_records(User, found, output)
         return
     table = Table(box=None, header_style="bold")
     for header in ("character", "name", "state", "corporation", "every", "last sync", "next sync", "outcome"):
@@ -146,17 +152,18 @@ def interval(
 def forget(
     character_id: CharacterId,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
+    sandbox: Sandbox = False,
 ) -> None:
     """End a user's grant at EVE and delete everything about the user here except the killmails."""
     from killreport_assets.users.store import get_user
     from killreport_assets.users.tokens import token_keeper
 
-    settings = current_settings()
+    settings = service_settings(sandbox=sandbox)
     with database_of(settings, asks_services=True) as engine:
         with engine.connect() as connection:
             user = get_user(connection, character_id)
         if not yes:
-            typer.confirm(f"Forget {user.character_name}?", abort=True)
+            typer.confirm(f"Forget {printable(user.character_name)}?", abort=True)
         keeper = token_keeper(settings, engine)
         problem = keeper.forget(character_id)
         keeper.close()

@@ -1,5 +1,6 @@
 """The commands for work: queue it, follow a character, handle dead letters, trace one record."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from enum import StrEnum
@@ -13,10 +14,20 @@ from sqlalchemy.engine import Engine
 from killreport_assets.base.errors import UserError
 from killreport_assets.cli.common import broker_of, current_settings, database_of, service_settings
 from killreport_assets.cli.exit_codes import ExitCode
-from killreport_assets.cli.options import MAX_ID, MAX_ROWS, Sandbox
-from killreport_assets.cli.output import print_json, wide
+from killreport_assets.cli.options import (
+    MAX_ID,
+    MAX_ROWS,
+    AsCsv,
+    AsJson,
+    AsParquet,
+    Sandbox,
+    SandboxHome,
+    refuse_without,
+)
+from killreport_assets.cli.output import OutputFormat, chosen_format, print_json, print_records, wide
 
 if TYPE_CHECKING:
+    from killreport_assets.store.followed import Followed
     from killreport_assets.store.trace import TracedCause
     from killreport_assets.workers.dead_letters import DeadLetter
 
@@ -69,7 +80,10 @@ def queue(
     chosen = None if name == SCAN else producer(name)
     if chosen is None and (ids or urgent):
         raise UserError(f"{SCAN} publishes everything that is pending: it takes neither --id nor --urgent")
-    with database_of(settings, asks_services=True) as engine, broker_of(settings, engine) as broker:
+    with (
+        database_of(settings, asks_services=True, begins=True) as engine,
+        broker_of(settings, engine) as broker,
+    ):
         esi = EsiClient(settings, engine)
         try:
             if chosen is None:
@@ -93,33 +107,49 @@ def follow(
     kind: Annotated[Followable | None, typer.Argument(help="what to follow")] = None,
     id_: Annotated[int | None, typer.Argument(metavar="ID", min=1, max=MAX_ID, help="its id")] = None,
     show: Annotated[bool, typer.Option("--list", help="list what is followed")] = False,
+    sandbox: SandboxHome = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_parquet: AsParquet = False,
 ) -> None:
     """List killmails on zKillboard regularly: those of a character, or of all known members."""
     from killreport_assets.store import followed
 
     if show == (kind is not None) or (kind is None) != (id_ is None):
         raise UserError("give what to follow, as in `killreport follow character 580797163`, or --list")
-    with database_of(current_settings()) as engine, engine.begin() as connection:
+    output = chosen_format(as_json=as_json, as_csv=as_csv, as_parquet=as_parquet)
+    refuse_without("--list", is_given=show, json=as_json, csv=as_csv, parquet=as_parquet)
+    settings = service_settings(sandbox=sandbox)
+    with database_of(settings, asks_services=sandbox, begins=not show) as engine, engine.begin() as connection:
         if kind is not None and id_ is not None:
             is_new = followed.follow(connection, kind.value, id_)
             wide.print(f"{kind.value} {id_} is {'now' if is_new else 'already'} followed")
-        if show:
-            table = Table("kind", "id", "name", "since", "known characters", box=None, header_style="bold")
-            for one in followed.list_followed(connection):
-                since = f"{one.followed_at:%F %T}"
-                table.add_row(one.kind, str(one.entity_id), escape(one.name or "?"), since, f"{one.characters:,}")
-            wide.print(table if table.row_count else "nothing is followed")
+        found = followed.list_followed(connection) if show else []
+    if output is not OutputFormat.table:
+        print_records(followed.Followed, found, output)
+    elif show:
+        wide.print(_followed(found) if found else "nothing is followed")
+
+
+def _followed(found: "Sequence[Followed]") -> Table:
+    table = Table("kind", "id", "name", "since", "known characters", box=None, header_style="bold")
+    for one in found:
+        since = f"{one.followed_at:%F %T}"
+        table.add_row(one.kind, str(one.entity_id), escape(one.name or "?"), since, f"{one.characters:,}")
+    return table
 
 
 @app.command()
 def unfollow(
     kind: Annotated[Followable, typer.Argument(help="what to stop following")],
     id_: Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID, help="its id")],
+    sandbox: SandboxHome = False,
 ) -> None:
     """Stop listing killmails on zKillboard; what is stored stays."""
     from killreport_assets.store import followed
 
-    with database_of(current_settings()) as engine, engine.begin() as connection:
+    settings = service_settings(sandbox=sandbox)
+    with database_of(settings, asks_services=sandbox) as engine, engine.begin() as connection:
         if not followed.unfollow(connection, kind.value, id_):
             raise UserError(f"{kind.value} {id_} was not followed")
     wide.print(f"{kind.value} {id_} is no longer followed")
@@ -130,15 +160,18 @@ def list_letters(
     queue: Annotated[str | None, typer.Option(help="only those of this queue")] = None,
     replayed: Annotated[bool, typer.Option("--all", help="include those that were replayed")] = False,
     limit: Annotated[int, typer.Option(min=1, max=MAX_ROWS, help="how many of the latest to list")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="print a list of objects")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_parquet: AsParquet = False,
 ) -> None:
     """List dead letters, the latest first."""
-    from killreport_assets.workers.dead_letters import list_dead_letters
+    from killreport_assets.workers.dead_letters import DeadLetter, list_dead_letters
 
+    output = chosen_format(as_json=as_json, as_csv=as_csv, as_parquet=as_parquet)
     with database_of(current_settings()) as engine:
         letters = list_dead_letters(engine, queue=queue, replayed=replayed, limit=limit)
-    if as_json:
-        print_json([asdict(letter) for letter in letters])
+    if output is not OutputFormat.table:
+        print_records(DeadLetter, letters, output)
         return
     table = Table("id", "queue", "message", "reason", "error", "attempts", "died", box=None, header_style="bold")
     for letter in letters:
@@ -227,11 +260,17 @@ def _chosen(engine: Engine, ids: list[int] | None, queue: str | None, *, everyth
 def trace(
     kind: Annotated[Traceable, typer.Argument(help="what to trace")],
     id_: Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID, help="its id")],
-    as_json: Annotated[bool, typer.Option("--json", help="print an object")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_parquet: AsParquet = False,
 ) -> None:
-    """Show which killmail caused which fetch, when, by which runs, and with which outcome."""
-    from killreport_assets.store.trace import trace_entity, trace_killmail
+    """Show which killmail caused which fetch, when, by which runs, and with which outcome.
 
+    --json prints one object, --csv and --parquet the fetches.
+    """
+    from killreport_assets.store.trace import TracedCause, trace_entity, trace_killmail
+
+    output = chosen_format(as_json=as_json, as_csv=as_csv, as_parquet=as_parquet)
     with database_of(current_settings()) as engine, engine.connect() as connection:
         found: object
         if kind is Traceable.killmail:
@@ -245,11 +284,13 @@ def trace(
             head = (
                 f"{kind.value} {id_} {found.name or '?'}: {known}{gone}{pending}; caused by {found.caused_by} killmails"
             )
-    if as_json:
+    if output is OutputFormat.json:
         print_json(asdict(found))
-        return
-    wide.print(escape(head))
-    wide.print(_causes(found.causes))
+    elif output is OutputFormat.table:
+        wide.print(escape(head))
+        wide.print(_causes(found.causes))
+    else:
+        print_records(TracedCause, found.causes, output)
 
 
 def _causes(causes: "list[TracedCause]") -> Table:

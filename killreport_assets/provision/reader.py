@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.engine.url import URL
 
 from killreport_assets.base.errors import ServerRefuses, UserError
-from killreport_assets.database.engine import DatabaseUrls
+from killreport_assets.database.engine import DatabaseUrls, make_engine
 from killreport_assets.database.locks import Lock, advisory_lock
 from killreport_assets.settings import Settings
 
@@ -55,18 +55,22 @@ def reading_url(settings: Settings, urls: DatabaseUrls) -> URL:
     """Return the URL with which the role logs in.
 
     Raises:
-        ServerRefuses: the role was created from another machine, or could not be created; the text says what to do.
+        ServerRefuses: the role could not be created, or its password is in another home; the text says what to do.
     """
     if settings.database.reader_url is not None:
         return make_url(settings.database.reader_url.get_secret_value()).set(drivername="postgresql+psycopg")
     if settings.database.database_url is None:
         return urls.killreport.set(username=READER)
     file = _password_file(settings.home)
+    if not file.exists() and _is_there(urls.killreport):
+        raise ServerRefuses(
+            f"the role {READER} exists, but its password is not known in {settings.home}: another KILLREPORT_HOME "
+            f"created it. Copy {file.name} from there, or set KILLREPORT_READER_URL"
+        )
     if not file.exists():
         raise ServerRefuses(
-            f"queries need the role {READER}: copy {file} from the machine that created the role. If the role of "
-            f"KILLREPORT_DATABASE_URL may not create it, let an administrator run `create role {READER} login "
-            f"password '…'` and grant it usage and select on the schemas "
+            f"queries need a role that only reads, and the role of KILLREPORT_DATABASE_URL may not create it: let an "
+            f"administrator run `create role {READER} login password '…'` and grant it usage and select on the schemas "
             f"raw, ops (without tokens and sign_ins) and marts; then set KILLREPORT_READER_URL"
         )
     return urls.killreport.set(username=READER, password=file.read_text())
@@ -76,6 +80,15 @@ def _may_read_everything(connection: Connection) -> bool:
     if not _exists(connection):
         return False
     return not connection.execute(_UNREADABLE, {"secret": list(SECRET_TABLES), "reader": READER}).scalar_one()
+
+
+def _is_there(url: URL) -> bool:
+    engine = make_engine(url, pool_size=1)
+    try:
+        with engine.connect() as connection:
+            return _exists(connection)
+    finally:
+        engine.dispose()
 
 
 def _exists(connection: Connection) -> bool:

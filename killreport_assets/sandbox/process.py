@@ -1,17 +1,15 @@
 """Starting the sandbox: in this process, or in one of its own that ends with its parent."""
 
-import asyncio
-import os
-import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+from killreport_assets.base import child
 from killreport_assets.base.errors import UserError
+from killreport_assets.base.network import is_port_free
 from killreport_assets.sandbox.app import build_app
 from killreport_assets.sandbox.generated import Profile
 from killreport_assets.sandbox.services.sso import NATIVE_CLIENT
@@ -41,11 +39,12 @@ class SandboxProcess:
 
     def __init__(self, port: int | None = None, state: Path | None = None, release_every: float | None = None) -> None:
         self.port = port or _free_port()
-        if port is not None and _is_taken(port):
-            raise UserError(f"port {port} is taken: set KILLREPORT_SANDBOX_PORT to another")
-        command = [sys.executable, "-m", "killreport_assets.sandbox.process", str(self.port), str(os.getpid())]
-        command += ["--state", str(state)] if state else []
-        command += ["--release-every", str(release_every)] if release_every else []
+        if not is_port_free(self.port):
+            raise UserError(f"port {self.port} is taken: set KILLREPORT_SANDBOX_PORT to another")
+        arguments = [str(self.port)]
+        arguments += ["--state", str(state)] if state else []
+        arguments += ["--release-every", str(release_every)] if release_every else []
+        command = child.command("killreport_assets.sandbox.process", *arguments)
         self._process = subprocess.Popen(command, start_new_session=True)
         self._wait_until_it_answers()
 
@@ -85,14 +84,6 @@ def _free_port() -> int:
         return port
 
 
-def _is_taken(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
 def _answers(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/sandbox/statistics", timeout=1):
@@ -103,34 +94,15 @@ def _answers(port: int) -> bool:
         return False
 
 
-async def _end_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        await asyncio.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def _main() -> None:
     import argparse
 
-    import uvicorn
-
     parser = argparse.ArgumentParser(description="a sandbox that ends with its parent; by hand: killreport sandbox")
     parser.add_argument("port", type=int)
-    parser.add_argument("parent", type=int)
     parser.add_argument("--state", type=Path)
     parser.add_argument("--release-every", type=float)
     arguments = parser.parse_args()
-    app = build_app(arguments.state, arguments.release_every)
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=arguments.port, log_level="warning", access_log=False)
-    )
-
-    async def run() -> None:
-        watching = asyncio.create_task(_end_with_parent(arguments.parent))
-        await server.serve()
-        watching.cancel()
-
-    asyncio.run(run())
+    serve(arguments.port, arguments.state, arguments.release_every)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The settings of one process: read once when a program starts, and passed as an argument.
 
-The settings are in groups.py, the types of their values in types.py.
+The settings are in groups.py, the types of their values in types.py, the search for HOME in home.py.
 """
 
 import os

@@ -5,18 +5,19 @@ environment. Nothing here connects to a server.
 """
 
 from datetime import time
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from killreport_assets.settings.home import find_home
 from killreport_assets.settings.types import (
     ByQueue,
     Contact,
     Cron,
     DailyWindow,
     DayWindow,
+    Home,
     Hosts,
     HttpUrl,
     Origin,
@@ -227,7 +228,11 @@ class HealthSettings(Group):
 class ProcessSettings(Group):
     """This machine: the directory of files, ports, logging."""
 
-    home: Path = Field(Path(".killreport"), description="directory of the embedded servers and of Dagster")
+    home: Home = Field(
+        default_factory=find_home,
+        description="directory of the embedded servers and of Dagster; unset: .killreport of the working directory, of "
+        "one above it, or of the checkout",
+    )
     sandbox_port: Port = Field(8650, description="port of the sandbox under make dev")
     webserver_port: Port = Field(3000, description="port of Dagster's UI under make dev")
     ui_allowed_hosts: Hosts = Field(

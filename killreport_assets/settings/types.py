@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 
 from killreport_assets.settings.crons import checked_cron
+from killreport_assets.settings.home import find_home
 
 Origin = Literal["sandbox", "live"]
 """Sandbox or real services; a database holds the data of one of them."""
@@ -134,6 +136,7 @@ RetryDelaySeconds = Annotated[
 ]
 RegionId = Annotated[int, Field(ge=10_000_000, lt=20_000_000)]
 RegionIds = Annotated[tuple[RegionId, ...], NoDecode, BeforeValidator(_comma_separated)]
+Home = Annotated[Path, BeforeValidator(lambda value: value or find_home())]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_comma_separated)]
 QueueNumber = Annotated[int, Field(ge=1, le=1000)]
 ByQueue = Annotated[dict[str, QueueNumber], NoDecode, BeforeValidator(_by_queue)]

@@ -30,7 +30,7 @@ def row_count(engine: Engine, table: sa.Table) -> int:
 
 
 def newest_rows(engine: Engine, table: sa.Table) -> "pd.DataFrame":
-    """A few rows: the latest by the table's timestamp column if it has one, else any."""
+    """A few rows, None for null: the latest by the table's timestamp column if it has one, else any."""
     import pandas as pd  # imported here: most commands do not need it
 
     timestamp = next((table.c[name] for name in ("stored_at", "fetched_at", "killmail_time") if name in table.c), None)
@@ -38,4 +38,5 @@ def newest_rows(engine: Engine, table: sa.Table) -> "pd.DataFrame":
     if timestamp is not None and timestamp.name != "killmail_time":
         query = query.order_by(timestamp.desc())
     with engine.connect() as connection:
-        return pd.read_sql(query, connection)
+        frame = pd.read_sql(query, connection, coerce_float=False).astype(object)
+    return frame.where(frame.notna(), None)

@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from killreport_assets.base.text import printable
+
 FAILED = {"error", "fail", "runtime error"}
 ROWS = 3
 """How many rows of a failed test are shown."""
@@ -47,4 +49,4 @@ def _rows(query: str, engine: Engine) -> str:
             found = connection.exec_driver_sql(f"select * from ({query}\n) as failing limit {ROWS}").mappings().all()
     except SQLAlchemyError as error:  # the message of the test is worth more than this query
         return f"(its rows cannot be read: {type(error).__name__})"
-    return "\n".join("  " + ", ".join(f"{key}={value}" for key, value in row.items()) for row in found)
+    return "\n".join("  " + ", ".join(f"{key}={printable(str(value))}" for key, value in row.items()) for row in found)

@@ -6,6 +6,7 @@ keeps one, and no error's text contains one.
 
 import base64
 import hashlib
+import re
 import secrets
 import threading
 from collections.abc import Iterable, Mapping
@@ -283,7 +284,7 @@ def challenge_of(verifier: str) -> str:
 
 def _identity(claims: Mapping[str, Any]) -> Identity:
     kind, _, id_ = str(claims["sub"]).rpartition(":")
-    if kind != "CHARACTER:EVE" or not id_.isdigit() or not claims.get("owner"):
+    if kind != "CHARACTER:EVE" or not re.fullmatch("[0-9]{1,18}", id_) or not claims.get("owner"):
         raise InvalidToken("the access token is not valid: its subject is not a character")
     scopes = claims.get("scp") or []
     return Identity(

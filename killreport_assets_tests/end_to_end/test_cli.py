@@ -1,6 +1,7 @@
 """The commands: help, errors that say what to do, the embedded server, SQL that can only read."""
 
 import json
+import os
 import socket
 import subprocess
 from pathlib import Path
@@ -170,6 +171,21 @@ def test_dbt_and_dagster_run_with_everything_filled_in(ready_home: Home) -> None
     debug = ready_home.run("dbt", "debug")
     assert "All checks passed!" in debug.stdout, debug.stdout
     assert ready_home.run("dagster", "run", "list").returncode == 0
+
+
+def test_what_is_in_the_home_is_its_owners_alone(home: Home) -> None:
+    before = os.umask(0)
+    try:
+        assert home.run("migrate").returncode == 0
+        assert home.run("up", "--tcp", str(free_port())).returncode == 0
+        assert home.run("dagster", "instance", "info").returncode == 0
+    finally:
+        os.umask(before)
+    files = [path for path in home.path.rglob("*") if path.is_dir() or path.is_file()]
+    assert home.path / "dagster" / "dagster.yaml" in files
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
+    # Root's server runs as another user, which passes through HOME.
+    assert home.path.stat().st_mode & 0o777 == (0o711 if os.geteuid() == 0 else 0o700)
 
 
 def test_install_says_in_one_line_what_it_cannot_use() -> None:

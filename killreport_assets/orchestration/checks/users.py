@@ -3,6 +3,7 @@
 import dagster as dg
 from sqlalchemy.engine import Engine
 
+from killreport_assets.base.text import printable
 from killreport_assets.orchestration.metadata import asset_key
 from killreport_assets.settings import Settings
 from killreport_assets.store.schema.users import users
@@ -19,7 +20,7 @@ def no_sign_in_is_about_to_end(
     """No user has a sign-in that has ended, cannot be renewed, or has not been renewed for an hour."""
     with database.connect() as connection:
         ending = check_users(connection, intervals(settings)).ending
-    shown = {str(character_id): reason for character_id, reason in list(ending.items())[:MAX_SHOWN]}
+    shown = {str(character_id): printable(reason) for character_id, reason in list(ending.items())[:MAX_SHOWN]}
     return dg.AssetCheckResult(
         passed=not ending, severity=dg.AssetCheckSeverity.WARN, metadata={"users": len(ending), **shown}
     )

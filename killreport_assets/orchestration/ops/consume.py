@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import dagster as dg
 from pydantic import Field, PositiveInt
 
+from killreport_assets.base.text import printable
 from killreport_assets.orchestration.automation import QUEUE_TAG
 from killreport_assets.orchestration.metadata import (
     MetadataValue,
@@ -76,7 +77,9 @@ def fail_when_a_batch_failed(report: WorkerReport, metadata: Mapping[str, Metada
         dagster.Failure: with the first errors; the messages are delivered again or are dead letters, none is lost.
     """
     if report.failed:
-        raise dg.Failure(f"all messages of a batch failed: {'; '.join(report.errors)}", metadata=dict(metadata))
+        raise dg.Failure(
+            f"all messages of a batch failed: {printable('; '.join(report.errors))}", metadata=dict(metadata)
+        )
 
 
 def _worker_op(registration: Registration) -> dg.OpDefinition:

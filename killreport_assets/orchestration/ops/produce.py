@@ -9,6 +9,7 @@ from pydantic import Field, PositiveInt
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi.client import EsiClient
+from killreport_assets.orchestration.markdown import markdown_list
 from killreport_assets.orchestration.metadata import names_metadata
 from killreport_assets.queues.broker import WorkBroker
 from killreport_assets.queues.catalogue import WORK_QUEUES
@@ -103,5 +104,5 @@ def publish_dead_letters(
     report = replay(database, broker, [letter.id for letter in letters], urgent=config.urgent)
     metadata: dict[str, Any] = {"replayed": len(report.replayed), "refused": len(report.refused)}
     if report.refused:
-        metadata["errors"] = dg.MetadataValue.md("\n".join(f"- {id_}: {why}" for id_, why in report.refused.items()))
+        metadata["errors"] = dg.MetadataValue.md(markdown_list(f"{id_}: {why}" for id_, why in report.refused.items()))
     context.add_output_metadata(metadata)

@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 from sqlalchemy.engine import Engine
 
+from killreport_assets.base.text import printable
 from killreport_assets.database.engine import database_urls, make_engine
 from killreport_assets.models.ids import EntityKind, zkillboard_url
 from killreport_assets.orchestration.event_log import purge_event_log
@@ -55,7 +56,7 @@ def observe_entity(context: dg.OpExecutionContext, config: EntityConfig, databas
         trace = read_entity(connection, config.kind, config.id)
     metadata: dict[str, dg.MetadataValue | int | str] = {
         config.kind: trace.entity_id,
-        "name": trace.name or "unknown",
+        "name": printable(trace.name or "unknown"),
         "known since": f"{trace.known_since:%F %T}" if trace.known_since else "not known yet",
         "caused by": trace.caused_by,
         "causes": causes_table(trace.causes),

@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.engine import Engine
 
+from killreport_assets.base.text import printable
 from killreport_assets.orchestration.automation import sensor_status
 from killreport_assets.orchestration.metadata import asset_key
 from killreport_assets.settings import Settings
@@ -38,9 +39,9 @@ def build_dead_letters_sensor(settings: Settings) -> dg.SensorDefinition:
                     {
                         "id": letter.id,
                         "queue": letter.queue,
-                        "message": letter.message_id or "",
+                        "message": printable(letter.message_id or ""),
                         "reason": letter.reason,
-                        "error": letter.error[:200],
+                        "error": printable(letter.error[:200]),
                         "died": f"{letter.died_at:%F %T}",
                     }
                 )

@@ -6,6 +6,7 @@ storage in users/store.py.
 
 import hmac
 import logging
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import Engine
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.datastructures import FormData
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
@@ -49,7 +51,17 @@ SIGN_IN_SECONDS = 900
 MAX_FORM_BYTES = 10_000
 GRANTS_PAGE = "https://community.eveonline.com/support/third-party-applications/"
 """Where players see and end their grants."""
+_LENGTH = re.compile(r"[0-9]{1,18}")
 Work = Callable[[Request], Awaitable[Response]]
+
+
+class _EveId(IntegerConvertor):
+    """An id in an address: no more digits than PostgreSQL's bigint has; any other address is 404."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("eve_id", _EveId())
 
 
 class Problem(Exception):
@@ -233,7 +245,7 @@ class AuthPages:
 async def _checked_form(request: Request) -> FormData:
     """Return the form, if it came from our own page."""
     length = request.headers.get("content-length", "")
-    if not length.isdigit() or int(length) > MAX_FORM_BYTES:
+    if not _LENGTH.fullmatch(length) or int(length) > MAX_FORM_BYTES:
         raise Problem("Not one of our forms", "It is larger than any of ours, or its size is missing.", 413)
     form = await request.form()
     expected, given = request.session.get("csrf"), form.get("csrf")
@@ -303,7 +315,7 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
         response.headers.update(headers)
         return response
 
-    character = "/characters/{character_id:int}"
+    character = "/characters/{character_id:eve_id}"
     routes = [
         Route("/", pages.home),
         Route("/sign-in", pages.begin, methods=["POST"]),

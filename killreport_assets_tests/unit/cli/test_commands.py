@@ -9,6 +9,7 @@ import typer
 from killreport_assets.base.files import PACKAGE
 from killreport_assets.cli.exit_codes import MEANINGS, ExitCode
 from killreport_assets.cli.main import app
+from killreport_assets_testing.command import Command
 
 
 def _numbers(group: typer.Typer) -> Iterator[tuple[str, Any]]:
@@ -35,6 +36,29 @@ def test_there_are_numeric_options() -> None:
 def test_a_numeric_option_has_bounds(option: Any) -> None:
     assert option.min is not None
     assert option.max is not None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["trace", "killmail"],
+        ["dead-letters", "show"],
+        ["users", "show"],
+        ["users", "interval", "1"],
+        ["up", "--tcp"],
+        ["dev", "--release-every"],
+        ["queue", "types", "--id"],
+    ],
+)
+def test_a_number_of_5000_digits_is_a_usage_error(command: Command, arguments: list[str]) -> None:
+    answer = command(*arguments, "9" * 5000)
+    assert (answer.code, answer.is_one_line) == (2, True)
+
+
+def test_a_setting_of_5000_digits_is_named(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KILLREPORT_ESI_MAX_RPS", "9" * 5000)
+    answer = command("settings")
+    assert (answer.code, answer.is_one_line, "KILLREPORT_ESI_MAX_RPS" in answer.stderr) == (2, True, True)
 
 
 def test_the_exit_codes_are_in_the_operators_documentation() -> None:
