@@ -283,6 +283,7 @@ COMMENTS = {
 
 
 def upgrade() -> None:
+    op.execute("comment on table ops.alembic_version is 'How far this database is migrated'")
     for relation, columns in COMMENTS.items():
         for column, comment in columns.items():
             op.execute(sa.text(f"comment on column {relation}.{column} is '{comment.replace(chr(39), chr(39) * 2)}'"))
