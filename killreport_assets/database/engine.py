@@ -3,6 +3,7 @@
 Tables are in store/schema/, their versions in migrations/, the origin of a database in store/origin.py.
 """
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -101,7 +102,7 @@ def database_exists(url: URL) -> bool:
         with probe.connect():
             return True
     except sa.exc.OperationalError as unreachable:
-        if "does not exist" in str(unreachable.orig):
+        if re.search(r'database ".*" does not exist', str(unreachable.orig)):  # a role may not exist either
             return False
         where = without_secrets(str(url))
         raise ServerUnreachable(f"cannot reach PostgreSQL at {where}: {_first_line(unreachable)}") from None

@@ -25,6 +25,16 @@ def test_what_only_asks_creates_no_table(
             assert connection.execute("select to_regnamespace('ops')").fetchone() == (None,)
 
 
+def test_a_role_that_is_missing_is_no_missing_data(
+    command: Command, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = make_url(databases.url("postgres")).set(drivername="postgresql", username="stranger")
+    monkeypatch.setenv("KILLREPORT_DATABASE_URL", url.render_as_string())
+    answer = command("sql", "select 1")
+    assert (answer.code, answer.is_one_line) == (3, True), answer
+    assert 'role "stranger" does not exist' in answer.stderr
+
+
 def test_what_only_asks_creates_no_database(
     command: Command, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
