@@ -30,7 +30,10 @@ from killreport_assets_testing.waiting import wait_until
 
 DEADLINE = 60.0
 NEWER = "update ops.alembic_version set version_num = '9999'"
-SENTENCE = f"the database is at version 9999, this package knows {head()}: upgrade the package, then start again"
+SENTENCE = (
+    f"this version of killreport is older than the database, whose schema is 9999, not {head()}: "
+    f"install the newer version"
+)
 
 
 class UpgradedMeanwhile(EntityHandler):
