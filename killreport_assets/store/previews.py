@@ -38,5 +38,5 @@ def newest_rows(engine: Engine, table: sa.Table) -> "pd.DataFrame":
     if timestamp is not None and timestamp.name != "killmail_time":
         query = query.order_by(timestamp.desc())
     with engine.connect() as connection:
-        frame = pd.read_sql(query, connection, coerce_float=False).astype(object)
+        frame = pd.read_sql(query, connection, dtype_backend="numpy_nullable").astype(object)
     return frame.where(frame.notna(), None)
