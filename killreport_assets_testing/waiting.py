@@ -3,7 +3,18 @@
 import time
 from collections.abc import Callable
 
+import requests
+
 POLL_SECONDS = 0.05
+
+
+def answers(url: str) -> bool:
+    """Whether a server answers there, whatever it says."""
+    try:
+        requests.get(url, timeout=5)
+    except requests.RequestException:
+        return False
+    return True
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:

@@ -77,7 +77,7 @@ def make_engine(url: URL, pool_size: int = 4) -> Engine:
     # Detects a server that disappears silently within half a minute instead of hours.
     arguments = {
         "options": "-c timezone=UTC",
-        "connect_timeout": CONNECT_SECONDS,
+        **IN_TIME,
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,

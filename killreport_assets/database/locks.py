@@ -56,9 +56,7 @@ def advisory_lock(engine: Engine, lock: Lock) -> Iterator[Connection]:
 def try_advisory_lock(engine: Engine, lock: Lock) -> Iterator[Connection | None]:
     """Like `advisory_lock`, but yields None immediately if another session holds the lock."""
     with engine.connect() as connection:
-        is_taken = connection.execute(sa.select(sa.func.pg_try_advisory_lock(int(lock)))).scalar_one()
-        connection.commit()
-        if not is_taken:
+        if not hold_while_connected(connection, lock):
             yield None
             return
         with _released(connection, int(lock)):

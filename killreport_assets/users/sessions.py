@@ -1,6 +1,6 @@
 """Sessions of the sign-in page that have ended: `ops.ended_sessions`.
 
-A session itself is a signed cookie, which anybody may have copied; pages/app.py makes it.
+A session itself is a signed cookie, of which there may be copies; pages/app.py makes it.
 """
 
 from datetime import timedelta

@@ -226,7 +226,7 @@ def test_work_is_queued_followed_traced_and_seen(home: Home) -> None:
 
 
 def test_dead_letters_are_listed_shown_replayed_and_dropped(ready_home: Home) -> None:
-    with psycopg.connect(ready_home.run("database-url").stdout.strip()) as connection:
+    with psycopg.connect(ready_home.database_url) as connection:
         body = '{"schema": 1, "kind": "character", "id": 580797163}'
         for number, text in enumerate((body, "no message")):
             connection.execute(

@@ -1,6 +1,5 @@
 """How commands end: one line and one exit code for each kind of failure, and at once when they are stopped."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -78,7 +77,7 @@ def test_a_taken_port_is_refused_before_anything_starts(home: Home, command: lis
 )
 def test_what_the_database_refuses_is_one_line(home: Home, break_it: str, says: str) -> None:
     home.run("migrate")
-    url = home.run("database-url").stdout.strip()
+    url = home.database_url
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(break_it)
     answer = home.run("follow", "character", "580797163")
@@ -88,7 +87,7 @@ def test_what_the_database_refuses_is_one_line(home: Home, break_it: str, says: 
 
 def test_a_statement_that_takes_too_long_is_one_line(home: Home) -> None:
     home.run("migrate")
-    with psycopg.connect(home.run("database-url").stdout.strip()) as connection:
+    with psycopg.connect(home.database_url) as connection:
         connection.execute("alter database killreport set statement_timeout = '5s'")
         connection.commit()
         connection.execute("lock table ops.followed")
@@ -116,15 +115,14 @@ def test_a_stopped_command_says_so_and_leaves_nothing(
         "metrics": ["metrics", "--port", str(port)],
         "sandbox": ["sandbox", "--port", str(port)],
     }
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("KILLREPORT_", "DAGSTER_"))}
     process = subprocess.Popen(
         [COMMAND, *arguments[command]],
-        env=clean | {"KILLREPORT_HOME": str(ready_home.path)},
+        env=ready_home.variables({}),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    with psycopg.connect(ready_home.run("database-url").stdout.strip(), autocommit=True) as connection:
+    with psycopg.connect(ready_home.database_url, autocommit=True) as connection:
         wait_until(lambda: _sleeps(connection) if command == "sql" else _listens(port))
         process.send_signal(number)
         _, said = process.communicate(timeout=60)

@@ -43,11 +43,6 @@ class Dev:
         state: dict[str, Any] = json.loads((self.home.path / "dev.json").read_text())
         return state
 
-    @property
-    def database_url(self) -> str:
-        """What another machine's KILLREPORT_DATABASE_URL would be."""
-        return self.home.run("database-url").stdout.strip()
-
     def query(self, query: str) -> dict[str, Any]:
         """The data of a GraphQL query; empty while the UI does not answer."""
         try:
@@ -89,10 +84,9 @@ class Dev:
 
 @contextmanager
 def _running(home: Home, **settings: str) -> Iterator[Dev]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("KILLREPORT_", "DAGSTER_"))}
     port = free_port()
     ports = {"KILLREPORT_SANDBOX_PORT": str(free_port()), "KILLREPORT_WEBSERVER_PORT": str(port)}
-    environment = clean | ports | {"KILLREPORT_HOME": str(home.path), "KILLREPORT_BACKLOG_INTERVAL": "10"} | settings
+    environment = home.variables(ports | {"KILLREPORT_BACKLOG_INTERVAL": "10"} | settings)
     output = home.path.with_name("dev.out")
     with output.open("w") as file:
         process = subprocess.Popen([COMMAND, "dev"], env=environment, stdout=file, stderr=file, text=True)
@@ -120,7 +114,7 @@ def test_dev_keeps_its_processes_running_and_ends_all_of_them(home: Home) -> Non
         second = home.run("dev", KILLREPORT_WEBSERVER_PORT=str(free_port()))
         assert (second.returncode, second.stderr.count("\n")) == (2, 1)
         assert "already runs" in second.stderr
-        elsewhere = Home(home.path.with_name("elsewhere"), {"KILLREPORT_DATABASE_URL": dev.database_url})
+        elsewhere = Home(home.path.with_name("elsewhere"), {"KILLREPORT_DATABASE_URL": home.database_url})
         third = elsewhere.run("dev", KILLREPORT_WEBSERVER_PORT=str(free_port()))
         assert (third.returncode, third.stderr.count("\n")) == (2, 1)
         assert "in another home or on another machine" in third.stderr
@@ -128,7 +122,7 @@ def test_dev_keeps_its_processes_running_and_ends_all_of_them(home: Home) -> Non
         assert dev.process.wait(60) == 143
         assert dev.processes() == []
         assert not (home.path / "dev.json").exists()
-        with psycopg.connect(dev.database_url.replace("/killreport?", "/dagster?")) as connection:
+        with psycopg.connect(home.database_url.replace("/killreport?", "/dagster?")) as connection:
             assert connection.execute("select count(*) from daemon_heartbeats").fetchone() == (0,)
         assert "most recent call last" not in dev.output.read_text().partition("stopping")[2]
 

@@ -4,17 +4,17 @@ import json
 import re
 import signal
 import subprocess
-import urllib.request
 from pathlib import Path
 
 import pandas as pd
+import requests
 
 from killreport_assets import __version__
 from killreport_assets.base.files import PACKAGE
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets_testing import genuine
 from killreport_assets_testing.rabbitmq import free_port
-from killreport_assets_testing.waiting import wait_until
+from killreport_assets_testing.waiting import answers, wait_until
 from killreport_assets_tests.end_to_end.conftest import Home
 
 Run = tuple[Home, subprocess.CompletedProcess[str]]
@@ -177,6 +177,7 @@ def test_the_ui_starts_and_nothing_of_it_is_left_when_it_is_ended(embedded_run: 
     home = embedded_run[0]
     port = free_port()
     ports = {"KILLREPORT_WEBSERVER_PORT": str(port), "KILLREPORT_SANDBOX_PORT": str(free_port())}
+    url = f"http://127.0.0.1:{port}/server_info"
     dev = subprocess.Popen(
         [home.command, "dev"],
         cwd=home.path.parent,
@@ -185,20 +186,13 @@ def test_the_ui_starts_and_nothing_of_it_is_left_when_it_is_ended(embedded_run: 
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: dev.poll() is not None or _answers(f"http://127.0.0.1:{port}/server_info"), UI_SECONDS)
+        wait_until(lambda: dev.poll() is not None or answers(url), UI_SECONDS)
+        assert requests.get(url, timeout=30).ok
     finally:
         dev.send_signal(signal.SIGINT)
     assert dev.wait(60) == 130
     processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
     assert [line for line in processes if str(home.path) in line and "postgres" not in line] == []
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5) as response:
-            return bool(response.status == 200)
-    except OSError:
-        return False
 
 
 def test_the_operators_own_servers_give_the_same_tables(embedded_run: Run, external_run: Run) -> None:

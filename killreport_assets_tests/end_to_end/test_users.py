@@ -1,9 +1,7 @@
 """Users as an operator and a visitor see them: the page, the commands, Dagster; and no secret anywhere in all of it."""
 
 import json
-import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,8 +19,9 @@ from killreport_assets.sandbox.world import BODIES_CHARACTER, World
 from killreport_assets.settings import load_settings
 from killreport_assets.users.vault import KEY_FILE
 from killreport_assets_testing.auth_server import Visitor
+from killreport_assets_testing.rabbitmq import free_port
 from killreport_assets_testing.sandbox import Sandbox
-from killreport_assets_testing.waiting import wait_until
+from killreport_assets_testing.waiting import answers, wait_until
 from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
 
 ENDED, FAILING = [id_ for id_ in sorted(World().affiliations) if id_ > 90_000_000][:2]
@@ -39,13 +38,6 @@ EVERYTHING = """{
 }"""
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @dataclass
 class Stage:
     """A home with users, and every text that came out of what was done with them."""
@@ -59,8 +51,7 @@ class Stage:
     @property
     def environment(self) -> dict[str, str]:
         """For processes of this home."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("KILLREPORT_", "DAGSTER_"))}
-        return clean | self.home.environment | {"KILLREPORT_HOME": str(self.home.path)}
+        return self.home.variables({})
 
     def run(self, *arguments: str) -> str:
         """A command's output, kept."""
@@ -77,7 +68,7 @@ class Stage:
 
     def urls(self) -> list[str]:
         """Both databases."""
-        own = self.home.run("database-url").stdout.strip().replace("postgresql://", "postgresql+psycopg://")
+        own = self.home.database_url.replace("postgresql://", "postgresql+psycopg://")
         return [own, own.replace("/killreport?", "/dagster?")]
 
 
@@ -85,7 +76,7 @@ class Stage:
 def stage(tmp_path_factory: pytest.TempPathFactory, _sandbox_process) -> Iterator[Stage]:  # type: ignore[no-untyped-def]
     """Three users sign in through the page; their lists are read by Dagster's jobs; one refresh fails, one is final."""
     sandbox = Sandbox(_sandbox_process)
-    port = _free_port()
+    port = free_port()
     environment = sandbox.urls | {
         "KILLREPORT_AUTH_PORT": str(port),
         "KILLREPORT_LOG_LEVEL": "DEBUG",
@@ -104,7 +95,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, _sandbox_process) -> Iterato
         )
     try:
         visitor = Visitor(f"http://127.0.0.1:{port}")
-        wait_until(partial(_answers, visitor.url))
+        wait_until(partial(answers, visitor.url))
         for character_id in (BODIES_CHARACTER, ENDED, FAILING):
             visitor.sign_in(character_id, "corporation" if character_id == BODIES_CHARACTER else "character")
         visitor.come_back(f"{visitor.url}/callback?code={sandbox.issued()[0]}&state=wrong")
@@ -118,14 +109,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory, _sandbox_process) -> Iterato
         server.wait(20)
         stage.home.down()
         sandbox.reset()
-
-
-def _answers(url: str) -> bool:
-    try:
-        requests.get(url, timeout=5)
-    except requests.ConnectionError:
-        return False
-    return True
 
 
 def _work(stage: Stage) -> None:
@@ -165,12 +148,12 @@ def _dump(urls: list[str]) -> str:
 def _graphql(stage: Stage) -> str:
     """What the UI can ask for."""
     settings = load_settings(home=stage.home.path)
-    port = _free_port()
+    port = free_port()
     command = [str(Path(sys.executable).with_name("dagster-webserver")), "-m", "killreport_assets.definitions"]
     environment = stage.environment | dagster_environment(settings)
     server = subprocess.Popen([*command, "-h", "127.0.0.1", "-p", str(port)], env=environment, stderr=subprocess.PIPE)
     try:
-        wait_until(partial(_answers, f"http://127.0.0.1:{port}"))
+        wait_until(partial(answers, f"http://127.0.0.1:{port}"))
         answer = requests.post(f"http://127.0.0.1:{port}/graphql", json={"query": EVERYTHING}, timeout=60)
     finally:
         server.terminate()
@@ -180,10 +163,10 @@ def _graphql(stage: Stage) -> str:
 
 
 def _metrics(stage: Stage) -> str:
-    port = _free_port()
+    port = free_port()
     server = subprocess.Popen([str(COMMAND), "metrics", "--port", str(port)], env=stage.environment)
     try:
-        wait_until(partial(_answers, f"http://127.0.0.1:{port}/health"))
+        wait_until(partial(answers, f"http://127.0.0.1:{port}/health"))
         return requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
     finally:
         server.terminate()

@@ -35,11 +35,8 @@ EVERYWHERE = {
     "name": "EVE's name, in English",
     "published": "whether CCP shows it in the game",
     "queue": "the work queue",
-    "reason": "why",
     "region_id": "the region",
-    "run_id": "the Dagster run",
     "ship_type_id": "the hull that was flown",
-    "source": "where it comes from",
     "system_id": "the solar system",
     "ticker": "the short name between brackets",
     "type_id": "the item type",
@@ -53,19 +50,23 @@ def key_column(table: sa.Table) -> sa.Column[Any]:
     return key
 
 
+def _column(name: str, kind: Any, comment: str | None, **options: Any) -> sa.Column[Any]:
+    return sa.Column(name, kind, comment=comment or EVERYWHERE.get(name), **options)
+
+
 def bigint(name: str, comment: str | None = None, *, required: bool = False) -> sa.Column[Any]:
     """An id, or a number that may be as large."""
-    return sa.Column(name, sa.BigInteger, nullable=not required, comment=comment or EVERYWHERE.get(name))
+    return _column(name, sa.BigInteger, comment, nullable=not required)
 
 
 def text(name: str, comment: str | None = None, *, required: bool = False) -> sa.Column[Any]:
     """A text of any length."""
-    return sa.Column(name, sa.Text, nullable=not required, comment=comment or EVERYWHERE.get(name))
+    return _column(name, sa.Text, comment, nullable=not required)
 
 
 def real(name: str, comment: str | None = None) -> sa.Column[Any]:
     """A double."""
-    return sa.Column(name, sa.Double, comment=comment or EVERYWHERE.get(name))
+    return _column(name, sa.Double, comment)
 
 
 def isk(name: str, comment: str | None = None) -> sa.Column[Any]:
@@ -76,11 +77,9 @@ def isk(name: str, comment: str | None = None) -> sa.Column[Any]:
 def time(name: str, comment: str | None = None, *, required: bool = False, now: bool = False) -> sa.Column[Any]:
     """A moment; with `now` that of the insert, unless another is given."""
     default = sa.text("now()") if now else None
-    return sa.Column(
-        name, Timestamp, nullable=not required, server_default=default, comment=comment or EVERYWHERE.get(name)
-    )
+    return _column(name, Timestamp, comment, nullable=not required, server_default=default)
 
 
 def flag(name: str, comment: str | None = None) -> sa.Column[Any]:
     """True, false, or unknown."""
-    return sa.Column(name, sa.Boolean, comment=comment or EVERYWHERE.get(name))
+    return _column(name, sa.Boolean, comment)
