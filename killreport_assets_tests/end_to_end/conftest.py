@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -96,7 +97,28 @@ def ready_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 
 @pytest.fixture(scope="session")
-def embedded_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Home, subprocess.CompletedProcess[str]]]:
+def _external_run(
+    tmp_path_factory: pytest.TempPathFactory, rabbit_node: RabbitNode
+) -> Iterator[tuple[Home, Future[subprocess.CompletedProcess[str]]]]:
+    """Begun before the embedded run: both wait for the sandbox's limits most of the time."""
+    postgres = ExternalPostgres()
+    environment = {
+        "KILLREPORT_DATABASE_URL": postgres.url,
+        "KILLREPORT_AMQP_URL": rabbit_node.url,
+        "KILLREPORT_ESI_MAX_RPS": "500",
+        "KILLREPORT_R2Z2_MAX_RPS": "200",
+        "KILLREPORT_ZKILLBOARD_MAX_RPS": "20",
+    }
+    made = Home(tmp_path_factory.mktemp("external") / "home", environment)
+    with ThreadPoolExecutor(1) as pool:
+        yield made, pool.submit(made.run, "run")
+    postgres.remove()
+
+
+@pytest.fixture(scope="session")
+def embedded_run(
+    tmp_path_factory: pytest.TempPathFactory, _external_run: object
+) -> Iterator[tuple[Home, subprocess.CompletedProcess[str]]]:
     """`killreport run` of the installed wheel with nothing configured, once."""
     folder = tmp_path_factory.mktemp("embedded")
     environment = install_wheel(folder)
@@ -109,16 +131,8 @@ def embedded_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hom
 
 @pytest.fixture(scope="session")
 def external_run(
-    tmp_path_factory: pytest.TempPathFactory, rabbit_node: RabbitNode
-) -> Iterator[tuple[Home, subprocess.CompletedProcess[str]]]:
+    _external_run: tuple[Home, Future[subprocess.CompletedProcess[str]]],
+) -> tuple[Home, subprocess.CompletedProcess[str]]:
     """The same against a PostgreSQL and a RabbitMQ of the operator's own, once."""
-    postgres = ExternalPostgres()
-    environment = {
-        "KILLREPORT_DATABASE_URL": postgres.url,
-        "KILLREPORT_AMQP_URL": rabbit_node.url,
-        "KILLREPORT_R2Z2_MAX_RPS": "200",
-        "KILLREPORT_ZKILLBOARD_MAX_RPS": "20",
-    }
-    made = Home(tmp_path_factory.mktemp("external") / "home", environment)
-    yield made, made.run("run")
-    postgres.remove()
+    home, run = _external_run
+    return home, run.result()
