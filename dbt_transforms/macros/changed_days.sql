@@ -40,12 +40,20 @@
     {{ return(ranges) }}
 {%- endmacro %}
 
-{#- Condition: a UTC day is one of the days to build. -#}
-{% macro in_changed_days(date_column, spread=0, back=0) -%}
+{#- The first day of the next month. -#}
+{% macro next_month(day) -%}
+    {{ return((day.replace(day=28) + modules.datetime.timedelta(days=4)).replace(day=1)) }}
+{%- endmacro %}
+
+{#- Condition: a UTC day is one of the days to build, or with `months` in the month of one. -#}
+{% macro in_changed_days(date_column, spread=0, back=0, months=false) -%}
     {%- set ranges = changed_ranges(spread, back) -%}
+    {%- set one_day = modules.datetime.timedelta(days=1) if execute -%}
     (false
     {%- for first, last in ranges %}
-        or {{ date_column }} between cast('{{ first }}' as date) and cast('{{ last }}' as date)
+        {%- set since = first.replace(day=1) if months else first %}
+        {%- set until = next_month(last) - one_day if months else last %}
+        or {{ date_column }} between cast('{{ since }}' as date) and cast('{{ until }}' as date)
     {%- endfor %})
 {%- endmacro %}
 
@@ -73,8 +81,7 @@
     (false
     {%- for first, last in changed_ranges() %}
         {%- set since = first.replace(day=1) if months else first %}
-        {%- set until = (last.replace(day=28) + modules.datetime.timedelta(days=4)).replace(day=1) if months
-            else last + modules.datetime.timedelta(days=1) %}
+        {%- set until = next_month(last) if months else last + modules.datetime.timedelta(days=1) %}
         or (
             {{ time_column }} >= {{ utc_midnight(since) }}{{ " - interval '" ~ hours ~ " hours'" if hours }}
             and {{ time_column }} < {{ utc_midnight(until) }}{{ " + interval '" ~ hours ~ " hours'" if hours }}
@@ -89,9 +96,9 @@
 {%- endmacro %}
 
 {#- The same condition for a day. -#}
-{% macro is_day_to_build(date_column, spread=0, back=0) -%}
+{% macro is_day_to_build(date_column, spread=0, back=0, months=false) -%}
     {%- do ref('int_changed_days') -%}
-    {{ in_changed_days(date_column, spread, back) if is_incremental() else 'true' }}
+    {{ in_changed_days(date_column, spread, back, months) if is_incremental() else 'true' }}
 {%- endmacro %}
 
 {#- Incremental strategy of models by day (unique_key killmail_date) and by month (unique_key month). -#}
@@ -127,6 +134,14 @@
 {#- Analyze a model that others join. -#}
 {% macro analyze_this() -%}
     {{ 'analyze ' ~ this if target.type == 'postgres' }}
+{%- endmacro %}
+
+{#- Appended to a dimension: only the rows that differ from those that are stored. -#}
+{% macro that_changed() -%}
+    {%- if is_incremental() %}
+    except
+    select * from {{ this }}
+    {%- endif -%}
 {%- endmacro %}
 
 {#- Incremental strategy of small models: replaces all rows but keeps the table, and with it the objects that depend on

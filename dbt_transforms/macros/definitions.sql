@@ -10,6 +10,7 @@
         'the_forge': 10000002,
         'ship': 6,
         'module': 7,
+        'charge': 8,
         'drone': 18,
         'entity': 11,
         'structure': 65,
@@ -83,6 +84,11 @@
         when {{ singleton }} = 2 or {{ flag }} = 179 or {{ type_id }} = 33329 or {{ category_id }} = 91 then 0.01
         when {{ group_id }} = {{ eve_ids().capsule }} then 10000
     end
+{%- endmacro %}
+
+{#- The price method of every number that names none. -#}
+{% macro default_price_method() -%}
+    {{ return('zkb_trimmed') }}
 {%- endmacro %}
 
 {#- The price methods. -#}

@@ -58,6 +58,11 @@
     pg_visible_in_snapshot(cast(cast({{ transaction_id }} as text) as xid8), cast({{ snapshot }} as pg_snapshot))
 {%- endmacro %}
 
+{#- The id of the current transaction. -#}
+{% macro this_transaction() -%}
+    cast(cast(pg_current_xact_id() as text) as bigint)
+{%- endmacro %}
+
 {#- The current snapshot, as text. -#}
 {% macro current_snapshot() -%}
     cast(pg_current_snapshot() as text)

@@ -176,16 +176,25 @@ sides as (
         is_npc_evekill
     from killmails
     where entity_id is not null
+),
+
+daily as (
+    select
+        killmail_date,
+        entity_id as {{ kind }}_id,
+        {%- for name, expression in sum_expressions().items() %}
+        {{ expression }} as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from sides
+    group by killmail_date, entity_id
 )
 
-select
-    killmail_date,
-    entity_id as {{ kind }}_id,
-    {%- for name, expression in sum_expressions().items() %}
-    {{ expression }} as {{ name }}{{ ',' if not loop.last }}
-    {%- endfor %}
-from sides
-group by killmail_date, entity_id
+{{ with_names('daily', name_of_entity(kind)) }}
+{%- endmacro %}
+
+{#- The name that the marts of a kind store: see with_names. -#}
+{% macro name_of_entity(kind) -%}
+    {{ return({'entity_name': [kind, kind ~ '_id']}) }}
 {%- endmacro %}
 
 {#- Sums over a daily mart's rows, cast to the types of its columns. -#}
@@ -264,14 +273,18 @@ with monthly as (
         {{- summed() }}
     from {{ ref('mart_' ~ kind ~ '_daily') }}
     group by {{ kind }}_id, {{ month_of('killmail_date') }}
+),
+
+with_ratios as (
+    select
+        month,
+        {{ kind }}_id,
+        {{ sums() | join(',\n        ') }},
+        {{ ratios() }}
+    from monthly
 )
 
-select
-    month,
-    {{ kind }}_id,
-    {{ sums() | join(',\n    ') }},
-    {{ ratios() }}
-from monthly
+{{ with_names('with_ratios', name_of_entity(kind)) }}
 {%- endmacro %}
 
 {#- One row per entity over all of history, from the daily mart: only entities with a killmail on a changed day are
@@ -292,13 +305,17 @@ with summed as (
     )
     {% endif -%}
     group by {{ kind }}_id
+),
+
+with_ratios as (
+    select
+        {{ kind }}_id,
+        first_date,
+        last_date,
+        {{ sums() | join(',\n        ') }},
+        {{ ratios() }}
+    from summed
 )
 
-select
-    {{ kind }}_id,
-    first_date,
-    last_date,
-    {{ sums() | join(',\n    ') }},
-    {{ ratios() }}
-from summed
+{{ with_names('with_ratios', name_of_entity(kind)) }}
 {%- endmacro %}

@@ -1,3 +1,5 @@
+{#- Names of entities: where they come from, and how they get into marts and stay current there. -#}
+
 {#- Names that were resolved in bulk: one row per entity of the kind that has no body yet. -#}
 {% macro names_without_body(kind, bodies) -%}
     {{ source('raw', 'entity_names') }} as bulk_names
@@ -18,26 +20,66 @@
     ))
 {%- endmacro %}
 
-{#- A column of another model's row with this key, looked up at query time: names arrive after the killmail. -#}
-{% macro looked_up(column, model, key, id) -%}
-    (select named.{{ column }} from {{ ref(model) }} as named where named.{{ key }} = {{ id }})
+{#- By kind of entity: the model that has its names, the key and the column. ship_type is every item type. -#}
+{% macro name_columns() -%}
+    {{ return({
+        'character': ['stg_characters', 'character_id', 'character_name'],
+        'corporation': ['stg_corporations', 'corporation_id', 'corporation_name'],
+        'alliance': ['stg_alliances', 'alliance_id', 'alliance_name'],
+        'faction': ['stg_factions', 'faction_id', 'faction_name'],
+        'ship_type': ['stg_types', 'type_id', 'type_name'],
+        'ship_group': ['stg_groups', 'group_id', 'group_name'],
+        'system': ['stg_systems', 'system_id', 'system_name'],
+        'constellation': ['stg_constellations', 'constellation_id', 'constellation_name'],
+        'region': ['stg_regions', 'region_id', 'region_name'],
+    }) }}
 {%- endmacro %}
 
-{#- The name of an entity whose kind is in a column, looked up at query time. -#}
-{% macro entity_name(kind, id) -%}
-    case {{ kind }}
-    {%- for name, model, key, column in [
-        ('character', 'stg_characters', 'character_id', 'character_name'),
-        ('corporation', 'stg_corporations', 'corporation_id', 'corporation_name'),
-        ('alliance', 'stg_alliances', 'alliance_id', 'alliance_name'),
-        ('faction', 'stg_factions', 'faction_id', 'faction_name'),
-        ('ship_type', 'stg_types', 'type_id', 'type_name'),
-        ('ship_group', 'stg_groups', 'group_id', 'group_name'),
-        ('system', 'stg_systems', 'system_id', 'system_name'),
-        ('constellation', 'stg_constellations', 'constellation_id', 'constellation_name'),
-        ('region', 'stg_regions', 'region_id', 'region_name'),
-    ] %}
-        when '{{ name }}' then {{ looked_up(column, model, key, id) }}
+{#- The name of an entity, looked up at query time and only if it is read: names arrive after the killmail. -#}
+{% macro looked_up_name(kind, id) -%}
+    {%- set model, key, column = name_columns()[kind] -%}
+    {{ looked_up(column, model, key, id) }}
+{%- endmacro %}
+
+{#- A column of another model's row with this key, looked up at query time. -#}
+{% macro looked_up(column, model, key, id) -%}
+    (select known.{{ column }} from {{ ref(model) }} as known where known.{{ key }} = {{ id }})
+{%- endmacro %}
+
+{#- The rows of a CTE with the names that a mart stores: {name column: [kind of entity or the column that has it, id
+    column]}. The mart has the same dictionary as meta.names, so that keep_names finds it. -#}
+{% macro with_names(rows, names) -%}
+    {%- do ref('int_renamed') -%}
+    select
+        {{ rows }}.*
+        {%- for column in names %},
+        {{ column }}_of.entity_name as {{ column }}
+        {%- endfor %}
+    from {{ rows }}
+    {%- for column, (kind, id) in names.items() %}
+    left join {{ ref('int_names') }} as {{ column }}_of
+        on
+            {{ _kind(kind, rows) }} = {{ column }}_of.entity_kind
+            and {{ rows }}.{{ id }} = {{ column }}_of.entity_id
     {%- endfor %}
-    end
+{%- endmacro %}
+
+{#- Hook of every mart: names that came or changed since the last build of its cadence, written to all of its days. -#}
+{% macro keep_names() -%}
+    {%- set names = model.config.meta.get('names', {}) if execute and not should_full_refresh() else {} -%}
+    {%- for column, (kind, id) in names.items() -%}
+        update {{ this }} as mart
+        set {{ column }} = renamed.entity_name
+        from {{ relation_of('int_renamed') }} as renamed
+        where
+            renamed.cadence = '{{ cadence() }}'
+            and renamed.entity_kind = {{ _kind(kind, 'mart') }}
+            and renamed.entity_id = mart.{{ id }}
+            and mart.{{ column }} is distinct from renamed.entity_name;
+    {%- endfor -%}
+{%- endmacro %}
+
+{#- A kind as a literal, or the column that has it. -#}
+{% macro _kind(kind, rows) -%}
+    {{ "'" ~ kind ~ "'" if kind in name_columns() else rows ~ '.' ~ kind }}
 {%- endmacro %}

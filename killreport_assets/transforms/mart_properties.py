@@ -43,6 +43,8 @@ class Entity:
 
     kind: str
     name: str
+    dimension: tuple[str, str]
+    """The model with a row for each, and its key."""
     is_place: bool = False
     is_party: bool = False
     """Whether killmails have its id as of the time of the kill."""
@@ -54,15 +56,15 @@ class Entity:
 
 
 ENTITIES = (
-    Entity("character", "character", is_party=True),
-    Entity("corporation", "corporation", is_party=True),
-    Entity("alliance", "alliance", is_party=True),
-    Entity("faction", "faction", is_party=True),
-    Entity("ship_type", "ship type"),
-    Entity("ship_group", "ship group"),
-    Entity("system", "solar system", is_place=True),
-    Entity("constellation", "constellation", is_place=True),
-    Entity("region", "region", is_place=True),
+    Entity("character", "character", ("dim_characters", "character_id"), is_party=True),
+    Entity("corporation", "corporation", ("dim_corporations", "corporation_id"), is_party=True),
+    Entity("alliance", "alliance", ("dim_alliances", "alliance_id"), is_party=True),
+    Entity("faction", "faction", ("dim_factions", "faction_id"), is_party=True),
+    Entity("ship_type", "ship type", ("dim_types", "type_id")),
+    Entity("ship_group", "ship group", ("dim_groups", "group_id")),
+    Entity("system", "solar system", ("dim_systems", "system_id"), is_place=True),
+    Entity("constellation", "constellation", ("dim_constellations", "constellation_id"), is_place=True),
+    Entity("region", "region", ("dim_regions", "region_id"), is_place=True),
 )
 
 
@@ -86,24 +88,27 @@ def _daily(entity: Entity, metrics: Sequence[Metric]) -> Properties:
     return {
         "name": f"mart_{entity.kind}_daily",
         "description": f"Kills and losses by {entity.name} and UTC day{entity.note}",
+        "constraints": _keys(entity, key),
         "data_tests": [
             _test("unique_combination_of_columns", combination_of_columns=key),
             _test("not_null_columns", columns=key),
             _test("accepted_range", columns=[metric["name"] for metric in metrics], min_value=0),
             _test("expression_is_true", expression=SUMS_AGREE),
         ],
-        "columns": [_column("killmail_date", "date", "UTC day of the kill"), _key(entity), *_columns(metrics)],
+        "columns": [_column("killmail_date", "date", "UTC day of the kill"), *_entity(entity), *_columns(metrics)],
     }
 
 
 def _monthly(entity: Entity, metrics: Sequence[Metric]) -> Properties:
-    unique = _test("unique_combination_of_columns", combination_of_columns=["month", f"{entity.kind}_id"])
+    key = ["month", f"{entity.kind}_id"]
+    unique = _test("unique_combination_of_columns", combination_of_columns=key)
     unique["unique_combination_of_columns"]["config"] = {"tags": ["nightly"]}
     return {
         "name": f"mart_{entity.kind}_monthly",
         "description": f"The days of mart_{entity.kind}_daily summed by month, with ratios{entity.note}",
+        "constraints": _keys(entity, key, is_view=True),
         "data_tests": [unique],
-        "columns": [_column("month", "date", "First day of the month"), _key(entity), *_columns(metrics)],
+        "columns": [_column("month", "date", "First day of the month"), *_entity(entity), *_columns(metrics)],
     }
 
 
@@ -112,9 +117,11 @@ def _all_time(entity: Entity, metrics: Sequence[Metric]) -> Properties:
     return {
         "name": f"mart_{entity.kind}_all_time",
         "description": f"The days of mart_{entity.kind}_daily summed over all of history, with ratios{entity.note}",
+        "constraints": _keys(entity, [f"{entity.kind}_id"]),
         "data_tests": [_test("expression_is_true", expression=RATIOS_ARE_IN_RANGE)],
         "columns": [
             {**key, "data_tests": ["unique", "not_null"]},
+            _NAME,
             _column("first_date", "date", "UTC day of its first killmail here"),
             _column("last_date", "date", "UTC day of its last killmail here"),
             *_columns(metrics),
@@ -126,9 +133,20 @@ def _test(name: str, **arguments: object) -> dict[str, dict[str, object]]:
     return {name: {"arguments": arguments}}
 
 
-def _key(entity: Entity) -> Properties:
+def _keys(entity: Entity, primary: list[str], *, is_view: bool = False) -> list[Properties]:
+    model, key = entity.dimension
+    foreign = {"columns": [f"{entity.kind}_id"], "to": f"ref('{model}')", "to_columns": [key]}
+    silenced = {"warn_unsupported": False, "warn_unenforced": False} if is_view else {}
+    return [
+        {"type": "primary_key", "columns": list(primary), **silenced},
+        {"type": "foreign_key", **foreign, **silenced},
+    ]
+
+
+def _entity(entity: Entity) -> Iterator[Properties]:
     suffix = ", at the time of the kill" if entity.is_party else ""
-    return _column(f"{entity.kind}_id", "bigint", f"{entity.name.capitalize()}{suffix}")
+    yield _column(f"{entity.kind}_id", "bigint", f"{entity.name.capitalize()}{suffix}")
+    yield _NAME
 
 
 def _columns(metrics: Sequence[Metric]) -> Iterator[Properties]:
@@ -138,3 +156,6 @@ def _columns(metrics: Sequence[Metric]) -> Iterator[Properties]:
 
 def _column(name: str, data_type: str, description: str) -> Properties:
     return {"name": name, "data_type": data_type, "description": description}
+
+
+_NAME = _column("entity_name", "text", "Its name; absent until ESI has given it")

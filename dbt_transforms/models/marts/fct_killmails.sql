@@ -2,18 +2,21 @@
 {%- set pochven = 10000070 %}
 {%- set pochven_since = "cast('2020-10-13 11:00:00+00' as timestamp with time zone)" %}
 
--- Names are looked up at query time, because they arrive after the killmail.
+-- Names are looked up at query time and only where they are read: they arrive after the killmail.
 select
     killmails.killmail_id,
     killmails.killmail_time,
     killmails.killmail_date,
+    {{ utc_weekday('killmails.killmail_time') }} as weekday,
+    {{ utc_hour('killmails.killmail_time') }} as hour,
     killmails.killmail_hash,
     killmails.solar_system_id,
-    {{ looked_up('system_name', 'stg_systems', 'system_id', 'killmails.solar_system_id') }} as solar_system_name,
+    {{ looked_up_name('system', 'killmails.solar_system_id') }} as solar_system_name,
     killmails.solar_system_security_status,
     killmails.constellation_id,
+    {{ looked_up_name('constellation', 'killmails.constellation_id') }} as constellation_name,
     killmails.region_id,
-    {{ looked_up('region_name', 'stg_regions', 'region_id', 'killmails.region_id') }} as region_name,
+    {{ looked_up_name('region', 'killmails.region_id') }} as region_name,
     case
         when killmails.region_id is null or killmails.solar_system_security_status is null then 'unknown'
         when killmails.solar_system_security_status >= 0.45 then 'highsec'
@@ -43,23 +46,20 @@ select
         else 'use'
     end as timezone_band,
     killmails.victim_character_id,
-    {{ looked_up(
-        'character_name', 'stg_characters', 'character_id', 'killmails.victim_character_id'
-    ) }} as victim_character_name,
+    {{ looked_up_name('character', 'killmails.victim_character_id') }} as victim_character_name,
     killmails.victim_corporation_id,
-    {{ looked_up(
-        'corporation_name', 'stg_corporations', 'corporation_id', 'killmails.victim_corporation_id'
-    ) }} as victim_corporation_name,
+    {{ looked_up_name('corporation', 'killmails.victim_corporation_id') }} as victim_corporation_name,
     killmails.victim_alliance_id,
-    {{ looked_up(
-        'alliance_name', 'stg_alliances', 'alliance_id', 'killmails.victim_alliance_id'
-    ) }} as victim_alliance_name,
+    {{ looked_up_name('alliance', 'killmails.victim_alliance_id') }} as victim_alliance_name,
     killmails.victim_faction_id,
+    {{ looked_up_name('faction', 'killmails.victim_faction_id') }} as victim_faction_name,
     killmails.victim_ship_type_id,
-    {{ looked_up('type_name', 'stg_types', 'type_id', 'killmails.victim_ship_type_id') }} as victim_ship_name,
+    {{ looked_up_name('ship_type', 'killmails.victim_ship_type_id') }} as victim_ship_name,
     killmails.victim_ship_group_id,
-    {{ looked_up('group_name', 'stg_groups', 'group_id', 'killmails.victim_ship_group_id') }} as victim_ship_group_name,
+    {{ looked_up_name('ship_group', 'killmails.victim_ship_group_id') }} as victim_ship_group_name,
     killmails.victim_ship_category_id,
+    {{ looked_up('category_name', 'stg_categories', 'category_id', 'killmails.victim_ship_category_id') }}
+        as victim_ship_category_name,
     killmails.victim_damage_taken,
     killmails.attacker_count,
     killmails.attacker_character_count,
@@ -77,9 +77,13 @@ select
         else 'blob'
     end as attackers_band_evekill,
     killmails.final_blow_character_id,
+    {{ looked_up_name('character', 'killmails.final_blow_character_id') }} as final_blow_character_name,
     killmails.final_blow_corporation_id,
+    {{ looked_up_name('corporation', 'killmails.final_blow_corporation_id') }} as final_blow_corporation_name,
     killmails.final_blow_alliance_id,
+    {{ looked_up_name('alliance', 'killmails.final_blow_alliance_id') }} as final_blow_alliance_name,
     killmails.final_blow_ship_type_id,
+    {{ looked_up_name('ship_type', 'killmails.final_blow_ship_type_id') }} as final_blow_ship_name,
     killmails.item_row_count,
     killmails.war_id,
     killmails.moon_id,

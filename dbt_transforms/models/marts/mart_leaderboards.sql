@@ -1,4 +1,6 @@
-{{ config(materialized='incremental', incremental_strategy='replace_all', indexes=postgres_indexes([
+{%- set names = {'entity_name': ['entity_kind', 'entity_id']} %}
+{{ config(materialized='incremental', incremental_strategy='replace_all', meta={'names': names},
+    indexes=postgres_indexes([
     {'columns': ['entity_kind', 'period', 'metric', 'rank'], 'unique': true},
 ])) }}
 
@@ -91,14 +93,4 @@ ranked as (
     {% endfor %}
 )
 
-select
-    as_of,
-    entity_kind,
-    period,
-    metric,
-    rank,
-    entity_id,
-    {{ entity_name('entity_kind', 'entity_id') }} as entity_name,
-    value,
-    unpriced_killmails
-from ranked
+{{ with_names('ranked', names) }}

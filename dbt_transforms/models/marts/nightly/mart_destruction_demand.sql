@@ -1,5 +1,6 @@
 {%- set window = 90 %}
-{{ config(unique_key='killmail_date', meta={'spread': 90}, indexes=postgres_indexes([
+{%- set names = {'region_name': ['region', 'region_id'], 'type_name': ['ship_type', 'type_id']} %}
+{{ config(unique_key='killmail_date', meta={'spread': 90, 'names': names}, indexes=postgres_indexes([
     {'columns': ['type_id', 'region_id', 'killmail_date'], 'unique': true}, {'columns': ['killmail_date']},
 ])) }}
 
@@ -19,16 +20,20 @@ with daily as (
         order by killmail_date
         range between interval '{{ window }} days' preceding and interval '1 day' preceding
     )
+),
+
+demand as (
+    select
+        killmail_date,
+        region_id,
+        type_id,
+        destroyed_units,
+        cast(coalesce(mean, 0) as double precision) as mean_of_90_days,
+        cast(
+            (destroyed_units - mean) / nullif(sqrt(greatest(mean_of_squares - mean * mean, 0)), 0) as double precision
+        ) as z_score
+    from daily
+    where {{ is_day_to_build('killmail_date', spread=window) }}
 )
 
-select
-    killmail_date,
-    region_id,
-    type_id,
-    destroyed_units,
-    cast(coalesce(mean, 0) as double precision) as mean_of_90_days,
-    cast(
-        (destroyed_units - mean) / nullif(sqrt(greatest(mean_of_squares - mean * mean, 0)), 0) as double precision
-    ) as z_score
-from daily
-where {{ is_day_to_build('killmail_date', spread=window) }}
+{{ with_names('demand', names) }}

@@ -1,29 +1,20 @@
-{{ config(indexes=postgres_indexes([
+{%- set names = {'entity_name': ['entity_kind', 'entity_id'], 'ship_type_name': ['ship_type', 'ship_type_id']} %}
+{{ config(meta={'names': names}, indexes=postgres_indexes([
     {'columns': ['entity_kind', 'entity_id', 'month', 'ship_type_id'], 'unique': true}, {'columns': ['month']},
 ])) }}
 
-with losses as (
-    {% for kind in player_kinds() %}
+with by_ship as (
     select
-        killmail_date,
-        '{{ kind }}' as entity_kind,
-        victim_{{ kind }}_id as entity_id,
-        victim_ship_type_id as ship_type_id,
-        total_value,
-        is_hull_priced
-    from {{ ref('int_killmails') }}
-    where {{ is_to_build('killmail_time', months=true) }} and victim_{{ kind }}_id is not null
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+        {{ month_of('killmail_date') }} as month,
+        entity_kind,
+        entity_id,
+        ship_type_id,
+        cast(sum(losses) as bigint) as losses,
+        {{ isk('sum(isk_lost)') }} as isk_lost,
+        cast(sum(unpriced_losses) as bigint) as unpriced_losses
+    from {{ ref('mart_ships_lost_daily') }}
+    where {{ is_day_to_build('killmail_date', months=true) }}
+    group by 1, 2, 3, 4
 )
 
-select
-    {{ month_of('killmail_date') }} as month,
-    entity_kind,
-    entity_id,
-    ship_type_id,
-    count(*) as losses,
-    {{ isk('sum(total_value)') }} as isk_lost,
-    count(*) filter (where not is_hull_priced) as unpriced_losses
-from losses
-group by 1, 2, 3, 4
+{{ with_names('by_ship', names) }}

@@ -1,36 +1,21 @@
-{{ config(indexes=postgres_indexes([
+{%- set names = {'entity_name': ['entity_kind', 'entity_id'], 'ship_type_name': ['ship_type', 'ship_type_id']} %}
+{{ config(meta={'names': names}, indexes=postgres_indexes([
     {'columns': ['entity_kind', 'entity_id', 'month', 'ship_type_id'], 'unique': true}, {'columns': ['month']},
 ])) }}
 
-with flown as (
-    {% for kind in player_kinds() %}
+with by_ship as (
     select
-        attackers.killmail_id,
-        '{{ kind }}' as entity_kind,
-        attackers.{{ kind }}_id as entity_id,
-        attackers.ship_type_id,
-        count(*) as pilots,
-        sum(attackers.damage_done) as damage_done,
-        bool_or(attackers.final_blow) as has_final_blow
-    from {{ ref('stg_killmail_attackers') }} as attackers
-    where
-        {{ is_to_build('attackers.killmail_time', months=true) }}
-        and attackers.{{ kind }}_id is not null
-        and attackers.ship_type_id is not null
-    group by attackers.killmail_id, attackers.{{ kind }}_id, attackers.ship_type_id
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
+        {{ month_of('killmail_date') }} as month,
+        entity_kind,
+        entity_id,
+        ship_type_id,
+        cast(sum(kills) as bigint) as kills,
+        cast(sum(pilots) as bigint) as pilots,
+        cast(sum(final_blows) as bigint) as final_blows,
+        cast(sum(damage_done) as bigint) as damage_done
+    from {{ ref('mart_ships_used_daily') }}
+    where {{ is_day_to_build('killmail_date', months=true) }}
+    group by 1, 2, 3, 4
 )
 
-select
-    {{ month_of('killmails.killmail_date') }} as month,
-    flown.entity_kind,
-    flown.entity_id,
-    flown.ship_type_id,
-    count(*) as kills,
-    cast(sum(flown.pilots) as bigint) as pilots,
-    count(*) filter (where flown.has_final_blow) as final_blows,
-    cast(sum(flown.damage_done) as bigint) as damage_done
-from flown
-inner join {{ ref('int_killmails') }} as killmails on flown.killmail_id = killmails.killmail_id
-group by 1, 2, 3, 4
+{{ with_names('by_ship', names) }}

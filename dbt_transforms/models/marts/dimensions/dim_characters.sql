@@ -1,3 +1,7 @@
+{{ config(unique_key='character_id', indexes=postgres_indexes([
+    {'columns': ['character_id'], 'unique': true},
+])) }}
+
 select
     characters.character_id,
     characters.character_name,
@@ -15,3 +19,4 @@ left join {{ ref('stg_corporations') }} as corporations
     on characters.corporation_id = corporations.corporation_id
 left join {{ ref('stg_alliances') }} as alliances
     on characters.alliance_id = alliances.alliance_id
+{{ that_changed() }}

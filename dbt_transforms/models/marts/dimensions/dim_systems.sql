@@ -1,3 +1,7 @@
+{{ config(unique_key='system_id', indexes=postgres_indexes([
+    {'columns': ['system_id'], 'unique': true},
+])) }}
+
 select
     systems.system_id,
     systems.system_name,
@@ -11,3 +15,4 @@ left join {{ ref('stg_constellations') }} as constellations
     on systems.constellation_id = constellations.constellation_id
 left join {{ ref('stg_regions') }} as regions
     on systems.region_id = regions.region_id
+{{ that_changed() }}

@@ -1,3 +1,7 @@
+{{ config(unique_key='alliance_id', indexes=postgres_indexes([
+    {'columns': ['alliance_id'], 'unique': true},
+])) }}
+
 select
     alliance_id,
     alliance_name,
@@ -10,3 +14,4 @@ select
     fetched_at,
     has_body
 from {{ ref('stg_alliances') }}
+{{ that_changed() }}

@@ -1,3 +1,7 @@
+{{ config(unique_key='corporation_id', indexes=postgres_indexes([
+    {'columns': ['corporation_id'], 'unique': true},
+])) }}
+
 select
     corporations.corporation_id,
     corporations.corporation_name,
@@ -15,3 +19,4 @@ select
 from {{ ref('stg_corporations') }} as corporations
 left join {{ ref('stg_alliances') }} as alliances
     on corporations.alliance_id = alliances.alliance_id
+{{ that_changed() }}

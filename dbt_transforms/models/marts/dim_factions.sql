@@ -1,4 +1,0 @@
-select
-    faction_id,
-    faction_name
-from {{ ref('stg_factions') }}

@@ -1,4 +1,0 @@
-select
-    region_id,
-    region_name
-from {{ ref('stg_regions') }}
