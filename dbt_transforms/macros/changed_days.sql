@@ -122,7 +122,7 @@
         {%- set months = changed_months() -%}
         {%- for month in months if months | length <= 24 -%}
             {%- for table in ['killmails', 'killmail_attackers', 'killmail_items'] -%}
-                {%- set partition = adapter.get_relation(target.database, 'raw', table ~ month.strftime('_%Y_%m')) -%}
+                {%- set partition = adapter.get_relation(target.database, 'partitions', table ~ month.strftime('_%Y_%m')) -%}
                 {%- if partition -%}
                     analyze {{ partition }};
                 {%- endif -%}

@@ -1,4 +1,7 @@
-"""Monthly partitions of the three killmail tables, created for the first killmail of a month."""
+"""Monthly partitions of the three killmail tables, created for the first killmail of a month.
+
+They are in a schema of their own, so that `raw` has three tables of killmails for whoever looks at it, not hundreds.
+"""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -9,6 +12,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.database.locks import Lock, advisory_lock
 from killreport_assets.store.schema import tables
 
+SCHEMA = "partitions"
 PARTITIONED = (tables.killmails, tables.killmail_attackers, tables.killmail_items)
 
 
@@ -36,9 +40,9 @@ def ensure_months(engine: Engine, times: Iterable[datetime]) -> list[str]:
         for name in sorted(missing):
             table, first = wanted[name]
             after = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
-            connection.exec_driver_sql(f"create table raw.{name} (like {table.fullname} including all)")
+            connection.exec_driver_sql(f"create table {SCHEMA}.{name} (like {table.fullname} including all)")
             connection.exec_driver_sql(
-                f"alter table {table.fullname} attach partition raw.{name} "
+                f"alter table {table.fullname} attach partition {SCHEMA}.{name} "
                 f"for values from ('{first:%F} 00:00+00') to ('{after:%F} 00:00+00')"
             )
     return sorted(missing)

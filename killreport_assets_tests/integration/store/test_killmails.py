@@ -221,8 +221,10 @@ def test_partitions_are_made_for_the_months_that_come(engine: Engine) -> None:
     made = GeneratedKillmails(World())
     bodies = [KillmailBody(*made.killmail(index, time)) for index, time in enumerate(times)]
     write_killmails(engine, bodies, "everef")
-    assert _scalar(engine, "select count(*) from raw.killmails_2024_12") == 1
-    assert _scalar(engine, "select count(*) from raw.killmails_2025_01") == 1
+    assert _scalar(engine, "select count(*) from partitions.killmails_2024_12") == 1
+    assert _scalar(engine, "select count(*) from partitions.killmails_2025_01") == 1
+    in_sight = "select count(*) from pg_class where relnamespace = 'raw'::regnamespace and relispartition"
+    assert _scalar(engine, f"{in_sight} and relkind = 'r'") == 0
 
 
 def test_mentions_are_recorded_with_roles_and_npc_characters_left_out(engine: Engine) -> None:
