@@ -245,8 +245,8 @@ def _print_summary(summary: Summary, spent: Spending) -> None:
 
 def _print_mart(engine: Engine) -> None:
     query = sa.text(
-        "select killmail_date, corporation_name, kills, losses, isk_destroyed, isk_lost "
-        "from marts.mart_corporation_daily left join marts.dim_corporations using (corporation_id) "
+        "select killmail_date, entity_name as corporation_name, kills, losses, isk_destroyed, isk_lost "
+        "from marts.mart_corporation_daily "
         f"order by kills desc, killmail_date, corporation_id limit {MART_ROWS}"
     )
     try:

@@ -72,9 +72,8 @@ CHARTS: dict[str, tuple[str, str, Callable[[Figure, Rows], None]]] = {
     "mart_ship_type_all_time": (
         "ships most often lost",
         f"""
-        select coalesce(t.type_name, cast(m.ship_type_id as text)) as ship, m.losses
-        from (select ship_type_id, losses from marts.mart_ship_type_all_time order by losses desc limit {SHIPS}) m
-        left join marts.dim_types t on t.type_id = m.ship_type_id order by m.losses desc, m.ship_type_id
+        select coalesce(entity_name, cast(ship_type_id as text)) as ship, losses
+        from marts.mart_ship_type_all_time order by losses desc, ship_type_id limit {SHIPS}
         """,
         _ships,
     ),

@@ -9,6 +9,5 @@ select
     round(cast(kill_values.unpriced_units_share as numeric), 2) as unpriced_units_share
 from marts.fct_killmails as killmails
 inner join marts.fct_killmail_values as kill_values using (killmail_id)
-where kill_values.price_method = 'zkb_trimmed'
 order by kill_values.total_value desc, killmails.killmail_id
 limit 10

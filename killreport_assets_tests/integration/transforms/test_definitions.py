@@ -134,6 +134,30 @@ def test_every_column_of_a_mart_is_in_the_dictionary() -> None:
     assert missing == set()
 
 
+NAME_OF = {"ship_type": "ship", "item_type": "item", "weapon_type": "weapon"}
+UNNAMED = {"killmail_id", "war_id", "moon_id"}
+
+
+def test_every_id_of_a_fact_or_mart_has_its_name_beside_it() -> None:
+    for node in models().values():
+        if node["name"].startswith(("fct_", "mart_")):
+            columns = node["columns"]
+            ids = [column.removesuffix("_id") for column in columns if column.endswith("_id") and column not in UNNAMED]
+            for id_ in ids:
+                spoken = id_
+                for type_, name in NAME_OF.items():
+                    spoken = spoken.replace(type_, name)
+                names = {"entity_name", f"{id_}_name", f"{spoken}_name"}
+                assert names & columns.keys(), (node["name"], id_)
+
+
+def test_every_mart_and_dimension_declares_its_key() -> None:
+    for node in models().values():
+        if node["config"]["schema"] == "marts":
+            keys = [constraint["type"] for constraint in node["constraints"]]
+            assert keys.count("primary_key") == 1, node["name"]
+
+
 def test_a_sum_of_isk_stands_beside_what_has_no_price() -> None:
     for node in models().values():
         if node["config"]["schema"] == "marts":

@@ -1,5 +1,6 @@
 """The marts over the genuine killmails: increments against a full rebuild, and zKillboard's own flags as an oracle."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -68,6 +69,14 @@ def _types(newest: bool) -> list[dict[str, Any]]:
     ]
 
 
+def _names() -> list[dict[str, Any]]:
+    """A name for every character, corporation and alliance on a killmail."""
+    kinds = ("character", "corporation", "alliance")
+    parties = [party for k in KILLMAILS for party in (k.body["victim"], *k.body["attackers"])]
+    ids = {(kind, party[f"{kind}_id"]) for party in parties for kind in kinds if party.get(f"{kind}_id")}
+    return [{"entity_kind": kind, "entity_id": id_, "name": f"{kind} {id_}"} for kind, id_ in sorted(ids)]
+
+
 def _first_load(engine: Engine) -> None:
     days = _market_days()
     with engine.begin() as connection:
@@ -103,6 +112,7 @@ def _play(story: Story, engine: Engine) -> Story:
     write_killmails(engine, [_body(LATE)], "esi")
     with engine.begin() as connection:
         upsert(connection, tables.types, _types(newest=True))
+        connection.execute(tables.entity_names.insert(), _names())
         for day in sorted(days)[1::2]:
             write_market_day_in(connection, day, days[day])
         write_market_prices_in(
@@ -227,7 +237,7 @@ def test_what_has_no_price_is_unknown(story: Story) -> None:
     rows = story.warehouse.rows("""
         select price_method, count(*) filter (where hull_value is null),
                count(*) filter (where unpriced_value_share > 0)
-        from marts.fct_killmail_values group by 1
+        from marts.fct_killmail_values_by_method group by 1
     """)
     unpriced_hulls, shares = ({row[0]: row[column] for row in rows} for column in (1, 2))
     # ESI's prices of a later day, which the story observes for every type, are a fallback for the other two methods.
@@ -266,11 +276,111 @@ def test_prices_of_the_genuine_days_value_the_genuine_killmails(story: Story) ->
     # What has a market history is worth what zKillboard said then, give or take its window of 34 days.
     [(count, share)] = story.warehouse.rows("""
         select count(*), avg(case when abs(total_value / zkillboard_total_value - 1) < 0.25 then 1.0 else 0 end)
-        from marts.fct_killmail_values
+        from marts.fct_killmail_values_by_method
         where price_method = 'forge_average' and unpriced_units = 0 and zkillboard_total_value > 0
     """)
     assert count > 0
     assert share > 0.5
+
+
+def test_a_name_that_came_after_a_build_is_in_every_row_with_the_next_one(story: Story) -> None:
+    # The names came after the first build, whose days the later ones did not build again.
+    unnamed = "select count(*), count(*) filter (where entity_name is null) from marts.{}"
+    for mart in ("mart_character_daily", "mart_corporation_all_time", "mart_alliance_monthly", "mart_systems"):
+        [(rows, without)] = story.warehouse.rows(unnamed.format(mart))
+        assert rows > 100, mart
+        assert without == 0, mart
+    [(pairs, without)] = story.warehouse.rows(
+        "select count(*), count(*) filter (where attacker_name is null or victim_name is null) from marts.mart_rivalries"
+    )
+    assert pairs > 1_000
+    assert without == 0
+
+
+def test_no_sum_of_isk_counts_a_killmail_three_times(story: Story) -> None:
+    [(rows, killmails, isk)] = story.warehouse.rows(
+        "select count(*), count(distinct killmail_id), sum(total_value) from marts.fct_killmail_values"
+    )
+    assert rows == killmails == len(WORLD.killmails)
+    assert story.warehouse.rows("select sum(total_value) from marts.fct_killmails") == [(isk,)]
+    methods = story.warehouse.rows("select price_method, count(*) from marts.fct_killmail_values_by_method group by 1")
+    assert dict(methods) == dict.fromkeys(("zkb_trimmed", "forge_average", "esi_average"), killmails)
+
+
+KEYS = """
+    select c.relname, k.contype::text, k.conenforced, count(*)
+    from pg_class c left join pg_constraint k on k.conrelid = c.oid and k.contype in ('p', 'f')
+    where c.relnamespace = 'marts'::regnamespace and c.relkind = 'r'
+    group by 1, 2, 3
+"""
+
+
+def test_business_intelligence_tools_find_primary_and_foreign_keys(story: Story) -> None:
+    story.warehouse.dbt("run", "--select", "dim_systems", "--full-refresh")  # drops the keys that refer to it
+    keys = {(table, kind): (is_enforced, count) for table, kind, is_enforced, count in story.warehouse.rows(KEYS)}
+    marts = {table for table, _ in keys if table != "mart_metrics"}
+    assert len(marts) > 30
+    assert {table for table in marts if keys.get((table, "p")) != (True, 1)} == set()
+    assert keys["mart_top_losses", "f"] == (False, 6)
+    assert keys["mart_system_daily", "f"] == keys["dim_constellations", "f"] == (False, 1)
+    assert sum(count for (_, kind), (_, count) in keys.items() if kind == "f") > 40
+
+
+def test_ships_by_day_add_up_to_those_by_month(story: Story) -> None:
+    for mart, sums in (("mart_ships_lost", ("losses", "isk_lost")), ("mart_ships_used", ("kills", "damage_done"))):
+        for column in sums:
+            [(days,)] = story.warehouse.rows(f"select sum({column}) from marts.{mart}_daily")
+            assert story.warehouse.rows(f"select sum({column}) from marts.{mart}") == [(days,)]
+            assert days > 1_000
+
+
+def test_what_one_side_gains_the_other_loses(story: Story) -> None:
+    [(both_ways, different)] = story.warehouse.rows("""
+        select count(*), count(*) filter (where a.net_isk <> -v.net_isk or a.losses <> v.kills)
+        from marts.mart_rivalries a join marts.mart_rivalries v
+            on (a.month, a.entity_kind, a.attacker_id, a.victim_id) = (v.month, v.entity_kind, v.victim_id, v.attacker_id)
+    """)
+    assert both_ways > 10
+    assert different == 0
+
+
+def test_pilots_who_fly_together_are_pairs_on_the_same_killmails(story: Story) -> None:
+    together: dict[tuple[date, int, int], int] = {}
+    for killmail in KILLMAILS:
+        pilots = {a["character_id"] for a in killmail.body["attackers"] if a.get("character_id")}
+        if len(pilots) <= 20:
+            for pilot, other in itertools.permutations(pilots, 2):
+                pair = (killmail.day.replace(day=1), pilot, other)
+                together[pair] = together.get(pair, 0) + 1
+    rows = story.warehouse.rows(
+        "select month, entity_id, with_id, kills from marts.mart_flies_with where entity_kind = 'character'"
+    )
+    kills = {(month, pilot, other): count for month, pilot, other, count in rows}
+    assert len(together) > 1_000
+    assert {pair for pair, count in together.items() if kills.get(pair, 0) < count} == set()
+
+
+def test_facts_have_the_names_of_all_that_they_mention(story: Story) -> None:
+    [attacker] = story.warehouse.rows("""
+        select character_name = 'character ' || character_id, corporation_name = 'corporation ' || corporation_id,
+            ship_name is not null, ship_group_name is not null, weapon_name is not null, solar_system_name is not null,
+            region_name is not null, victim_ship_name is not null, weekday between 1 and 7, hour between 0 and 23
+        from marts.fct_attackers
+        where is_player and ship_type_id is not null and weapon_type_id is not null
+        order by killmail_id, attacker_index limit 1
+    """)
+    assert attacker == (True,) * 10
+    [(named, items, charges, modules)] = story.warehouse.rows("""
+        select count(*) filter (where item_name is not null and item_group_name is not null
+                                and item_category_name is not null),
+            count(*), count(*) filter (where is_charge and is_fitted and item_category_name = 'Charge'),
+            count(*) filter (where not is_charge and is_fitted and item_category_name = 'Module')
+        from marts.fct_items
+    """)
+    assert named == items > 5_000
+    assert min(charges, modules) > 100
+    [(capitals,)] = story.warehouse.rows("select count(*) from marts.dim_types where is_capital")
+    assert capitals > 10
 
 
 @pytest.mark.parametrize(
