@@ -30,10 +30,14 @@
             primary key using index {{ adapter.quote(unique_indexes[node.name]) }};
         {%- endfor -%}
         {%- for node, key, name in declared if key.type == 'foreign_key' and name not in known
-            and can_leave_keys_unenforced() and key.to.split('.')[-1] | replace('"', '') in unique_indexes -%}
-            alter table {{ node.relation_name }} add constraint {{ name }}
-            foreign key ({{ key['columns'] | join(', ') }})
-            references {{ key.to }} ({{ key.to_columns | join(', ') }}) not enforced;
+            and can_leave_keys_unenforced() -%}
+            {#- dbt resolves `to` only in the model that it is building: here it is still a ref. -#}
+            {%- set dimension = modules.re.search('dim_[a-z]+', key.to).group() -%}
+            {%- if dimension in unique_indexes -%}
+                alter table {{ node.relation_name }} add constraint {{ name }}
+                foreign key ({{ key['columns'] | join(', ') }})
+                references {{ relation_of(dimension) }} ({{ key.to_columns | join(', ') }}) not enforced;
+            {%- endif -%}
         {%- endfor -%}
     {%- endif -%}
 {%- endmacro %}

@@ -19,8 +19,10 @@ DBT = "dbt"
 class RunProgress:
     """Updates a status line about once a second until the block ends."""
 
-    def __init__(self, status: Status, engine: Engine, waiting: Callable[[], int], built: Callable[[], int]) -> None:
-        """`waiting` counts the messages of all queues, `built` the tables that dbt has built in this run."""
+    def __init__(
+        self, status: Status, engine: Engine, waiting: Callable[[], int], built: Callable[[], tuple[int, int]]
+    ) -> None:
+        """`waiting` counts the messages of all queues, `built` what dbt has built in this run and what it will in all."""
         self._status, self._engine, self._waiting, self._built = status, engine, waiting, built
         self.step = "starting Dagster"
         self._started = time.monotonic()
@@ -46,24 +48,29 @@ class RunProgress:
     def _run(self) -> None:
         while not self._ended.wait(TICK_SECONDS):
             with suppress(Exception):  # a server that is lost is reported by the step itself
-                self._status.update(self._line())
+                self._status.update(self.line())
 
-    def _line(self) -> str:
+    def line(self) -> str:
+        """The step with its counts, rate and seconds."""
         seconds = time.monotonic() - self._started
         return f"{self.step}: {self._counts()}{seconds:.0f} s"
 
     def _counts(self) -> str:
         if self.step in {queue.name for queue in WORK_QUEUES}:
-            return self._left(self._waiting())
+            waiting = self._waiting()
+            return f"{waiting:,} messages wait, {self._pace(waiting)}"
         if self.step == DBT:
-            return f"{self._built():,} tables built, "
+            built, planned = self._built()
+            return f"{built:,} of {planned:,} tables built, {self._pace(planned - built)}"
         with self._engine.connect() as connection:
             stored = connection.execute(sa.text("select count(*) from raw.killmails")).scalar_one()
         return f"{stored:,} killmails stored, "
 
-    def _left(self, waiting: int) -> str:
+    def _pace(self, left: int) -> str:
+        """How fast it has become less since the step began, and for how long that will go on."""
         now = time.monotonic()
-        at, before = self._first = self._first or (now, waiting)
-        rate = (before - waiting) / (now - at) if now > at else 0.0
-        left = f", about {waiting / rate:,.0f} s left" if rate > 0 and waiting else ""
-        return f"{waiting:,} messages wait, {rate:.0f}/s{left}, " if rate > 0 else f"{waiting:,} messages wait, "
+        at, before = self._first = self._first or (now, left)
+        rate = (before - left) / (now - at) if now > at else 0.0
+        if rate <= 0:
+            return ""
+        return f"{rate:.1f}/s, about {left / rate:,.0f} s left, " if left else f"{rate:.1f}/s, "

@@ -312,14 +312,16 @@ def _failed_by_loss(result: dg.ExecuteInProcessResult) -> bool:
     return False
 
 
-def tables_built(instance: dg.DagsterInstance) -> int:
-    """Count the tables that the unfinished run of this process has materialized."""
+def tables_built(instance: dg.DagsterInstance) -> tuple[int, int]:
+    """Count the tables that the unfinished run of this process has materialized, and those that it will in all."""
     pid = str(os.getpid())
-    runs = [run for run in _unfinished_runs(instance) if run.tags.get(PID_TAG) == pid]
-    return sum(
-        len(instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records)
-        for run in runs
-    )
+    runs = [run.run_id for run in _unfinished_runs(instance) if run.tags.get(PID_TAG) == pid]
+
+    def count(kind: dg.DagsterEventType) -> int:
+        return sum(len(instance.get_records_for_run(run, of_type=kind).records) for run in runs)
+
+    kinds = dg.DagsterEventType
+    return count(kinds.ASSET_MATERIALIZATION), count(kinds.ASSET_MATERIALIZATION_PLANNED)
 
 
 def cancel_lost_runs(instance: dg.DagsterInstance) -> None:
