@@ -22,7 +22,7 @@ class RunProgress:
     def __init__(
         self, status: Status, engine: Engine, waiting: Callable[[], int], built: Callable[[], tuple[int, int]]
     ) -> None:
-        """`waiting` counts the messages of all queues, `built` what dbt has built in this run and what it will in all."""
+        """`waiting` counts the messages of all queues, `built` the tables that dbt has built, and all of them."""
         self._status, self._engine, self._waiting, self._built = status, engine, waiting, built
         self.step = "starting Dagster"
         self._started = time.monotonic()
