@@ -33,6 +33,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from killreport_assets.base.errors import BrokerUnavailable, UserError
+from killreport_assets.base.text import printable
 from killreport_assets.database.migrate import writing
 from killreport_assets.esi.routes import CHARACTER_SCOPE, CORPORATION_SCOPE
 from killreport_assets.http.errors import Refused, ServiceError
@@ -82,7 +83,9 @@ class AuthPages:
         self._finished: dict[str, float] = {}
         """States of finished sign-ins, and when they were begun: a copy of an old session must not use them again."""
         loader = jinja2.PackageLoader("killreport_assets.users.pages")
-        environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+        environment = jinja2.Environment(
+            loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, finalize=_printable
+        )
         environment.filters |= {"moment": _moment, "due": _due}
         self._templates = Jinja2Templates(env=environment)
 
@@ -267,6 +270,10 @@ def _explained(error: Exception) -> Problem:
             "This does not work now", "The operator of this KillReport has to fix it. Nothing was stored.", 503
         )
     return Problem("The database cannot be reached", "Nothing was stored; try again in a minute.", 503)
+
+
+def _printable(value: object) -> object:
+    return printable(value) if type(value) is str else value
 
 
 def _moment(moment: datetime | None) -> str:

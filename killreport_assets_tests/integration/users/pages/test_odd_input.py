@@ -37,6 +37,17 @@ def test_markup_in_names_and_reasons_is_shown_as_text(platform: Platform, visito
         assert all(tag not in page.text for tag in ("<script", "<img")), page.text
 
 
+def test_a_name_cannot_reorder_or_hide_the_text_around_it(platform: Platform, visitor: Visitor) -> None:
+    visitor.sign_in(BODIES_CHARACTER)
+    with platform.engine.begin() as connection:
+        connection.execute(
+            sa.text("update ops.sign_ins set character_name = :name"), {"name": "Chribba\u202egnp.exe\u200b\x1b[2J"}
+        )
+    page = visitor.get().text
+    assert "Chribba\\u202egnp.exe\\u200b\\x1b[2J" in page
+    assert page.replace("\n", "").isprintable()
+
+
 @pytest.mark.parametrize("id_", ["9" * 5000, "9" * 19, "²", "-1", "0x1"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_address_with_an_impossible_id_is_not_found(visitor: Visitor, method: str, id_: str) -> None:
