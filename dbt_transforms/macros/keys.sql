@@ -53,11 +53,13 @@
     from pg_index
     inner join pg_class as tables on pg_index.indrelid = tables.oid
     inner join pg_class as indexes on pg_index.indexrelid = indexes.oid
-    where pg_index.indisunique and tables.relnamespace = 'marts'::regnamespace
+    inner join pg_namespace on tables.relnamespace = pg_namespace.oid
+    where pg_index.indisunique and pg_namespace.nspname = 'marts'
 {%- endmacro %}
 
 {% macro _keys() -%}
     select conname
     from pg_constraint
-    where connamespace = 'marts'::regnamespace and contype in ('p', 'f')
+    inner join pg_namespace on pg_constraint.connamespace = pg_namespace.oid
+    where pg_namespace.nspname = 'marts' and pg_constraint.contype in ('p', 'f')
 {%- endmacro %}

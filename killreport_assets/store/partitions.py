@@ -1,6 +1,6 @@
 """Monthly partitions of the three killmail tables, created for the first killmail of a month.
 
-They are in a schema of their own, so that `raw` has three tables of killmails for whoever looks at it, not hundreds.
+They are in a schema of their own, so that a user who lists `raw` sees three tables of killmails and not hundreds.
 """
 
 from collections.abc import Iterable

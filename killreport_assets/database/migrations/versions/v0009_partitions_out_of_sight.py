@@ -1,4 +1,4 @@
-"""The monthly partitions of killmails in a schema of their own: who looks at `raw` sees three tables, not hundreds."""
+"""The monthly partitions of killmails in a schema of their own: a user who lists `raw` sees three tables."""
 
 import sqlalchemy as sa
 from alembic import op
