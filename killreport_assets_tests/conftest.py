@@ -42,9 +42,9 @@ def _tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
+def command() -> Command:
     """Runs `killreport …` in this process."""
-    return Command(capsys)
+    return Command()
 
 
 @pytest.fixture(scope="session")

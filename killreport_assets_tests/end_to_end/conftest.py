@@ -15,6 +15,8 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.sql import SQL
 
+from killreport_assets.database.embedded import EmbeddedPostgres
+from killreport_assets_testing.command import Answer, run_command
 from killreport_assets_testing.postgres15 import ExternalPostgres
 from killreport_assets_testing.rabbitmq import RabbitNode
 from killreport_assets_testing.wheel import install_wheel
@@ -47,8 +49,12 @@ class Home:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("KILLREPORT_", "DAGSTER_"))}
         return clean | {"KILLREPORT_HOME": str(self.path), "COLUMNS": "200"} | self.environment | more
 
+    def call(self, *arguments: str, **more: str) -> Answer:
+        """Run `killreport …` in this process, outside the tree; the tree's own."""
+        return run_command(arguments, self.variables(more), self.path.parent)
+
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run `killreport …`, outside the tree."""
+        """Run `killreport …` in a process of its own, outside the tree."""
         measured = [sys.executable, "-S", "-c", MEASURE_PEAK, str(self.peak_file), str(self.command)]
         return subprocess.run(
             [*measured, *arguments],
@@ -63,8 +69,8 @@ class Home:
     @cached_property
     def database_url(self) -> str:
         """What `killreport database-url` prints."""
-        answer = self.run("database-url")
-        assert answer.returncode == 0, answer.stderr
+        answer = self.call("database-url")
+        assert answer.code == 0, answer.stderr
         return answer.stdout.strip()
 
     def sql(self, query: str) -> list[dict[str, Any]]:
@@ -76,7 +82,7 @@ class Home:
 
     def down(self) -> None:
         """Stop its embedded server."""
-        self.run("down")
+        EmbeddedPostgres(self.path).stop()
 
 
 @pytest.fixture
@@ -91,7 +97,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
 def ready_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A home with a database that is up to date, shared by the tests of a file."""
     made = Home(tmp_path_factory.mktemp("ready") / "home")
-    made.run("migrate")
+    made.call("migrate")
     yield made
     made.down()
 

@@ -41,7 +41,7 @@ COMMANDS = (
 def test_help_names_every_command(home: Home) -> None:
     text = home.run("--help").stdout
     assert [command for command in COMMANDS if command not in text] == []
-    assert home.run("run", "--help").returncode == 0
+    assert home.call("run", "--help").code == 0
 
 
 def test_a_wrong_setting_is_one_line(home: Home) -> None:
@@ -77,35 +77,35 @@ def test_a_server_that_is_not_there_is_one_line_without_its_password(
 
 
 def test_up_status_down(home: Home) -> None:
-    assert home.run("status").returncode == 1
-    assert "PostgreSQL is up" in home.run("up").stdout
-    assert "PostgreSQL is up" in home.run("up").stdout
-    status = home.run("status")
-    assert (status.returncode, "up (embedded" in status.stdout, "killreport migrate" in status.stdout) == (
+    assert home.call("status").code == 1
+    assert "PostgreSQL is up" in home.call("up").stdout
+    assert "PostgreSQL is up" in home.call("up").stdout
+    status = home.call("status")
+    assert (status.code, "up (embedded" in status.stdout, "killreport migrate" in status.stdout) == (
         1,
         True,
         True,
     )
-    home.run("migrate")
-    status = home.run("status")
-    assert (status.returncode, "healthy" in status.stdout) == (0, True)
-    assert "is down" in home.run("down").stdout
-    assert "was not running" in home.run("down").stdout
+    home.call("migrate")
+    status = home.call("status")
+    assert (status.code, "healthy" in status.stdout) == (0, True)
+    assert "is down" in home.call("down").stdout
+    assert "was not running" in home.call("down").stdout
 
 
 def test_any_command_that_needs_the_server_starts_it_and_it_stays(home: Home) -> None:
     assert "migrated to version" in home.run("migrate").stdout
-    assert "already at version" in home.run("migrate").stdout
-    assert "up (embedded" in home.run("status").stdout
+    assert "already at version" in home.call("migrate").stdout
+    assert "up (embedded" in home.call("status").stdout
 
 
 def test_the_database_url_is_one_that_psql_takes(ready_home: Home) -> None:
-    url = ready_home.run("database-url").stdout.strip()
+    url = ready_home.call("database-url").stdout.strip()
     with psycopg.connect(url) as connection:
         assert connection.execute("select count(*) from raw.killmails").fetchone() == (0,)
     port = free_port()
-    assert f"127.0.0.1:{port}" in ready_home.run("up", "--tcp", str(port)).stdout
-    tcp_url = ready_home.run("database-url").stdout.strip()
+    assert f"127.0.0.1:{port}" in ready_home.call("up", "--tcp", str(port)).stdout
+    tcp_url = ready_home.call("database-url").stdout.strip()
     assert f"@127.0.0.1:{port}/" in tcp_url
     with psycopg.connect(tcp_url) as connection:
         assert connection.execute("select count(*) from raw.killmails").fetchone() == (0,)
@@ -113,11 +113,11 @@ def test_the_database_url_is_one_that_psql_takes(ready_home: Home) -> None:
 
 def test_sql_prints_a_table_json_or_csv(ready_home: Home) -> None:
     statement = "select 1 as one, null as nothing, timestamptz '2026-01-01 00:00+00' as time, array['a'] as many"
-    assert json.loads(ready_home.run("sql", "--json", statement).stdout) == [
+    assert json.loads(ready_home.call("sql", "--json", statement).stdout) == [
         {"one": 1, "nothing": None, "time": "2026-01-01T00:00:00+00:00", "many": ["a"]}
     ]
-    assert ready_home.run("sql", "--csv", statement).stdout.splitlines()[0] == "one,nothing,time,many"
-    assert "1 row" in ready_home.run("sql", statement).stdout
+    assert ready_home.call("sql", "--csv", statement).stdout.splitlines()[0] == "one,nothing,time,many"
+    assert "1 row" in ready_home.call("sql", statement).stdout
 
 
 @pytest.mark.parametrize(
@@ -139,16 +139,16 @@ def test_sql_prints_a_table_json_or_csv(ready_home: Home) -> None:
     ],
 )
 def test_sql_only_reads(ready_home: Home, statement: str) -> None:
-    refused = ready_home.run("sql", statement)
-    assert refused.returncode == 2
+    refused = ready_home.call("sql", statement)
+    assert refused.code == 2
     assert "PostgreSQL: " in refused.stderr
     assert ready_home.sql("select to_regclass('raw.killmails') is not null as there") == [{"there": True}]
     assert not Path("/tmp/killreport-never").exists()
 
 
 def test_a_wrong_statement_is_said_shortly(ready_home: Home) -> None:
-    answer = ready_home.run("sql", "select * from raw.nothing")
-    assert (answer.returncode, "Traceback" in answer.stderr) == (2, False)
+    answer = ready_home.call("sql", "select * from raw.nothing")
+    assert (answer.code, "Traceback" in answer.stderr) == (2, False)
     assert 'relation "raw.nothing" does not exist' in answer.stderr
 
 
@@ -156,13 +156,13 @@ def test_a_taken_port_is_said(home: Home) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        answer = home.run("dev", KILLREPORT_SANDBOX_PORT=str(taken.getsockname()[1]))
-    assert answer.returncode == 2
+        answer = home.call("dev", KILLREPORT_SANDBOX_PORT=str(taken.getsockname()[1]))
+    assert answer.code == 2
     assert "KILLREPORT_SANDBOX_PORT" in answer.stderr
 
 
 def test_settings_are_listed_without_secrets(home: Home) -> None:
-    answer = home.run("settings", KILLREPORT_DATABASE_URL="postgresql://me:hunter2@db/killreport")
+    answer = home.call("settings", KILLREPORT_DATABASE_URL="postgresql://me:hunter2@db/killreport")
     assert "KILLREPORT_ESI_MAX_RPS" in answer.stdout
     assert "hunter2" not in answer.stdout
 
@@ -199,30 +199,30 @@ def test_install_says_in_one_line_what_it_cannot_use() -> None:
 def test_work_is_queued_followed_traced_and_seen(home: Home) -> None:
     with SandboxProcess() as sandbox:
         home.environment |= sandbox.urls | {"KILLREPORT_ESI_MAX_RPS": "500"}
-        assert "found 229, not pending yet 229; published 229" in home.run("queue", "alliances").stdout
-        assert "found 229, not pending yet 0; published 0" in home.run("queue", "alliances").stdout
-        urgent = home.run("queue", "characters", "--id", "580797163", "--urgent")
+        assert "found 229, not pending yet 229; published 229" in home.call("queue", "alliances").stdout
+        assert "found 229, not pending yet 0; published 0" in home.call("queue", "alliances").stdout
+        urgent = home.call("queue", "characters", "--id", "580797163", "--urgent")
         assert "published 1" in urgent.stdout, urgent.stderr
-        assert "named 230" in home.run("queue", "scan_killmail_entities").stdout
-        unknown = home.run("queue", "users")
-        assert (unknown.returncode, "there is no producer 'users'" in unknown.stderr) == (2, True)
-        assert "is now followed" in home.run("follow", "character", "580797163").stdout
-        assert "already followed" in home.run("follow", "character", "580797163").stdout
-        listed = home.run("follow", "--list").stdout
+        assert "named 230" in home.call("queue", "scan_killmail_entities").stdout
+        unknown = home.call("queue", "users")
+        assert (unknown.code, "there is no producer 'users'" in unknown.stderr) == (2, True)
+        assert "is now followed" in home.call("follow", "character", "580797163").stdout
+        assert "already followed" in home.call("follow", "character", "580797163").stdout
+        listed = home.call("follow", "--list").stdout
         assert "580797163" in listed
         assert "Sandbox Pilot 580797163" in listed
-        assert "published 1" in home.run("queue", "character_killmails").stdout
-        assert "no longer followed" in home.run("unfollow", "character", "580797163").stdout
-        assert home.run("unfollow", "character", "580797163").returncode == 2
-        assert home.run("follow").returncode == 2
-        status = json.loads(home.run("status", "--json").stdout)
+        assert "published 1" in home.call("queue", "character_killmails").stdout
+        assert "no longer followed" in home.call("unfollow", "character", "580797163").stdout
+        assert home.call("unfollow", "character", "580797163").code == 2
+        assert home.call("follow").code == 2
+        status = json.loads(home.call("status", "--json").stdout)
         assert status["healthy"] is True
         assert status["queues"]["esi_alliance_info_queue"]["ready"] == 229
         assert status["queues"]["esi_character_info_queue"]["ready"] == 1
-        traced = home.run("trace", "character", "580797163")
+        traced = home.call("trace", "character", "580797163")
         assert "Sandbox Pilot 580797163: not known yet, pending since" in traced.stdout
-        nothing = home.run("trace", "killmail", "1")
-        assert (nothing.returncode, nothing.stderr) == (2, "error: killmail 1 is not stored\n")
+        nothing = home.call("trace", "killmail", "1")
+        assert (nothing.code, nothing.stderr) == (2, "error: killmail 1 is not stored\n")
 
 
 def test_dead_letters_are_listed_shown_replayed_and_dropped(ready_home: Home) -> None:
@@ -234,18 +234,18 @@ def test_dead_letters_are_listed_shown_replayed_and_dropped(ready_home: Home) ->
                 "first_failed_at) values (%s, 'esi_character_info_queue', %s, %s, 'attempts spent', '500', 8, now())",
                 (str(number), f"character:{number}", text),
             )
-    listed = ready_home.run("dead-letters", "list")
+    listed = ready_home.call("dead-letters", "list")
     assert "attempts spent" in listed.stdout
-    ids = [letter["id"] for letter in json.loads(ready_home.run("dead-letters", "list", "--json").stdout)]
+    ids = [letter["id"] for letter in json.loads(ready_home.call("dead-letters", "list", "--json").stdout)]
     assert sorted(ids) == [1, 2]
-    assert '"id": 580797163' in ready_home.run("dead-letters", "show", "1").stdout
-    assert ready_home.run("dead-letters", "show", "9").returncode == 2
-    assert ready_home.run("status").returncode == 1
-    assert ready_home.run("dead-letters", "replay").returncode == 2
-    replayed = ready_home.run("dead-letters", "replay", "--all")
-    assert (replayed.returncode, "replayed 1, left 1" in replayed.stdout) == (1, True)
+    assert '"id": 580797163' in ready_home.call("dead-letters", "show", "1").stdout
+    assert ready_home.call("dead-letters", "show", "9").code == 2
+    assert ready_home.call("status").code == 1
+    assert ready_home.call("dead-letters", "replay").code == 2
+    replayed = ready_home.call("dead-letters", "replay", "--all")
+    assert (replayed.code, "replayed 1, left 1" in replayed.stdout) == (1, True)
     assert "drop it" in replayed.stdout
-    assert "dropped 1" in ready_home.run("dead-letters", "drop", "2").stdout
-    assert "no dead letters" in ready_home.run("dead-letters", "list").stdout
-    assert "(replayed)" in ready_home.run("dead-letters", "list", "--all").stdout
-    assert ready_home.run("status").returncode == 0
+    assert "dropped 1" in ready_home.call("dead-letters", "drop", "2").stdout
+    assert "no dead letters" in ready_home.call("dead-letters", "list").stdout
+    assert "(replayed)" in ready_home.call("dead-letters", "list", "--all").stdout
+    assert ready_home.call("status").code == 0

@@ -13,10 +13,6 @@ from killreport_assets_testing.waiting import wait_until
 from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
 
 
-def _is_one_line(answer: subprocess.CompletedProcess[str]) -> bool:
-    return answer.stderr.startswith("error: ") and answer.stderr.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -37,23 +33,23 @@ def _is_one_line(answer: subprocess.CompletedProcess[str]) -> bool:
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_happens(home: Home, arguments: list[str], says: str) -> None:
-    answer = home.run(*arguments)
-    assert (answer.returncode, _is_one_line(answer)) == (2, True), answer.stderr
+    answer = home.call(*arguments)
+    assert (answer.code, answer.is_one_line) == (2, True), answer.stderr
     assert says in answer.stderr
     assert not home.path.exists()
 
 
 def test_a_misspelt_setting_is_refused(home: Home) -> None:
-    answer = home.run("migrate", KILLREPORT_ESI_MAX_RSP="5")
-    assert (answer.returncode, _is_one_line(answer)) == (2, True)
+    answer = home.call("migrate", KILLREPORT_ESI_MAX_RSP="5")
+    assert (answer.code, answer.is_one_line) == (2, True)
     assert "do you mean KILLREPORT_ESI_MAX_RPS?" in answer.stderr
 
 
 @pytest.mark.parametrize("inside", ["", "/home"])
 def test_a_home_that_cannot_be_written_is_one_line(home: Home, tmp_path: Path, inside: str) -> None:
     (tmp_path / "file").touch()
-    answer = home.run("migrate", KILLREPORT_HOME=f"{tmp_path}/file{inside}")
-    assert (answer.returncode, _is_one_line(answer)) == (2, True), answer.stderr
+    answer = home.call("migrate", KILLREPORT_HOME=f"{tmp_path}/file{inside}")
+    assert (answer.code, answer.is_one_line) == (2, True), answer.stderr
     assert "KILLREPORT_HOME" in answer.stderr
 
 
@@ -62,8 +58,8 @@ def test_a_taken_port_is_refused_before_anything_starts(home: Home, command: lis
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        answer = home.run(*command, "--port", str(taken.getsockname()[1]))
-    assert (answer.returncode, _is_one_line(answer)) == (2, True), answer.stderr
+        answer = home.call(*command, "--port", str(taken.getsockname()[1]))
+    assert (answer.code, answer.is_one_line) == (2, True), answer.stderr
     assert "cannot listen on 127.0.0.1, port" in answer.stderr
     assert not home.path.exists()
 
@@ -76,23 +72,23 @@ def test_a_taken_port_is_refused_before_anything_starts(home: Home, command: lis
     ],
 )
 def test_what_the_database_refuses_is_one_line(home: Home, break_it: str, says: str) -> None:
-    home.run("migrate")
+    home.call("migrate")
     url = home.database_url
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(break_it)
-    answer = home.run("follow", "character", "580797163")
-    assert (answer.returncode, _is_one_line(answer)) == (3, True), answer.stderr
+    answer = home.call("follow", "character", "580797163")
+    assert (answer.code, answer.is_one_line) == (3, True), answer.stderr
     assert says in answer.stderr
 
 
 def test_a_statement_that_takes_too_long_is_one_line(home: Home) -> None:
-    home.run("migrate")
+    home.call("migrate")
     with psycopg.connect(home.database_url) as connection:
         connection.execute("alter database killreport set statement_timeout = '5s'")
         connection.commit()
         connection.execute("lock table ops.followed")
-        answer = home.run("follow", "character", "580797163")
-    assert (answer.returncode, _is_one_line(answer)) == (3, True), answer.stderr
+        answer = home.call("follow", "character", "580797163")
+    assert (answer.code, answer.is_one_line) == (3, True), answer.stderr
     assert "the server's statement_timeout" in answer.stderr
 
 
@@ -100,8 +96,8 @@ def test_an_unreachable_service_has_a_code_of_its_own(ready_home: Home) -> None:
     services = ("ESI", "SSO", "ZKILLBOARD", "R2Z2", "EVEREF", "SDE")
     port = free_port()
     urls = {f"KILLREPORT_{name}_URL": f"http://127.0.0.1:{port}/{name}" for name in services}
-    answer = ready_home.run("queue", "alliances", **urls)
-    assert (answer.returncode, _is_one_line(answer)) == (4, True), answer.stderr
+    answer = ready_home.call("queue", "alliances", **urls)
+    assert (answer.code, answer.is_one_line) == (4, True), answer.stderr
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -55,16 +55,19 @@ class Stage:
 
     def run(self, *arguments: str) -> str:
         """A command's output, kept."""
-        answer = self.home.run(*arguments)
+        answer = self.home.call(*arguments)
         self.texts[" ".join(arguments)[:60]] = answer.stdout + answer.stderr
-        assert answer.returncode == 0, answer.stderr
+        assert answer.code == 0, answer.stderr
         return answer.stdout
 
     def job(self, name: str, ops: dict[str, object] | None = None) -> None:
         """Run one of Dagster's jobs in a process of its own."""
         config = self.home.path / f"{name}.json"
         config.write_text(json.dumps({"ops": {op: {"config": value} for op, value in (ops or {}).items()}}))
-        self.run("dagster", "job", "execute", "-m", "killreport_assets.definitions", "-j", name, "-c", str(config))
+        job = ["job", "execute", "-m", "killreport_assets.definitions", "-j", name, "-c", str(config)]
+        answer = self.home.run("dagster", *job)
+        self.texts[name] = answer.stdout + answer.stderr
+        assert answer.returncode == 0, answer.stderr
 
     def urls(self) -> list[str]:
         """Both databases."""
@@ -187,23 +190,23 @@ def test_the_commands_about_users(stage: Stage) -> None:
     stage.run("users", "interval", str(BODIES_CHARACTER), "1200")
     assert "interval_seconds: 1200" in stage.run("users", "show", str(BODIES_CHARACTER))
     for wrong in (["interval", str(BODIES_CHARACTER), "299"], ["show", "1"], ["sync"], ["sync", str(ENDED)]):
-        answer = stage.home.run("users", *wrong)
-        assert answer.returncode == 2, wrong
+        answer = stage.home.call("users", *wrong)
+        assert answer.code == 2, wrong
         assert answer.stderr.startswith("error:"), answer.stderr
-    status = stage.home.run("status")
+    status = stage.home.call("status")
     assert "1 users have to sign in again" in status.stdout
     assert "user_killmails listings of the last hour" in status.stdout
     assert "encrypted the tokens of 2 users" in stage.run("tokens", "rotate-key")
     assert stage.run("tokens", "rotate-key")
     stage.run("users", "sync", "--due")
-    assert len(stage.home.run("tokens", "new-key").stdout.strip()) == 44
+    assert len(stage.home.call("tokens", "new-key").stdout.strip()) == 44
 
 
 def test_no_secret_is_anywhere(stage: Stage) -> None:
     stage.texts["metrics"] = _metrics(stage)
     assert 'killreport_users{state="active"} 2.0' in stage.texts["metrics"]
     stage.texts["graphql"] = _graphql(stage)
-    stage.texts["status"] = stage.home.run("status", "--json").stdout
+    stage.texts["status"] = stage.home.call("status", "--json").stdout
     stage.texts["at the end"] = _dump(stage.urls())
     for path in stage.home.path.rglob("*"):
         if path.is_file() and path.name != KEY_FILE and "postgres" not in str(path.relative_to(stage.home.path)):
@@ -226,13 +229,13 @@ def test_no_secret_is_anywhere(stage: Stage) -> None:
 
 def test_forgetting_from_the_command_line(stage: Stage) -> None:
     assert "is forgotten" in stage.run("users", "forget", str(FAILING), "--yes")
-    assert stage.home.run("users", "show", str(FAILING)).returncode == 2
+    assert stage.home.call("users", "show", str(FAILING)).code == 2
 
 
 def test_the_page_listens_on_loopback_and_says_how_to_go_further(stage: Stage) -> None:
-    answer = stage.home.run("auth", "serve", "--host", "0.0.0.0")
-    assert answer.returncode == 2
+    answer = stage.home.call("auth", "serve", "--host", "0.0.0.0")
+    assert answer.code == 2
     assert "KILLREPORT_AUTH_URL=https://" in answer.stderr
-    without = stage.home.run("auth", "serve", KILLREPORT_SSO_CLIENT_ID="")
-    assert without.returncode == 2
+    without = stage.home.call("auth", "serve", KILLREPORT_SSO_CLIENT_ID="")
+    assert without.code == 2
     assert "developers.eveonline.com" in without.stderr
