@@ -37,9 +37,9 @@ def run_command(arguments: tuple[str, ...], environment: Mapping[str, str], fold
     Not for a command whose place another program takes, nor for `run`, which keeps the output that it finds.
     """
     out, err = (TextIOWrapper(BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with _process(arguments, environment), chdir(folder), redirect_stdout(out), redirect_stderr(err):
-        with pytest.raises(SystemExit) as ended:
-            main()
+    printed = (redirect_stdout(out), redirect_stderr(err))
+    with _process(arguments, environment), chdir(folder), printed[0], printed[1], pytest.raises(SystemExit) as ended:
+        main()
     return Answer(int(ended.value.code or 0), _written(out), _written(err))
 
 
