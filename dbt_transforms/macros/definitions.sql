@@ -14,9 +14,17 @@
         'drone': 18,
         'entity': 11,
         'structure': 65,
+        'structure_module': 66,
+        'skin': 91,
         'capsule': 29,
+        'titan': 30,
         'shuttle': 31,
         'corvette': 237,
+        'supercarrier': 659,
+        'mordunium': 4513,
+        'griemeer': 4759,
+        'customs_office': 2233,
+        'golden_capsule_implant': 33329,
         'mining_laser': 54,
         'drone_damage_module': 645,
     }) }}
@@ -76,14 +84,6 @@
             or {{ flag }} between 159 and 163
         )
     )
-{%- endmacro %}
-
-{#- Fixed prices by kind of item: 0.01 for blueprint copies and items that cannot be sold, 10,000 for a capsule. -#}
-{% macro fixed_price(type_id, group_id, category_id, singleton, flag) -%}
-    case
-        when {{ singleton }} = 2 or {{ flag }} = 179 or {{ type_id }} = 33329 or {{ category_id }} = 91 then 0.01
-        when {{ group_id }} = {{ eve_ids().capsule }} then 10000
-    end
 {%- endmacro %}
 
 {#- The price method of every number that names none. -#}

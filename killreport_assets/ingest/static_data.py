@@ -3,7 +3,7 @@
 import json
 import logging
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -22,6 +22,7 @@ from killreport_assets.sources.sde import StaticData
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.lineage import settle_known
 from killreport_assets.store.schema import tables
+from killreport_assets.store.static_data import replace_blueprint_materials
 from killreport_assets.store.versions import read_versions, write_version
 
 EXPORT_SOURCE = "sde"
@@ -94,6 +95,8 @@ def load_export(static_data: StaticData, engine: Engine) -> dict[str, int]:
                 (tables.types, "types", lambda record: _type(record, dogma)),
             )
         }
+        materials = blueprint_materials(_records(export, "blueprints"))
+        counts[tables.blueprint_materials.name] = replace_blueprint_materials(connection, materials)
         write_version(connection, EXPORT_SOURCE, "build", build)
     return counts
 
@@ -123,6 +126,30 @@ def _load_table(
         except (KeyError, TypeError, AttributeError) as broken:  # a malformed record does not stop the rest
             log.warning("static data: a record of %s is left out (%r): %.200s", table.name, broken, record)
     return upsert(connection, table, rows)
+
+
+def blueprint_materials(records: Iterable[Record]) -> list[Record]:
+    """Return the rows of `raw.blueprint_materials`; as for zKillboard, a product's last blueprint counts."""
+    by_product: dict[int, list[Record]] = {}
+    for record in records:
+        try:
+            manufacturing = record["activities"].get("manufacturing") or {}
+            for product in (manufacturing.get("products") or [])[:1]:
+                rows = [_material(product, material) for material in manufacturing.get("materials") or []]
+                if rows:
+                    by_product[product["typeID"]] = rows
+        except (KeyError, TypeError, AttributeError) as broken:
+            log.warning("static data: a blueprint is left out (%r): %.200s", broken, record)
+    return [row for rows in by_product.values() for row in rows]
+
+
+def _material(product: Record, material: Record) -> Record:
+    return {
+        "product_type_id": product["typeID"],
+        "material_type_id": material["typeID"],
+        "quantity": material["quantity"],
+        "product_quantity": product["quantity"],
+    }
 
 
 def _english(record: Record) -> str | None:

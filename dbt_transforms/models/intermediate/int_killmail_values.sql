@@ -10,7 +10,7 @@ with lines as (
         killmail_date,
         {{ price_date('killmail_time') }} as price_date,
         victim_ship_type_id as type_id,
-        0 as singleton,
+        false as is_copy,
         null as flag,
         true as is_hull,
         true as is_fitted,
@@ -27,7 +27,15 @@ with lines as (
         killmail_date,
         {{ price_date('killmail_time') }} as price_date,
         item_type_id as type_id,
-        singleton,
+        -- Before this id, killmails do not mark copies: zKillboard takes blueprints in containers for copies.
+        singleton = 2 or (
+            killmail_id < 21112472
+            and parent_index is not null
+            and item_type_id in (
+                select blueprints.type_id from {{ ref('stg_types') }} as blueprints
+                where blueprints.type_name like '%Blueprint%'
+            )
+        ) as is_copy,
         flag,
         false as is_hull,
         {{ is_fitted_zkb('flag', 'parent_index') }} as is_fitted,
@@ -53,7 +61,7 @@ priced as (
         {%- for method in methods %}
         coalesce(
             {{ fixed_price(
-                'lines.type_id', 'item_types.group_id', 'item_types.category_id', 'lines.singleton', 'lines.flag'
+                'lines.type_id', 'item_types.group_id', 'item_types.category_id', 'lines.is_copy', 'lines.flag'
             ) }},
             case when item_types.is_mutated then null else prices.{{ method }} end
         ) as {{ method }},

@@ -1,4 +1,4 @@
-"""The assets of the static tables: groups, categories, markets, the map, factions, inventory flags."""
+"""The assets of the static tables: groups, categories, markets, the map, factions, blueprints, inventory flags."""
 
 from collections.abc import Iterator
 
@@ -27,6 +27,7 @@ STATIC_TABLES = (
     tables.constellations,
     tables.regions,
     tables.factions,
+    tables.blueprint_materials,
     tables.inventory_flags,
 )
 

@@ -69,6 +69,7 @@ class SandboxSde:
                 for row in static["systems"]
             ],
             "factions": [_sde(row, "faction_id") for row in static["factions"]],
+            "blueprints": [sde_blueprint(row) for row in static["blueprints"]],
         }
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as export:
@@ -105,3 +106,12 @@ def _sde_dogma(row: Record) -> Record:
         if row[column] is not None
     ]
     return {"_key": row["type_id"], "dogmaAttributes": attributes}
+
+
+def sde_blueprint(row: Record) -> Record:
+    """A blueprint as the export has it."""
+    manufacturing = {
+        "materials": [{"quantity": quantity, "typeID": type_id} for type_id, quantity in row["materials"]],
+        "products": [{"quantity": row["product_quantity"], "typeID": row["product_type_id"]}],
+    }
+    return {"_key": row["blueprint_type_id"], "activities": {"manufacturing": manufacturing}}

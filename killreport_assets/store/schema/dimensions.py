@@ -186,6 +186,17 @@ inventory_flags = _dimension(
     text("text", "the same in words"),
     comment="Slots and bays; not in CCP's static data, and genuine killmails have further ones",
 )
+blueprint_materials = sa.Table(
+    "blueprint_materials",
+    metadata,
+    bigint("product_type_id", "what is manufactured", required=True),
+    bigint("material_type_id", "what it is made of", required=True),
+    bigint("quantity", "units of the material for one run of the blueprint", required=True),
+    bigint("product_quantity", "units of the product of one run", required=True),
+    sa.PrimaryKeyConstraint("product_type_id", "material_type_id"),
+    schema="raw",
+    comment="What types are manufactured from, by their blueprints without any research",
+)
 
 # ---- ops --------------------------------------------------------------------------------------------------------
 

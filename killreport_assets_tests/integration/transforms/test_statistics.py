@@ -272,17 +272,6 @@ def test_every_disagreement_with_zkillboard_is_listed(story: Story) -> None:
     assert 0 < len(rows) <= 0.07 * 315
 
 
-def test_prices_of_the_genuine_days_value_the_genuine_killmails(story: Story) -> None:
-    # What has a market history is worth what zKillboard said then, give or take its window of 34 days.
-    [(count, share)] = story.warehouse.rows("""
-        select count(*), avg(case when abs(total_value / zkillboard_total_value - 1) < 0.25 then 1.0 else 0 end)
-        from marts.fct_killmail_values_by_method
-        where price_method = 'forge_average' and unpriced_units = 0 and zkillboard_total_value > 0
-    """)
-    assert count > 0
-    assert share > 0.5
-
-
 def test_a_name_that_came_after_a_build_is_in_every_row_with_the_next_one(story: Story) -> None:
     # The names came after the first build, whose days the later ones did not build again.
     unnamed = "select count(*), count(*) filter (where entity_name is null) from marts.{}"
