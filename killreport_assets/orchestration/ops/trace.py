@@ -9,7 +9,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.base.text import printable
 from killreport_assets.database.engine import database_urls, make_engine
 from killreport_assets.models.ids import EntityKind, zkillboard_url
-from killreport_assets.orchestration.event_log import purge_event_log
+from killreport_assets.orchestration.event_log import purge_event_log, purge_runs
 from killreport_assets.orchestration.metadata import asset_key, causes_table
 from killreport_assets.settings import Settings
 from killreport_assets.store.schema import tables
@@ -71,9 +71,13 @@ def _runs(runs: list[str | None]) -> dg.MarkdownMetadataValue:
 
 
 @dg.op(out=dg.Out(dg.Nothing))
-def delete_transient_events(context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
-    """Delete log lines and transient events from Dagster's event log that are older than KILLREPORT_EVENT_LOG_DAYS."""
+def delete_old_events(context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
+    """Delete Dagster's events older than KILLREPORT_EVENT_LOG_DAYS, and its runs older than KILLREPORT_RUN_DAYS."""
+    process = settings.process
     dagster = make_engine(database_urls(settings).dagster.set(drivername="postgresql+psycopg"), pool_size=1)
-    purged = purge_event_log(dagster, timedelta(days=settings.process.event_log_days))
-    dagster.dispose()
-    context.add_output_metadata({"purged events": purged})
+    try:
+        events = purge_event_log(dagster, timedelta(days=process.event_log_days))
+        runs = purge_runs(context.instance, dagster, timedelta(days=process.run_days))
+    finally:
+        dagster.dispose()
+    context.add_output_metadata({"purged events": events, "purged runs": runs})
