@@ -1,6 +1,7 @@
 """Dagster's ops that show the lineage of one record in the UI, and the one that purges the event log."""
 
 from datetime import timedelta
+from urllib.parse import quote
 
 import dagster as dg
 from pydantic import Field
@@ -10,6 +11,7 @@ from killreport_assets.base.text import printable
 from killreport_assets.database.engine import database_urls, make_engine
 from killreport_assets.models.ids import EntityKind, zkillboard_url
 from killreport_assets.orchestration.event_log import purge_event_log, purge_runs
+from killreport_assets.orchestration.markdown import in_markdown
 from killreport_assets.orchestration.metadata import asset_key, causes_table
 from killreport_assets.settings import Settings
 from killreport_assets.store.schema import tables
@@ -67,7 +69,9 @@ def observe_entity(context: dg.OpExecutionContext, config: EntityConfig, databas
 
 def _runs(runs: list[str | None]) -> dg.MarkdownMetadataValue:
     distinct = sorted({run for run in runs if run})
-    return dg.MetadataValue.md("\n".join(f"- [{run}](/runs/{run})" for run in distinct[:20]) or "none")
+    return dg.MetadataValue.md(
+        "\n".join(f"- [{in_markdown(run)}](/runs/{quote(run, safe='')})" for run in distinct[:20]) or "none"
+    )
 
 
 @dg.op(out=dg.Out(dg.Nothing))
