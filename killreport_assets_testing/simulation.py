@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from killreport_assets.http.clock_jumps import Clock
 from killreport_assets.http.errors import Throttled
-from killreport_assets.http.rate_limit import Clock, RequestBudget
+from killreport_assets.http.rate_limit import RequestBudget
 from killreport_assets.http.token_bucket import TokenBucket
 
 ROUNDING = 1e-5
@@ -50,7 +51,7 @@ class Simulation:
     @property
     def clock(self) -> Clock:
         """The clock of a budget."""
-        return Clock(lambda: self.now, self.sleep, "(select at from simulated_clock)")
+        return Clock(lambda: self.now, self.sleep, "(select at from simulated_clock)", "simulated")
 
     def sleep(self, seconds: float) -> None:
         """Let others run; wakes at its time, or up to `lateness` later."""
@@ -158,9 +159,12 @@ class World:
     latency: float = 0.05
     server: Server = field(default_factory=Server)
 
-    def process(self, threads: int, *, lives: float | None = None) -> None:
-        """Start a process now; after `lives` seconds it is killed and another one started in its place."""
-        dies_at = None if lives is None else self.simulation.now + lives
+    def process(self, threads: int, *, lives: float | None = None, dies: float | None = None) -> None:
+        """Start a process now; after `lives` seconds it is killed and another one started in its place.
+
+        With `dies` it is killed then, and none is started.
+        """
+        dies_at = dies if lives is None else self.simulation.now + lives
         budget = RequestBudget(self.engine, "esi", self.max_rps, clock=self.simulation.clock)
         for _ in range(threads):
             self.simulation.start(lambda: self._work(budget, dies_at))

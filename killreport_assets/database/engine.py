@@ -3,6 +3,8 @@
 Tables are in store/schema/, their versions in migrations/, the origin of a database in store/origin.py.
 """
 
+import os
+import platform
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
@@ -77,6 +79,7 @@ def make_engine(url: URL, pool_size: int = 4) -> Engine:
     # Detects a server that disappears silently within half a minute instead of hours.
     arguments = {
         "options": "-c timezone=UTC",
+        "application_name": f"killreport, process {os.getpid()} on {platform.node()}",
         **IN_TIME,
         "keepalives_idle": 10,
         "keepalives_interval": 5,

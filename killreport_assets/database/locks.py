@@ -1,16 +1,21 @@
 """KillReport's advisory locks in PostgreSQL, and the functions that take them.
 
-They guard work that only one process may do at a time, and say which processes live. Row locks belong to the queries
-that need them.
+They guard work that only one process may do at a time, and say which processes live. A long wait for one is
+logged, with the process that holds it. Row locks belong to the queries that need them.
 """
 
+import logging
 import secrets
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import IntEnum, unique
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+
+FIRST_WARNING_SECONDS, NEXT_WARNING_SECONDS = 5.0, 60.0
+log = logging.getLogger(__name__)
 
 
 @unique
@@ -46,7 +51,7 @@ def advisory_lock(engine: Engine, lock: Lock) -> Iterator[Connection]:
     The lock belongs to the session, so no transaction stays open while it is held. A process that dies releases it.
     """
     with engine.connect() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_lock(int(lock))))
+        _take(connection, lock, "advisory_lock")
         connection.commit()
         with _released(connection, int(lock)):
             yield connection
@@ -65,12 +70,12 @@ def try_advisory_lock(engine: Engine, lock: Lock) -> Iterator[Connection | None]
 
 def share_until_commit(connection: Connection, lock: Lock) -> None:
     """Wait for a lock that others may share, and hold it until the transaction ends."""
-    connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(int(lock))))
+    _take(connection, lock, "advisory_xact_lock_shared")
 
 
 def hold_until_commit(connection: Connection, lock: Lock) -> None:
     """Wait for a lock and hold it alone until the transaction ends."""
-    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(int(lock))))
+    _take(connection, lock, "advisory_xact_lock")
 
 
 def hold_while_connected(connection: Connection, lock: Lock) -> bool:
@@ -105,6 +110,43 @@ def publishers(connection: Connection) -> set[int]:
         {"first_key": PUBLISHERS},
     )
     return set(held.scalars())
+
+
+def _take(connection: Connection, lock: Lock, function: str) -> None:
+    """Take a lock with this function of PostgreSQL; a long wait is logged."""
+    if connection.execute(sa.select(getattr(sa.func, f"pg_try_{function}")(int(lock)))).scalar_one():
+        return
+    is_taken = threading.Event()
+    logging_holders = threading.Thread(
+        target=_log_holders, args=(connection.engine, lock, is_taken), daemon=True, name="lock-holders"
+    )
+    logging_holders.start()
+    try:
+        connection.execute(sa.select(getattr(sa.func, f"pg_{function}")(int(lock))))
+    finally:
+        is_taken.set()
+        logging_holders.join()
+
+
+def _log_holders(engine: Engine, lock: Lock, is_taken: threading.Event) -> None:
+    pause = FIRST_WARNING_SECONDS
+    while not is_taken.wait(pause):
+        pause = NEXT_WARNING_SECONDS
+        with suppress(sa.exc.SQLAlchemyError), engine.connect() as connection:
+            holders = ", ".join(connection.execute(_HOLDERS, {"key": int(lock)}).scalars())
+            if holders:
+                log.warning("waiting for the lock %s of PostgreSQL, held by %s", lock.name, holders)
+
+
+_HOLDERS = sa.text("""
+    select format('%s (PostgreSQL''s process %s, %s since %s UTC)', coalesce(nullif(a.application_name, ''), a.usename),
+                  a.pid, a.state, to_char(a.state_change at time zone 'utc', 'HH24:MI:SS'))
+    from pg_locks l join pg_database d on d.oid = l.database join pg_stat_activity a on a.pid = l.pid
+    where d.datname = current_database() and l.locktype = 'advisory' and l.granted
+        and (cast(l.classid as bigint) << 32) + cast(l.objid as bigint) = :key
+        and l.objsubid = 1  -- a lock with one key
+    order by a.state_change
+""")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Deadlines of whole requests: a watchdog cuts the connection of a request that takes too long.
 
-requests' timeout is per read, so a service that sends a byte now and then is never late. Nothing here sends.
+requests' timeout is per read, so a service that sends a byte now and then is never late; and it does not hold while a
+name is resolved. Nothing here sends.
 """
 
 import socket
@@ -12,7 +13,10 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 from urllib3.poolmanager import PoolManager
+
+from killreport_assets.http.names import Resolver
 
 TICK_SECONDS = 0.25
 _sending = threading.local()
@@ -21,12 +25,18 @@ _sending = threading.local()
 class Deadline:
     """The end of one request; `end` it when the answer is read."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, resolver: Resolver) -> None:
         self.seconds = seconds
+        self.resolver = resolver
         self.is_over = False
         self._at = time.monotonic() + seconds
         self._connection: HTTPConnection | None = None
         _watchdog.add(self)
+
+    @property
+    def left(self) -> float:
+        """The seconds until then."""
+        return self._at - time.monotonic()
 
     def sends(self) -> None:
         """The next connection that this thread uses is the request's."""
@@ -84,6 +94,27 @@ class _Watched(HTTPConnection):
         if deadline is not None:
             deadline._connection = self
         super().request(*arguments, **options)
+
+    def _new_conn(self) -> socket.socket:
+        """Connect within the deadline: to each address of the host, until one answers."""
+        deadline: Deadline | None = getattr(_sending, "deadline", None)
+        if deadline is None:
+            return super()._new_conn()
+        host = self._dns_host
+        limit = min(float(self.timeout or deadline.left), deadline.left)
+        try:
+            addresses = deadline.resolver.addresses(host, self.port, limit)
+        except socket.gaierror as error:
+            raise NameResolutionError(host, self, error) from error
+        try:
+            for address in addresses[:-1]:
+                self._dns_host = address
+                with suppress(NewConnectionError, ConnectTimeoutError):
+                    return super()._new_conn()
+            self._dns_host = addresses[-1]
+            return super()._new_conn()
+        finally:
+            self._dns_host = host
 
 
 class _WatchedConnection(_Watched):

@@ -3,7 +3,7 @@
 All times are PostgreSQL's, so the clocks of machines do not matter. rate_limit.py decides when a process may send.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.http.clock_jumps import KNOWN_AHEAD, Ahead, Clock, ClockJumped, follow_clock
 from killreport_assets.http.errors import Throttled
 from killreport_assets.http.pauses import CLOCK_JUMP_SECONDS, is_paused, longest_pause
 from killreport_assets.http.token_bucket import TokenBucket
@@ -83,16 +84,19 @@ class TokensSpent(Throttled):
 
 
 class Ledger:
-    """The ledger of one service.
+    """The ledger of one service."""
 
-    `sql_clock` is the SQL expression for the current time, `monotonic` the process's clock; simulations replace both.
-    """
-
-    def __init__(self, engine: Engine, service: str, sql_clock: str, monotonic: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, service: str, clock: Clock) -> None:
         self._engine = engine
         self._service = service
-        self._clock = sql_clock
-        self._monotonic = monotonic
+        self._process_clock = clock
+        self._clock = clock.sql
+        self._monotonic = clock.monotonic
+
+    def follow_clock(self) -> None:
+        """Move the ledger with PostgreSQL's clock if that has jumped; call it before the first reservation, too."""
+        with self.transaction() as connection:
+            follow_clock(connection, self._process_clock)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -112,6 +116,7 @@ class Ledger:
         Raises:
             Throttled: the service or the bucket is paused; has the end of the pause.
             TokensSpent: the bucket has no tokens left; has the time when it has some again.
+            ClockJumped: PostgreSQL's clock has; roll back, and let the ledger follow it.
         """
         self._raise_when_paused(connection, bucket)
         if bucket is not None:
@@ -134,14 +139,21 @@ class Ledger:
                 end + make_interval(secs => :length)
             where pace.next_at <= {self._clock} + make_interval(secs => :max_ahead)
                 or pace.next_at > {self._clock} + make_interval(secs => :jump)
-            returning extract(epoch from next_at)::float8 - :length, extract(epoch from {self._clock})::float8
+            returning extract(epoch from next_at)::float8 - :length, {self._reading}
             """),
-            {"service": self._service, "length": length, "max_ahead": max_ahead, "jump": CLOCK_JUMP_SECONDS},
+            {
+                "service": self._service,
+                "length": length,
+                "max_ahead": max_ahead,
+                "jump": CLOCK_JUMP_SECONDS,
+                "machine": self._process_clock.witness,
+            },
         ).one_or_none()
         if granted is None:
             return self._nothing_reserved(connection, max_ahead)
         received = self._monotonic()
-        begin, now = granted
+        begin, now, *known = granted
+        _refuse_jump(Ahead.read(sent, received, now), *known)
         booking = None
         if bucket is not None:
             # The second after the last request: never before it is spent.
@@ -204,6 +216,7 @@ class Ledger:
     def pause(self, seconds: float, reason: str, bucket: TokenBucket | None) -> datetime:
         """Pause requests for `seconds`, unless a longer pause is already recorded; returns the end of the pause."""
         with self.transaction() as connection:
+            follow_clock(connection, self._process_clock)  # or a jump before would be taken for one after
             until: datetime = connection.execute(
                 sa.text(f"""
                 insert into ops.request_pace as pace (service, next_at, paused_until, pause_reason, paused_at)
@@ -244,15 +257,22 @@ class Ledger:
     def _nothing_reserved(self, connection: Connection, max_ahead: float) -> Reservation:
         """A reservation of nothing, with the wait until a request can be granted within `max_ahead`."""
         sent = self._monotonic()
-        next_at, now = connection.execute(
+        next_at, now, *known = connection.execute(
             sa.text(f"""
-            select extract(epoch from max(next_at))::float8, extract(epoch from {self._clock})::float8
+            select extract(epoch from max(next_at))::float8, {self._reading}
             from ops.request_pace where service = :service
             """),
-            {"service": self._service},
+            {"service": self._service, "machine": self._process_clock.witness},
         ).one()
+        received = self._monotonic()
+        _refuse_jump(Ahead.read(sent, received, now), *known)
         wait = max(0.0, (next_at or now) - now - max_ahead / 2)
-        return Reservation(0, now, now, sent, self._monotonic(), wait=wait)
+        return Reservation(0, now, now, sent, received, wait=wait)
+
+    @property
+    def _reading(self) -> str:
+        """SQL expressions for PostgreSQL's time and what is known of this machine's clock."""
+        return f"extract(epoch from {self._clock})::float8, {KNOWN_AHEAD}"
 
     def _raise_when_paused(self, connection: Connection, bucket: TokenBucket | None) -> None:
         pause = longest_pause(connection, [self._service, self._name(bucket)], self._clock)
@@ -318,3 +338,8 @@ class Ledger:
             """),
             {"name": self._name(booking.bucket), "spent_in": booking.spent_in, "tokens": tokens, "requests": requests},
         )
+
+
+def _refuse_jump(ahead: Ahead, at_least: float | None, at_most: float | None) -> None:
+    if at_least is not None and at_most is not None and ahead.has_jumped(Ahead(at_least, at_most)):
+        raise ClockJumped

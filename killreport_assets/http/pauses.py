@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from killreport_assets.http.clock_jumps import Clock, follow_clock
+
 CLOCK_JUMP_SECONDS = 30.0
 """Nothing in the ledger is so far ahead of PostgreSQL's clock, unless that clock has gone back."""
 
@@ -103,7 +105,11 @@ def paces(connection: Connection, windows: dict[str, float]) -> list[Pace]:
 
 
 def purge_idle_token_buckets(connection: Connection, idle_for: timedelta) -> None:
-    """Delete token owners' buckets that were idle for `idle_for`: a bucket idle for longer than its window is full."""
+    """Delete token owners' buckets that were idle for `idle_for`: a bucket idle for longer than its window is full.
+
+    Call it first in a transaction, see `follow_clock`.
+    """
+    follow_clock(connection, Clock())  # or a jump would be taken for time without requests
     connection.execute(
         sa.text(f"""
         with idle as (

@@ -5,7 +5,6 @@ any window; the error limit is one too). A service's answers can only lower them
 """
 
 import threading
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 import requests
 from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.http.clock_jumps import Clock, ClockJumped
 from killreport_assets.http.errors import Throttled
 from killreport_assets.http.headers import number_of
 from killreport_assets.http.ledger import Booking, Ledger, Observation, Refund, Reservation, TokensSpent, Totals
@@ -35,16 +35,6 @@ DEFAULT_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 60.0, 3_600.0
 FLUSH_SECONDS = 1.0
 CLOCK_SECONDS = 60.0
 """How long a reading of PostgreSQL's clock is valid; in that time, two clocks drift by far less than LATENESS."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """This process's clock; simulations replace it."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-    sql: str = "clock_timestamp()"
-    """The SQL expression for PostgreSQL's current time."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +107,7 @@ class RequestBudget:
     ) -> None:
         """`expected` are statuses of 400 and above that do not count as errors; `timeout` is in seconds."""
         self._clock = clock or Clock()
-        self._ledger = Ledger(engine, service, self._clock.sql, self._clock.monotonic)
+        self._ledger = Ledger(engine, service, self._clock)
         self._service = service
         self._gap = (1.0 + LATENESS) / max_rps
         self._block = max(1, int(BLOCK_SECONDS / self._gap))
@@ -130,6 +120,7 @@ class RequestBudget:
         self._totals: dict[str, Totals] = defaultdict(Totals)
         self._flushed = self._clock.monotonic()
         self._server_clock = _ServerClock()
+        self._has_followed = False
         self._pauses = 0
         self._next_reservation: dict[TokenBucket | None, float] = defaultdict(float)
         self._empty_reservations: dict[TokenBucket | None, int] = defaultdict(int)
@@ -254,10 +245,18 @@ class RequestBudget:
     def _reserve(self, bucket: TokenBucket | None) -> None:
         """Book a block of requests, or back off if none can be granted within `MAX_AHEAD`."""
         refunds: dict[Booking, Refund] = {}
-        with self._ledger.transaction() as connection:
-            if bucket is not None:
-                refunds = self._write_bucket(connection, bucket)
-            reserved = self._ledger.reserve(connection, bucket, self._block, self._gap, MAX_AHEAD)
+        if not self._has_followed:
+            self._ledger.follow_clock()
+            self._has_followed = True
+        try:
+            with self._ledger.transaction() as connection:
+                if bucket is not None:
+                    refunds = self._write_bucket(connection, bucket)
+                reserved = self._ledger.reserve(connection, bucket, self._block, self._gap, MAX_AHEAD)
+        except ClockJumped:
+            self._has_followed = False
+            self._back_off(bucket, 0.0)
+            return
         has_jumped = self._server_clock.read(reserved.sent, reserved.received, reserved.now)
         self._forget(bucket, refunds)
         if has_jumped:

@@ -20,6 +20,7 @@ from killreport_assets import __version__
 from killreport_assets.base.errors import UserError
 from killreport_assets.http.deadlines import Deadline, WatchedAdapter
 from killreport_assets.http.errors import Refused, TooLarge, Unavailable
+from killreport_assets.http.names import Resolver
 from killreport_assets.settings import Settings, is_loopback
 
 CONNECT_SECONDS = 5.0
@@ -44,8 +45,9 @@ def _send_directly(send: Send) -> requests.Response:
 class HttpSession:
     """A pooled session that sends requests to real services only if a contact is set."""
 
-    def __init__(self, settings: Settings, pool_size: int = 20) -> None:
+    def __init__(self, settings: Settings, pool_size: int = 20, resolver: Resolver | None = None) -> None:
         self._settings = settings
+        self._resolver = resolver or Resolver()
         self._session = requests.Session()
         self._session.headers["User-Agent"] = user_agent(settings)
         self._session.headers["Accept-Encoding"] = "gzip"
@@ -92,7 +94,7 @@ class HttpSession:
             Unavailable, Refused, UserError: as `request`.
         """
         self._require_contact(url)
-        deadline = Deadline(self._settings.services.download_deadline)
+        deadline = Deadline(self._settings.services.download_deadline, self._resolver)
         try:
             with self._send("GET", url, deadline) as response:
                 limit = self._settings.services.download_max_mib * MEBIBYTE
@@ -105,7 +107,7 @@ class HttpSession:
             raise UserError(f"requests to {url.split('/')[2]} need a contact: set KILLREPORT_CONTACT to your e-mail")
 
     def _send_and_read(self, method: str, url: str, **arguments: Any) -> requests.Response:
-        deadline = Deadline(self._settings.services.http_deadline)
+        deadline = Deadline(self._settings.services.http_deadline, self._resolver)
         try:
             response = self._send(method, url, deadline, **arguments)
             body = _Body(response, deadline, self._settings.services.http_max_mib * MEBIBYTE)

@@ -7,6 +7,7 @@ from itertools import islice
 
 from sqlalchemy.engine import Engine
 
+from killreport_assets.database.migrate import writing
 from killreport_assets.ingest.daily_files import days_to_read, newest_days, read_days
 from killreport_assets.ingest.loader import LoadReport, written_facts
 from killreport_assets.models.killmail import KillmailBody
@@ -49,6 +50,6 @@ def write_archive(engine: Engine, everef: EveRef, day: date) -> WriteReport:
     with everef.open(day) as archive:
         while chunk := list[KillmailBody](islice(archive.bodies, CHUNK)):
             report.add(write_killmails(engine, chunk, "everef"))
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         write_version(connection, ARCHIVE_SOURCE, f"{day}", archive.etag)
     return report

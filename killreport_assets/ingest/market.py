@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 from sqlalchemy.engine import Engine
 
+from killreport_assets.database.migrate import writing
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.http.errors import Throttled
 from killreport_assets.ingest.daily_files import days_to_read, newest_days, read_days
@@ -44,7 +45,7 @@ class MarketHistoryLoader:
         def read_day(day: date) -> None:
             read = self.files.read(day, regions)
             changed = write_market_day(engine, day, list(read.rows.values()))
-            with engine.begin() as connection:
+            with writing(engine) as connection:
                 write_version(connection, source, f"{day}", read.etag)
             counts = {"rows": len(read.rows), "changed": changed, "rejected": read.rejected}
             for name, count in counts.items():
@@ -77,6 +78,6 @@ class MarketPricesLoader:
         except Throttled as throttled:
             return LoadReport({"prices": 0, "changed": 0}, waiting=str(throttled))
         changed = write_market_prices(engine, now.date(), [price.model_dump() for price in prices])
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             write_version(connection, PRICES_SOURCE, "fresh until", (now + fresh_for).isoformat())
         return LoadReport({"prices": len(prices), "changed": changed})

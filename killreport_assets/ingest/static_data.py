@@ -12,6 +12,7 @@ from typing import IO, Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from killreport_assets.database.migrate import writing
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.http.errors import ServiceError, Throttled, Unavailable
 from killreport_assets.ingest.loader import LoadReport
@@ -40,7 +41,7 @@ class StaticDataLoader:
 
     def load(self, engine: Engine) -> LoadReport:
         """Load the export; without one, what is missing comes from ESI, one by one."""
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             upsert(connection, tables.inventory_flags, inventory_flags())
         rows: dict[str, int] = {}
         facts: dict[str, int | str] = {}
@@ -49,7 +50,7 @@ class StaticDataLoader:
         except ServiceError as error:
             facts["export"] = f"unreachable: {error}"
             log.warning("no static data export (%s): what is missing comes from ESI, one by one", error)
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             settled = settle_known(connection, EntityKind.TYPE, self.run_id)
         report = LoadReport({"rows loaded": sum(rows.values()), "filled from ESI": 0, "pending types settled": settled})
         report.facts |= facts
@@ -79,7 +80,7 @@ def load_export(static_data: StaticData, engine: Engine) -> dict[str, int]:
     with engine.connect() as connection:
         if read_versions(connection, EXPORT_SOURCE).get("build") == build:
             return {}
-    with static_data.download(build) as file, _open_zip(file) as export, engine.begin() as connection:
+    with static_data.download(build) as file, _open_zip(file) as export, writing(engine) as connection:
         dogma = _dogma(export)
         counts = {
             table.name: _load_table(connection, table, _records(export, name), row)

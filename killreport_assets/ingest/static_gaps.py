@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from killreport_assets.database.migrate import writing
 from killreport_assets.esi import models, routes
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.esi.models import EsiBody
@@ -55,10 +56,10 @@ def fill_static_gaps(client: EsiClient, engine: Engine) -> dict[str, int]:
             except Refused:
                 continue
             if fetched.body is not None:
-                with engine.begin() as connection:
+                with writing(engine) as connection:
                     upsert(connection, gap.table, [fetched.body.model_dump()])
                 filled[gap.table.name] = filled.get(gap.table.name, 0) + 1
     if filled:
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             complete_regions(connection)
     return filled

@@ -24,7 +24,7 @@ from killreport_assets.orchestration.ops.produce import (
     publish_dead_letters,
     publish_pending_entities,
 )
-from killreport_assets.orchestration.ops.trace import delete_transient_events, observe_entity, observe_killmail
+from killreport_assets.orchestration.ops.trace import delete_old_events, observe_entity, observe_killmail
 from killreport_assets.queues.catalogue import WORK_QUEUES, WorkQueue
 from killreport_assets.store.schema import statistics as statistics_tables
 from killreport_assets.store.schema import tables
@@ -76,7 +76,7 @@ refresh_affiliations = _job_of("refresh_affiliations", look_up_affiliations)
 replay_dead_letters = _job_of("replay_dead_letters", publish_dead_letters)
 trace_killmail = _job_of("trace_killmail", observe_killmail)
 trace_entity = _job_of("trace_entity", observe_entity)
-purge_event_log = _job_of("purge_event_log", delete_transient_events)
+purge_event_log = _job_of("purge_event_log", delete_old_events)
 PRODUCING_JOBS = {name: _producing_job(producer) for name, producer in producers().items()}
 WORKER_JOBS = [_worker_job(queue) for queue in WORK_QUEUES]
 ingest_killmails = dg.define_asset_job(

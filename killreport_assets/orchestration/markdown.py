@@ -9,11 +9,14 @@ from killreport_assets.base.text import printable
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~&])")
 """What means something in Markdown, https://spec.commonmark.org/0.31.2/#backslash-escapes, or in its tables."""
+_BEGINNING = re.compile(r"^(\s*\d*)([-=.])")
+"""What begins a list or a heading, at the beginning of a line only."""
 
 
 def in_markdown(value: object) -> str:
     """Return a value as text that Markdown shows literally, in one line."""
-    return _MARKUP.sub(r"\\\1", printable(as_text(value)))
+    escaped = _MARKUP.sub(r"\\\1", printable(as_text(value)).strip())
+    return _BEGINNING.sub(r"\1\\\2", escaped)
 
 
 def markdown_table(rows: Sequence[Mapping[Any, object]]) -> str:

@@ -105,7 +105,9 @@ def worker_metadata(report: WorkerReport) -> Metadata:
 
 def load_metadata(report: LoadReport) -> Metadata:
     """A loader's report, with the reason when it stopped early."""
-    metadata: Metadata = {**report.facts}
+    metadata: Metadata = {
+        name: printable(fact) if isinstance(fact, str) else fact for name, fact in report.facts.items()
+    }
     if report.waiting is not None:
         metadata[WAITS] = printable(report.waiting)
     return metadata | ({STOPPED_BY: printable(report.stopped_by)} if report.stopped_by else {})

@@ -25,6 +25,7 @@ from killreport_assets.queues.retry import RetryDelays
 LEASE = timedelta(seconds=120)
 """How long a received message is hidden from other consumers; extended while it is worked on."""
 POLL_SECONDS = 0.1
+CLOCK_SLACK = timedelta(seconds=60)
 MISSING = (errors.UndefinedTable, errors.UndefinedFunction, errors.InvalidSchemaName)
 
 
@@ -58,18 +59,28 @@ class PgmqBroker:
 
     @contextmanager
     def consume(self, queue: str, limits: WorkerLimits) -> Iterator[Consumer]:
-        yield PgmqConsumer(self, queue, limits)
+        consumer = PgmqConsumer(self, queue, limits)
+        consumer.show_what_is_hidden_too_long()
+        yield consumer
+
+    @property
+    def furthest(self) -> timedelta:
+        """No message is hidden for longer, unless PostgreSQL's clock has gone back since."""
+        return max(self._lease, timedelta(seconds=max(self._delays.seconds))) + CLOCK_SLACK
 
     def depth(self, queue: str) -> Depth:
         with self._transaction() as connection:
             lanes = [
                 connection.execute(
                     sa.text(
-                        "select count(*) filter (where vt <= clock_timestamp()), "
-                        "count(*) filter (where vt > clock_timestamp() and read_ct > 0), "
-                        "max(extract(epoch from clock_timestamp() - enqueued_at)::float8) "
-                        f"filter (where vt <= clock_timestamp()) from pgmq.q_{_table(lane)}"
-                    )
+                        "select count(*) filter (where is_ready), "
+                        "count(*) filter (where not is_ready and read_ct > 0), "
+                        "max(extract(epoch from clock_timestamp() - enqueued_at)::float8) filter (where is_ready) "
+                        "from (select read_ct, enqueued_at, "
+                        "vt not between clock_timestamp() and clock_timestamp() + :furthest as is_ready "
+                        f"from pgmq.q_{_table(lane)}) messages"
+                    ),
+                    {"furthest": self.furthest},
                 ).one()
                 for lane in (queue, priority_lane(queue))
             ]
@@ -198,6 +209,18 @@ class PgmqConsumer:
         self._taken = 0
         self._stopped = False
         self._started = self._last_seen = self._renewed = time.monotonic()
+
+    def show_what_is_hidden_too_long(self) -> None:
+        """Make messages ready that a clock gone back would hide for as long as it went back."""
+        with self._broker._transaction() as connection:
+            for lane in self._lanes:
+                connection.execute(
+                    sa.text(
+                        f"update pgmq.q_{_table(lane)} set vt = clock_timestamp() "
+                        "where vt > clock_timestamp() + :furthest"
+                    ),
+                    {"furthest": self._broker.furthest},
+                )
 
     @property
     def finished(self) -> bool:

@@ -242,5 +242,8 @@ class ProcessSettings(Group):
     event_log_days: int = Field(
         14, ge=1, le=10_000, description="days that Dagster's log lines and transient events are kept"
     )
+    run_days: int = Field(
+        30, ge=1, le=10_000, description="days that ended runs are kept, with their events, log files and checks"
+    )
     log_format: Literal["auto", "text", "json"] = Field("auto", description="auto: JSON when not on a terminal")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="minimum level of log lines")

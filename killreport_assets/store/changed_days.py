@@ -11,6 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.database.migrate import writing
 from killreport_assets.store.schema import tables
 from killreport_assets.store.schema.columns import Row
 
@@ -144,7 +145,7 @@ def oldest_unbuilt_change(connection: Connection) -> datetime | None:
 
 def forget_built(engine: Engine) -> int:
     """Delete the changes that every cadence has built; returns how many."""
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         deleted = connection.execute(
             sa.text("""
             delete from ops.changed_days d

@@ -10,6 +10,7 @@ from datetime import date
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.database.migrate import writing
 from killreport_assets.models.ids import THE_FORGE
 from killreport_assets.store.changed_days import DAY, mark_days
 from killreport_assets.store.rows import write_rows
@@ -25,9 +26,9 @@ def write_market_day(engine: Engine, day: date, rows: Sequence[Row]) -> int:
     Days are marked twice: a killmail that is committed while prices are being stored may be built without them, and
     that build uses up the killmail's own mark.
     """
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         changed = write_market_day_in(connection, day, rows)
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         mark_history(connection, day, changed)
     return len(changed)
 
@@ -78,9 +79,9 @@ def write_market_prices(engine: Engine, observed_on: date, rows: Sequence[Row]) 
 
     Returns how many differ from the prices stored for that day.
     """
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         changed = write_market_prices_in(connection, observed_on, rows)
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         mark_prices(connection, changed)
     return sum(map(len, changed.values()))
 

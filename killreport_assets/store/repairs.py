@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.database.migrate import writing
 from killreport_assets.store.changed_days import mark_days
 from killreport_assets.store.schema import tables
 
@@ -48,7 +49,7 @@ def killmails_with_two_times(connection: Connection) -> list[Duplicate]:
 
 def reject_duplicates(engine: Engine) -> list[Duplicate]:
     """Move those rows to `ops.rejected_killmails`, and mark their days as changed; the row stored first stays."""
-    with engine.begin() as connection:
+    with writing(engine) as connection:
         found = killmails_with_two_times(connection)
         if not found:
             return []

@@ -35,11 +35,15 @@ def _describe(result: Mapping[str, Any], engine: Engine) -> str:
             f"Correct or remove what these rows come from in the schema raw, then: killreport dbt build"
         )
     return (
-        f"The dbt {kind} {name} fails: {result['message'].strip()}\n"
+        f"The dbt {kind} {name} fails: {_printable_lines(result['message'].strip())}\n"
         f"Correct or remove the rows that it names in the schema raw (if a killmail is stored with two times: "
         f"killreport repair), then: killreport dbt build. "
         f"After a change of a model: killreport dbt build --full-refresh"
     )
+
+
+def _printable_lines(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _rows(query: str, engine: Engine) -> str:

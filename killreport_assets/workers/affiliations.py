@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.engine import Engine
 
+from killreport_assets.database.migrate import writing
 from killreport_assets.esi.bulk import ask_in_bulk
 from killreport_assets.esi.client import IDS_AT_ONCE, EsiClient
 from killreport_assets.models.ids import EntityKind
@@ -48,7 +49,7 @@ def refresh_affiliations(engine: Engine, esi: EsiClient, ttl: timedelta) -> Affi
         seen = [
             CharacterAffiliation(e.character_id, e.corporation_id, e.alliance_id, e.faction_id) for e in answer.elements
         ]
-        with engine.begin() as connection:
+        with writing(engine) as connection:
             report.changed += record_affiliations(connection, seen, asked_at)
             copy_to_characters(connection, seen)
             # Refused characters are most likely deleted: their own route confirms it.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Engine
 
 from killreport_assets.database.locks import Lock, try_advisory_lock
+from killreport_assets.database.migrate import writing
 from killreport_assets.esi.bulk import BulkAnswer, ask_in_bulk
 from killreport_assets.esi.client import IDS_AT_ONCE, EsiClient
 from killreport_assets.esi.models import Name
@@ -58,7 +59,7 @@ def _resolve_some(engine: Engine, esi: EsiClient, report: NamesReport) -> bool:
     with ThreadPoolExecutor(CALLS_AT_ONCE, "names") as pool:
         for batch, answer in zip(batches, pool.map(lambda b: ask_in_bulk(esi.names, b), batches), strict=True):
             names = _names(batch, answer, by_id)
-            with engine.begin() as connection:
+            with writing(engine) as connection:
                 write_names(connection, names)
             named = sum(name.name is not None for name in names)
             report.named += named

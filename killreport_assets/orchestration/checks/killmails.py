@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from sqlalchemy.engine import Engine
 
+from killreport_assets.base.text import printable
 from killreport_assets.orchestration.metadata import asset_key
 from killreport_assets.sources.r2z2 import FEED
 from killreport_assets.store.feed_repairs import failures
@@ -67,7 +68,8 @@ def every_feed_entry_is_readable(database: dg.ResourceParam[Engine]) -> dg.Asset
     return dg.AssetCheckResult(
         passed=not found,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"entries": len(found)} | {f"entry {one.sequence}": one.reason for one in found[:MAX_SHOWN]},
+        metadata={"entries": len(found)}
+        | {f"entry {one.sequence}": printable(one.reason) for one in found[:MAX_SHOWN]},
     )
 
 

@@ -36,7 +36,7 @@ def every_list_is_read_in_time(
     return dg.AssetCheckResult(
         passed=not late,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"lists": len(late), "some": ", ".join(late[:MAX_SHOWN])},
+        metadata={"lists": len(late), "some": printable(", ".join(late[:MAX_SHOWN]))},
     )
 
 

@@ -1,6 +1,7 @@
 """Dagster's ops that show the lineage of one record in the UI, and the one that purges the event log."""
 
 from datetime import timedelta
+from urllib.parse import quote
 
 import dagster as dg
 from pydantic import Field
@@ -9,7 +10,8 @@ from sqlalchemy.engine import Engine
 from killreport_assets.base.text import printable
 from killreport_assets.database.engine import database_urls, make_engine
 from killreport_assets.models.ids import EntityKind, zkillboard_url
-from killreport_assets.orchestration.event_log import purge_event_log
+from killreport_assets.orchestration.event_log import purge_event_log, purge_runs
+from killreport_assets.orchestration.markdown import in_markdown
 from killreport_assets.orchestration.metadata import asset_key, causes_table
 from killreport_assets.settings import Settings
 from killreport_assets.store.schema import tables
@@ -67,13 +69,19 @@ def observe_entity(context: dg.OpExecutionContext, config: EntityConfig, databas
 
 def _runs(runs: list[str | None]) -> dg.MarkdownMetadataValue:
     distinct = sorted({run for run in runs if run})
-    return dg.MetadataValue.md("\n".join(f"- [{run}](/runs/{run})" for run in distinct[:20]) or "none")
+    return dg.MetadataValue.md(
+        "\n".join(f"- [{in_markdown(run)}](/runs/{quote(run, safe='')})" for run in distinct[:20]) or "none"
+    )
 
 
 @dg.op(out=dg.Out(dg.Nothing))
-def delete_transient_events(context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
-    """Delete log lines and transient events from Dagster's event log that are older than KILLREPORT_EVENT_LOG_DAYS."""
+def delete_old_events(context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
+    """Delete Dagster's events older than KILLREPORT_EVENT_LOG_DAYS, and its runs older than KILLREPORT_RUN_DAYS."""
+    process = settings.process
     dagster = make_engine(database_urls(settings).dagster.set(drivername="postgresql+psycopg"), pool_size=1)
-    purged = purge_event_log(dagster, timedelta(days=settings.process.event_log_days))
-    dagster.dispose()
-    context.add_output_metadata({"purged events": purged})
+    try:
+        events = purge_event_log(dagster, timedelta(days=process.event_log_days))
+        runs = purge_runs(context.instance, dagster, timedelta(days=process.run_days))
+    finally:
+        dagster.dispose()
+    context.add_output_metadata({"purged events": events, "purged runs": runs})

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from sqlalchemy.engine import Engine
 
+from killreport_assets.base.text import printable
 from killreport_assets.http.pauses import longest_pause
 from killreport_assets.orchestration.assets.external import queue_key
 from killreport_assets.orchestration.automation import QUEUE_TAG, TRIGGER_TAG, UNFINISHED, sensor_status
@@ -53,7 +54,7 @@ def _backlog_sensor(queue: WorkQueue, settings: Settings) -> dg.SensorDefinition
         requests = [dg.RunRequest(tags={TRIGGER_TAG: "backlog"}) for _ in range(starting)]
         skip = None if requests else f"{depth.ready} messages, {under_way} runs under way"
         if pause and depth.ready:
-            skip = f"{pause.reason}; until {pause.until:%F %T} UTC; {depth.ready} messages wait"
+            skip = f"{printable(pause.reason)}; until {pause.until:%F %T} UTC; {depth.ready} messages wait"
         observation, cursor = _observe(queue, depth, under_way, json.loads(context.cursor or "{}"))
         return dg.SensorResult(
             run_requests=requests,

@@ -3,6 +3,7 @@
 import dagster as dg
 from sqlalchemy.engine import Engine
 
+from killreport_assets.base.text import printable
 from killreport_assets.http.errors import ServiceError
 from killreport_assets.ingest.feed import has_news
 from killreport_assets.orchestration.automation import TRIGGER_TAG, UNFINISHED, sensor_status
@@ -31,7 +32,7 @@ def build_feed_sensor(settings: Settings) -> dg.SensorDefinition:
         try:
             is_new = has_news(r2z2, database)
         except ServiceError as error:
-            return dg.SensorResult(skip_reason=f"the feed cannot be read: {error}")
+            return dg.SensorResult(skip_reason=f"the feed cannot be read: {printable(str(error))}")
         if not is_new:
             return dg.SensorResult(skip_reason="caught up")
         return dg.SensorResult(run_requests=[dg.RunRequest(run_key=None, tags=FEED_RUN)])

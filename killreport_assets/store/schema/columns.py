@@ -64,9 +64,9 @@ def text(name: str, comment: str | None = None, *, required: bool = False) -> sa
     return _column(name, sa.Text, comment, nullable=not required)
 
 
-def real(name: str, comment: str | None = None) -> sa.Column[Any]:
+def real(name: str, comment: str | None = None, *, required: bool = False) -> sa.Column[Any]:
     """A double."""
-    return _column(name, sa.Double, comment)
+    return _column(name, sa.Double, comment, nullable=not required)
 
 
 def isk(name: str, comment: str | None = None) -> sa.Column[Any]:

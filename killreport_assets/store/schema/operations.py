@@ -237,6 +237,16 @@ request_tokens = sa.Table(
     comment="Tokens spent in the floating window of each bucket",
 )
 
+request_clocks = sa.Table(
+    "request_clocks",
+    metadata,
+    sa.Column("machine", sa.Text, primary_key=True, comment="a machine since it was started"),
+    real("ahead_at_least", "a lower bound of it", required=True),
+    real("ahead_at_most", "an upper bound of it", required=True),
+    schema="ops",
+    comment="Seconds that PostgreSQL's clock is ahead of a machine's own, which never jumps: a change is a jump",
+)
+
 request_totals = sa.Table(
     "request_totals",
     metadata,

@@ -50,7 +50,7 @@ def _actions(platform: Platform) -> dict[str, tuple[Lock | None, Callable[[], ob
         "look at the health": (None, lambda: check_health(settings)),
         "worker": (None, lambda: platform.entities("character")),
         "migrate what is migrated": (None, lambda: migrate(engine)),
-        "resolve names": (None, lambda: resolve_names(engine, platform.esi)),
+        "resolve names": (Lock.WRITERS, lambda: resolve_names(engine, platform.esi)),
         "write into a new month": (Lock.PARTITIONS, lambda: ensure_months(engine, [datetime(2031, 1, 1, tzinfo=UTC)])),
         "build the dbt tables": (Lock.TRANSFORMS_BUILD, build),
         "write killmails": (Lock.WRITERS, lambda: write_killmails(engine, genuine.bodies(1), "everef")),

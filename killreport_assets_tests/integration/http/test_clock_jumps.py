@@ -13,6 +13,7 @@ from killreport_assets_testing.simulation import Simulation, World
 HOUR, DAY = 3_600.0, 86_400.0
 JUMPS = pytest.mark.parametrize("jump", [-HOUR, -DAY, DAY], ids=["an hour back", "a day back", "a day forward"])
 MAX_RPS = 20
+JUMPS_AT = 30.0
 MINUTE = TokenBucket("small", 60, timedelta(minutes=1))
 
 
@@ -37,6 +38,28 @@ def test_a_bucket_that_was_spent_before_is_full_again_after_its_window(engine: E
     assert world.server.charged_between(200.0, 300.0) > MINUTE.max_tokens - MINUTE.max_cost
 
 
+@pytest.mark.parametrize("jump", [50.0, -50.0, 70.0, HOUR, DAY, -DAY], ids=lambda jump: f"{jump:+.0f} s")
+@pytest.mark.parametrize("survivors", [2, 0], ids=["beside others", "after all others"])
+def test_no_bucket_is_overspent_by_those_who_were_there_or_come_later(
+    engine: Engine, jump: float, survivors: int
+) -> None:
+    world = World(Simulation(engine, 1), engine, MAX_RPS, MINUTE)
+    for _ in range(survivors):
+        world.process(2)
+    if not survivors:
+        world.process(3, dies=JUMPS_AT)
+
+    def jump_and_begin() -> None:
+        world.simulation.jump_at(JUMPS_AT, jump)
+        world.process(3)
+
+    world.simulation.start(jump_and_begin)
+    world.simulation.run(300.0)
+    assert world.server.charged_between(0.0, JUMPS_AT) > MINUTE.max_tokens - MINUTE.max_cost
+    assert world.server.most_charged_in(60.0) <= MINUTE.max_tokens
+    assert world.server.charged_between(200.0, 300.0) > MINUTE.max_tokens - MINUTE.max_cost
+
+
 @JUMPS
 def test_a_pause_does_not_wait_for_the_clock(engine: Engine, jump: float) -> None:
     simulation, ended = Simulation(engine, 1), list[float]()
@@ -55,4 +78,4 @@ def test_a_pause_does_not_wait_for_the_clock(engine: Engine, jump: float) -> Non
     simulation.start(ask)
     simulation.run(400.0)
     assert ended
-    assert ended[0] <= 130.0
+    assert 120.0 <= ended[0] <= 130.0

@@ -1,14 +1,18 @@
 """Whole answers: deadlines, size limits, redirects, text and numbers that are not JSON's, proxies."""
 
 import gzip
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import requests
 
 from killreport_assets.http.errors import Refused, TooLarge, Unavailable
+from killreport_assets.http.names import Resolver
 from killreport_assets.http.session import HttpSession, json_body
 from killreport_assets.settings import load_settings
 from killreport_assets_testing.scripted import Answer, ScriptedService, scripted_service
@@ -37,8 +41,6 @@ def test_an_answer_that_drips_ends_at_its_deadline(service: ScriptedService) -> 
 
 
 def test_headers_that_drip_end_at_the_deadline() -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def drip() -> None:
@@ -54,6 +56,44 @@ def test_headers_that_drip_end_at_the_deadline() -> None:
         threading.Thread(target=drip, daemon=True).start()
         with pytest.raises(Unavailable, match="no whole answer in 1 s"):
             _session(http_deadline=1.0).request("GET", f"http://127.0.0.1:{server.getsockname()[1]}/")
+
+
+def test_a_name_that_nobody_resolves_ends_its_request_in_time() -> None:
+    """Ten requests wait for one look-up, which ends long after them."""
+    answers, asked = threading.Event(), list[str]()
+
+    def look_up(host: str, port: int) -> list[tuple[Any, ...]]:
+        asked.append(host)
+        answers.wait(60)
+        return socket.getaddrinfo("127.0.0.1", port, type=socket.SOCK_STREAM)
+
+    session = HttpSession(load_settings(http_deadline=1.0, contact="me@example.com"), resolver=Resolver(look_up))
+
+    def seconds(_: int) -> float:
+        started = time.monotonic()
+        with pytest.raises(Unavailable):
+            session.request("GET", "http://esi.example/status")
+        return time.monotonic() - started
+
+    try:
+        with ThreadPoolExecutor(10) as pool:
+            assert max(pool.map(seconds, range(10))) < 30
+    finally:
+        answers.set()
+    assert asked == ["esi.example"]
+
+
+def test_a_name_that_is_resolved_slowly_is_asked_at_its_first_address_that_answers(service: ScriptedService) -> None:
+    port = int(service.url.rpartition(":")[2])
+    service.answers["/status"] = Answer(b"{}")
+
+    def look_up(_host: str, port: int) -> list[tuple[Any, ...]]:
+        time.sleep(0.2)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+    session = HttpSession(load_settings(contact="me@example.com"), resolver=Resolver(look_up))
+    assert session.request("GET", f"http://esi.example:{port}/status").content == b"{}"
+    assert service.requests == {"/status": 1}
 
 
 def test_a_download_that_drips_ends_at_its_deadline(service: ScriptedService) -> None:

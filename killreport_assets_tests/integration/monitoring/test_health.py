@@ -21,7 +21,7 @@ from killreport_assets.base.logs import LOGGER, configure_logging
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.monitoring.health import check_health
 from killreport_assets.monitoring.metrics import build_app
-from killreport_assets.orchestration.event_log import purge_event_log
+from killreport_assets.orchestration.event_log import purge_event_log, purge_runs
 from killreport_assets.orchestration.instance import dagster_environment
 from killreport_assets.queues.broker import WorkerLimits
 from killreport_assets.queues.catalogue import ALLIANCES, CHARACTERS, CORPORATIONS, KILLMAILS
@@ -213,7 +213,10 @@ def test_passwords_are_taken_out_of_urls() -> None:
 def test_purging_keeps_materializations_and_what_is_young(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(
-            sa.text("create table event_logs (id bigserial, timestamp timestamp, dagster_event_type text)")
+            sa.text(
+                "create table event_logs "
+                "(id bigserial, timestamp timestamp, dagster_event_type text, asset_key text, partition text)"
+            )
         )
         old, young = datetime.now(UTC).replace(tzinfo=None) - timedelta(days=20), datetime.now(UTC).replace(tzinfo=None)
         for at in (old, young):
@@ -251,6 +254,57 @@ def dagster_instance(
         monkeypatch.setenv(name, value)
     with dg.DagsterInstance.get() as instance:
         yield settings, instance
+
+
+@dg.asset
+def counted(context: dg.AssetExecutionContext) -> None:
+    context.log_event(dg.AssetMaterialization("by_day", partition=str(context.run.tags["day"])))
+
+
+@dg.asset_check(asset=counted)
+def counted_well() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+
+def test_old_runs_go_with_all_that_dagster_stores_of_them(
+    dagster_instance: tuple[Settings, dg.DagsterInstance], engine: Engine
+) -> None:
+    settings, instance = dagster_instance
+    job = dg.Definitions(assets=[counted], asset_checks=[counted_well], jobs=[dg.define_asset_job("count")])
+    runs = [
+        job.resolve_job_def("count").execute_in_process(instance=instance, tags={"day": day}).run_id
+        for day in ("2026-01-01", "2026-01-01", "2026-01-02", "2026-01-02")
+    ]
+
+    def stored(table: str) -> list[str]:
+        with engine.connect() as connection:
+            found = connection.execute(
+                sa.text(f"select distinct run_id from {table} where run_id = any(:runs)"), {"runs": runs}
+            )
+            return sorted(found.scalars(), key=runs.index)
+
+    def log_files() -> list[str]:
+        return [run for run in runs if list((settings.home / "dagster").glob(f"storage/{run}/compute_logs/*"))]
+
+    assert purge_runs(instance, engine, timedelta(days=1)) == 0
+    tables = ("runs", "run_tags", "event_logs", "asset_check_executions")
+    assert all(stored(table) == runs for table in tables)
+    assert log_files() == runs
+    with engine.begin() as connection:
+        month = "- interval '31 days'"
+        connection.execute(sa.text(f"update runs set end_time = extract(epoch from now() {month})"))
+    assert purge_runs(instance, engine, timedelta(days=30)) == 3
+    assert log_files() == stored("runs") == stored("run_tags") == stored("asset_check_executions") == runs[3:]
+    assert stored("event_logs") == [runs[1], runs[3]]  # the latest materialization of the first day is kept
+    key = dg.AssetKey("by_day")
+    assert instance.get_materialized_partitions(key) == {"2026-01-01", "2026-01-02"}
+    latest = instance.get_latest_materialization_event(dg.AssetKey("counted"))
+    assert latest is not None
+    assert latest.run_id == runs[3]
+    with engine.connect() as connection:
+        kept = connection.execute(sa.text("select count(*) from event_logs where run_id = :run"), {"run": runs[1]})
+        assert kept.scalar() == 1
+    assert purge_runs(instance, engine, timedelta(days=30)) == 0
 
 
 def test_dagsters_own_health_is_read_from_its_database(

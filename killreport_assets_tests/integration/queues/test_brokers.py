@@ -9,6 +9,7 @@ from typing import Any
 
 import pika
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import BrokerUnavailable
@@ -243,6 +244,35 @@ def test_two_workers_share_a_queue_without_overlap(connect: Connect) -> None:
     for thread in threads:
         thread.join()
     assert sorted(seen) == list(range(1, 301))
+
+
+@pytest.mark.parametrize("jump", ["- interval '1 day'", "- interval '1 hour'", "+ interval '1 day'"])
+def test_a_jump_of_postgresqls_clock_costs_pgmq_no_message(engine: Engine, jump: str) -> None:
+    """Messages that are ready, delayed and held when the clock jumps: seen from it, their times jump the other way."""
+    broker = PgmqBroker(engine)
+    broker.publish(CHARACTERS.name, _messages(3))
+    with broker.consume(CHARACTERS.name, WorkerLimits(idle_seconds=5, batch_size=1)) as consumer:
+        [held] = consumer.receive(5)
+        consumer.retry_later(consumer.receive(5), timedelta(seconds=600))
+        with engine.begin() as connection:
+            table = f"pgmq.q_{CHARACTERS.name}"
+            back = jump.translate(str.maketrans("+-", "-+"))
+            connection.execute(sa.text(f"update {table} set vt = vt {back}, enqueued_at = enqueued_at {back}"))
+        assert broker.depth(CHARACTERS.name).ready == 3
+        assert sorted(_ids(_consume_all(broker, CHARACTERS.name))) == [1, 2, 3]
+        consumer.acknowledge([held])  # by who held it, too
+    depth = broker.depth(CHARACTERS.name)
+    assert (depth.ready, depth.in_flight, depth.dead) == (0, 0, 0)
+
+
+def test_what_is_delayed_or_held_stays_hidden_from_the_next_consumer(engine: Engine) -> None:
+    broker = PgmqBroker(engine)
+    broker.publish(CHARACTERS.name, _messages(2))
+    with broker.consume(CHARACTERS.name, WorkerLimits(idle_seconds=5, batch_size=1)) as consumer:
+        consumer.retry_later(consumer.receive(5), timedelta(seconds=600))
+        consumer.receive(5)
+        assert _consume_all(broker, CHARACTERS.name) == []
+    assert broker.depth(CHARACTERS.name).in_flight == 1
 
 
 def test_queues_do_not_mix(connect: Connect) -> None:
