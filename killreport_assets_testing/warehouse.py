@@ -2,11 +2,13 @@
 
 import json
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.ingest.static_data import blueprint_materials
@@ -38,12 +40,18 @@ class Warehouse:
         self.engine = engine
         self._home = folder
         self._folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-        self._runner = dbtRunner()
+
+    @cached_property
+    def _manifest(self) -> Manifest:
+        """The parsed project. No variable has a part in it: they are read where SQL is compiled."""
+        parsed = dbtRunner().invoke(["parse", *self._folders])
+        assert isinstance(parsed.result, Manifest), parsed.exception
+        return parsed.result
 
     def dbt(self, *arguments: str) -> Any:
         """Run dbt and return its results; a failure of any node fails the test, with what dbt says."""
         os.environ.update(dbt_environment(self.engine.url, self._home) | {"DBT_QUIET": "true"})
-        done = self._runner.invoke([*arguments, *self._folders])
+        done = dbtRunner(self._manifest.deepcopy()).invoke([*arguments, *self._folders])  # a build writes into it
         failed = [
             f"{r.node.name}: {r.message}"
             for r in getattr(done.result, "results", None) or []

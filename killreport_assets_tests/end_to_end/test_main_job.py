@@ -132,19 +132,19 @@ def test_dbt_is_green_and_lineage_is_in_its_mart(embedded_run: Run) -> None:
 
 def test_the_example_queries_answer_in_every_format(embedded_run: Run, tmp_path: Path) -> None:
     home, _ = embedded_run
-    listed = home.run("query")
+    listed = home.call("query")
     for file in (PACKAGE / "cli" / "queries").glob("*.sql"):
         assert file.stem in listed.stdout
-        answer = home.run("query", file.stem, "--csv")
-        assert answer.returncode == 0, answer.stderr
+        answer = home.call("query", file.stem, "--csv")
+        assert answer.code == 0, answer.stderr
         assert len(answer.stdout.splitlines()) > 1, file.stem
     assert "rows" in home.run("query", "leaderboard").stdout
-    assert home.run("query", "rivals", "--show").stdout.startswith("-- Which alliance kills which")
+    assert home.call("query", "rivals", "--show").stdout.startswith("-- Which alliance kills which")
     script = f"'{home.command}' query rivals --parquet > '{tmp_path / 'rivals.parquet'}'"
     subprocess.run(["sh", "-c", script], check=True, env=home.variables({}))
     assert pd.read_parquet(tmp_path / "rivals.parquet")["kills"].sum() > 0
-    unknown = home.run("query", "everything")
-    assert unknown.returncode == 2
+    unknown = home.call("query", "everything")
+    assert unknown.code == 2
     assert "there is no query 'everything'; there are activity" in unknown.stderr
 
 

@@ -23,6 +23,9 @@ PROPERTY = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
+LONG_PROPERTY = settings(PROPERTY, max_examples=4)
+"""For what simulates so many requests that an example takes a second and more."""
+
 
 def _fresh(engine: Engine) -> None:
     with engine.begin() as connection:
@@ -49,7 +52,7 @@ def test_no_second_has_more_requests_than_allowed(
     assert len(world.server.arrivals) > 0
 
 
-@PROPERTY
+@LONG_PROPERTY
 @given(st.integers(0, 10**6), st.lists(st.integers(4, 8), min_size=1, max_size=4), st.sampled_from([20, 50]))
 def test_under_a_backlog_the_pace_is_used(engine: Engine, seed: int, processes: list[int], max_rps: int) -> None:
     _fresh(engine)
@@ -121,7 +124,7 @@ def test_what_a_killed_process_had_reserved_is_freed(engine: Engine) -> None:
     assert booked <= bucket.max_tokens
 
 
-@PROPERTY
+@LONG_PROPERTY
 @given(st.integers(0, 10**6), st.integers(1, 4), st.sampled_from([[404], [404, 200], [500, 200, 200]]))
 def test_the_error_limit_keeps_its_headroom(engine: Engine, seed: int, processes: int, statuses: list[int]) -> None:
     _fresh(engine)
