@@ -15,8 +15,8 @@ from killreport_assets.ingest.static_data import blueprint_materials
 from killreport_assets.sandbox.services.sde import sde_blueprint
 from killreport_assets.sandbox.world import World
 from killreport_assets.store.entities import upsert
+from killreport_assets.store.market import replace_blueprint_materials
 from killreport_assets.store.schema.columns import metadata
-from killreport_assets.store.static_data import replace_blueprint_materials
 from killreport_assets.transforms.project import PROJECT, build_arguments, dbt_environment
 
 BUILT = "select table_schema, table_name from information_schema.tables where table_schema in ('intermediate', 'marts')"

@@ -22,8 +22,8 @@ from killreport_assets.models.ids import EntityKind
 from killreport_assets.sources.sde import StaticData
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.lineage import settle_known
+from killreport_assets.store.market import replace_blueprint_materials
 from killreport_assets.store.schema import tables
-from killreport_assets.store.static_data import replace_blueprint_materials
 from killreport_assets.store.versions import read_versions, write_version
 
 EXPORT_SOURCE = "sde"
@@ -149,7 +149,7 @@ def _material(product: Record, material: Record) -> Record:
         "product_type_id": product["typeID"],
         "material_type_id": material["typeID"],
         "quantity": material["quantity"],
-        "product_quantity": product["quantity"],
+        "product_quantity": product.get("quantity") or 1,
     }
 
 

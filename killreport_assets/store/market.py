@@ -1,7 +1,8 @@
-"""Writing prices, and marking the days of killmails whose value they change. dbt computes values from the prices.
+"""Writing prices and what types are built from, and marking the days of killmails whose value they change.
 
-The window of 34 is zKillboard's: a day's price depends on the latest 34 daily averages at or before it
-(dbt_transforms/models/intermediate/int_day_prices.sql).
+dbt computes values from the prices (dbt_transforms/models/intermediate/int_day_prices.sql). The window of 34 is
+zKillboard's: a day's price depends on the latest 34 daily averages at or before it. What a type is built from values it
+too, a day later.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +17,15 @@ from killreport_assets.store.changed_days import DAY, mark_days
 from killreport_assets.store.rows import write_rows
 from killreport_assets.store.schema import statistics as statistics_tables
 from killreport_assets.store.schema.columns import Row
+from killreport_assets.store.schema.dimensions import blueprint_materials
 
 WINDOW = 34
+DEEPEST = 8
+"""Materials of materials are built down to this depth, each from prices of a day before: int_day_prices."""
+_RECIPES = """(
+    select product_type_id, material_type_id from raw.blueprint_materials
+    union all values (2233, 3962), (2233, 2867), (2233, 2871), (2233, 2872), (2233, 2876)  -- a customs office
+)"""
 
 
 def write_market_day(engine: Engine, day: date, rows: Sequence[Row]) -> int:
@@ -53,25 +61,63 @@ def write_market_day_in(connection: Connection, day: date, rows: Sequence[Row]) 
 
 
 def mark_history(connection: Connection, day: date, type_ids: Sequence[int]) -> None:
-    """Mark the days whose killmails mention one of the types, until 34 later averages have replaced this day's."""
+    """Mark the days whose killmails mention one of the types, or what is built from it.
+
+    They end when 34 later averages have replaced this day's. Of a type that is seldom traded they do not end: one more
+    average lengthens its look-back for good.
+    """
     if not type_ids:
         return
     mark_days(
         connection,
         f"""
-        with used as materialized (
-            select type_id, coalesce((
+        with recursive replaced as (
+            select type_id, (
                 select h.date from raw.market_history h
                 where h.region_id = {THE_FORGE} and h.type_id = changed.type_id and h.date > cast(:day as date)
                   and h.average > 0
                 order by h.date offset {WINDOW - 1} limit 1
-            ), date 'infinity') as until
+            ) as replaced_on
             from unnest(cast(:types as bigint[])) as changed (type_id)
+        ), reached (type_id, until, depth) as (
+            select type_id, case when replaced_on - cast(:day as date) <= {2 * WINDOW} then replaced_on
+                                 else date 'infinity' end, 0
+            from replaced
+            union
+            select product_type_id, until + 1, depth + 1
+            from reached join {_RECIPES} as recipes on material_type_id = type_id
+            where depth < {DEEPEST}
+        ), used as materialized (
+            select type_id, max(until) as until from reached group by type_id
         )
         {_days_of_mentions("used.until")}
         """,
         {"day": day, "types": list(type_ids)},
     )
+
+
+def replace_blueprint_materials(connection: Connection, rows: Sequence[Row]) -> int:
+    """Store what types are built from, in place of all that was stored, and mark changed days; returns the rows."""
+    table = blueprint_materials
+    known = {tuple(row) for row in connection.execute(sa.select(table))}
+    given = {tuple(row[column.name] for column in table.columns) for row in rows}
+    connection.execute(sa.delete(table))
+    write_rows(connection, table, rows)
+    changed = sorted({row[0] for row in known ^ given})
+    if changed:
+        mark_days(
+            connection,
+            f"""
+            with recursive reached (type_id, until) as (
+                select type_id, date 'infinity' from unnest(cast(:types as bigint[])) as changed (type_id)
+                union
+                select product_type_id, until from reached join {_RECIPES} as recipes on material_type_id = type_id
+            ), used as materialized (select * from reached)
+            {_days_of_mentions("used.until")}
+            """,
+            {"day": date.min, "types": changed},
+        )
+    return len(rows)
 
 
 def write_market_prices(engine: Engine, observed_on: date, rows: Sequence[Row]) -> int:

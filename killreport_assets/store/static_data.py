@@ -1,15 +1,12 @@
-"""What writing the static tables needs beside rows by id: gaps, references, and blueprints, which have no id here."""
+"""Gaps in the static tables: references without a row, and regions that follow from constellations."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from killreport_assets.store.changed_days import mark_static
-from killreport_assets.store.rows import write_rows
 from killreport_assets.store.schema import tables
-from killreport_assets.store.schema.columns import Row
 
 
 def unresolved_references(connection: Connection, referring: sa.Column[Any], key: sa.Column[Any]) -> list[int]:
@@ -28,10 +25,3 @@ def complete_regions(connection: Connection) -> None:
         """)
     )
     mark_static(connection, tables.systems, list(completed.scalars()))
-
-
-def replace_blueprint_materials(connection: Connection, rows: Sequence[Row]) -> int:
-    """Store what types are manufactured from, in place of all that was stored; returns the number of rows."""
-    connection.execute(sa.delete(tables.blueprint_materials))
-    write_rows(connection, tables.blueprint_materials, rows)
-    return len(rows)

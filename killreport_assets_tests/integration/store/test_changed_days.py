@@ -17,6 +17,7 @@ from killreport_assets.store.market import (
     WINDOW,
     mark_history,
     mark_prices,
+    replace_blueprint_materials,
     write_market_day,
     write_market_day_in,
     write_market_prices,
@@ -116,6 +117,37 @@ def test_a_late_price_marks_until_34_later_averages_have_put_it_out_of_use(engin
             )
     days = _changed(engine, _history(DAY, _row(HULL, 5.0)))
     assert (min(days), max(days)) == (DAY, DAY + timedelta(days=WINDOW - 1))
+
+
+def test_the_price_of_a_material_values_what_is_built_from_it(engine: Engine) -> None:
+    write_killmails(engine, _bodies(60), "esi")
+    part, mineral = 11399, 34
+    recipe = [(HULL, part), (part, mineral)]
+    rows = [
+        {"product_type_id": product, "material_type_id": material, "quantity": 1, "product_quantity": 1}
+        for product, material in recipe
+    ]
+    assert len(_changed(engine, lambda c: replace_blueprint_materials(c, rows))) == 60
+    assert _changed(engine, lambda c: replace_blueprint_materials(c, rows)) == []
+    days = _changed(engine, _history(DAY, _row(mineral, 5.0)))
+    assert (min(days), len(days)) == (DAY, 60)
+    with engine.begin() as connection:
+        for n in range(1, WINDOW + 10):
+            write_market_day_in(
+                connection, DAY + timedelta(days=n), [_row(mineral, 7.0) | {"date": DAY + timedelta(days=n)}]
+            )
+    days = _changed(engine, _history(DAY, _row(mineral, 6.0)))
+    assert (min(days), max(days)) == (DAY, DAY + timedelta(days=WINDOW - 1 + len(recipe)))
+
+
+def test_a_late_price_of_what_is_seldom_traded_values_all_later_days(engine: Engine) -> None:
+    write_killmails(engine, _bodies(60), "esi")
+    with engine.begin() as connection:
+        for n in range(3, 3 * WINDOW + 10, 3):
+            write_market_day_in(
+                connection, DAY + timedelta(days=n), [_row(HULL, 7.0) | {"date": DAY + timedelta(days=n)}]
+            )
+    assert len(_changed(engine, _history(DAY, _row(HULL, 5.0)))) == 60
 
 
 def test_a_price_of_the_day_before_values_the_first_hour(engine: Engine) -> None:
