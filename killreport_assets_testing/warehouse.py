@@ -51,7 +51,8 @@ class Warehouse:
     def dbt(self, *arguments: str) -> Any:
         """Run dbt and return its results; a failure of any node fails the test, with what dbt says."""
         os.environ.update(dbt_environment(self.engine.url, self._home) | {"DBT_QUIET": "true"})
-        done = dbtRunner(self._manifest.deepcopy()).invoke([*arguments, *self._folders])  # a build writes into it
+        fresh: Manifest = self._manifest.deepcopy()  # type: ignore[no-untyped-call]  # a build writes into it
+        done = dbtRunner(fresh).invoke([*arguments, *self._folders])
         failed = [
             f"{r.node.name}: {r.message}"
             for r in getattr(done.result, "results", None) or []
