@@ -149,7 +149,8 @@ class SandboxEsi:
 
     def _entity(self, kind: str, id_: int) -> bytes | None:
         body = self._makers[kind](id_) if kind in self._makers else self._static(kind, id_)
-        return None if body is None else bytes(json_response(body).body)
+        # A copy of its own size: orjson's is the start of a buffer many times as large, and thousands are kept.
+        return None if body is None else bytes(memoryview(json_response(body).body))
 
     @property
     def _makers(self) -> dict[str, Maker]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tracemalloc
 from datetime import UTC, datetime
 from statistics import mean
 from typing import Any
@@ -118,6 +119,19 @@ def test_names_are_visibly_invented_and_npc_characters_have_no_body() -> None:
     assert b"Sandbox Pilot 580797163" in (esi.entity("characters", 580797163) or b"")
     assert esi.entity("characters", 3019609) is None
     assert esi.entity("characters", 12345) is None
+
+
+def test_a_body_that_is_kept_takes_little_more_memory_than_its_text() -> None:
+    """A feed that lives brings new characters for hours, and the sandbox keeps their bodies."""
+    esi, count = _esi(), 2_000
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        bodies = [esi.entity("characters", FIRST_CHARACTER + number) or b"" for number in range(count)]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / count < 500 + sum(map(len, bodies)) / count
 
 
 def test_the_export_lacks_the_50_newest_types_that_killmails_mention() -> None:
