@@ -1,4 +1,4 @@
-"""What types are manufactured from: zKillboard prices titans, and what nobody trades, by their materials."""
+"""What types are manufactured from: zKillboard prices titans, and types without an average, by materials."""
 
 import sqlalchemy as sa
 from alembic import op
