@@ -19,6 +19,7 @@ from killreport_assets_testing.databases import Databases
 from killreport_assets_testing.warehouse import Warehouse, load_static
 
 SANDBOX = {name.removeprefix("KILLREPORT_"): url for name, url in service_urls(1).items()}
+NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 KILLMAIL = next(killmail for killmail in World().killmails.values() if killmail.day.day < 28)
 
 
@@ -60,7 +61,7 @@ def test_a_failed_test_names_its_rows(warehouse: Warehouse) -> None:
 
 
 def test_a_failed_model_names_the_key(warehouse: Warehouse) -> None:
-    results = _failed(warehouse, "run", "--select", "+int_killmail_values")
+    results = _failed(warehouse, "build", "--select", "+int_killmail_values", *NO_TESTS)
     description = describe_failures(results, warehouse.engine)
     assert description is not None
     assert "The dbt model int_killmail_values fails" in description
