@@ -35,6 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith(("KILLREPORT_", "DAGSTER_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.chdir(TESTS.parent)  # `python -m killreport_assets_testing…` is looked for in the working directory
     if request.node.get_closest_marker("unit"):
         disable_socket(allow_unix_socket=True)
     yield
