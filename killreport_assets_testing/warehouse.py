@@ -2,6 +2,8 @@
 
 import json
 import os
+from datetime import date
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from dbt.contracts.graph.manifest import Manifest
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.ingest.static_data import blueprint_materials
+from killreport_assets.models.ids import THE_FORGE
 from killreport_assets.sandbox.services.sde import sde_blueprint
 from killreport_assets.sandbox.world import World
 from killreport_assets.store.entities import upsert
@@ -24,6 +27,12 @@ NOT_COMPARED = {"int_build", "int_changed_days", "int_names", "int_renamed"}
 """What a build says of itself, and when."""
 
 STATIC = ("categories", "groups", "market_groups", "meta_groups", "regions", "constellations", "systems", "factions")
+
+
+def market_row(day: date, type_id: int, average: float | Decimal | None, region_id: int = THE_FORGE) -> dict[str, Any]:
+    """A row of market history that has an average and nothing else."""
+    blank = dict.fromkeys(("highest", "lowest", "order_count", "volume", "observed_at"))
+    return blank | {"date": day, "region_id": region_id, "type_id": type_id, "average": average}
 
 
 def load_static(connection: Connection, world: World) -> None:

@@ -35,7 +35,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith(("KILLREPORT_", "DAGSTER_"))]:
         monkeypatch.delenv(name)
-    monkeypatch.chdir(TESTS.parent)  # `python -m killreport_assets_testing…` is looked for in the working directory
+    # dagster-dbt changes the working directory in threads: a build in this process may leave it in the dbt project.
+    monkeypatch.chdir(TESTS.parent)
     if request.node.get_closest_marker("unit"):
         disable_socket(allow_unix_socket=True)
     yield

@@ -19,26 +19,28 @@
             {%- do unique_indexes.update({table: index}) -%}
         {%- endfor -%}
         {%- set known = run_query(_keys()).columns[0].values() -%}
-        {%- set declared = [] -%}
+        {%- set foreign = [] -%}
         {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name in unique_indexes -%}
-            {%- for key in node.constraints -%}
-                {%- do declared.append([node, key, node.name ~ '_' ~ (key['columns'] | join('_')) ~ '_fkey']) -%}
+            {%- for key in node.constraints if key.type == 'primary_key' and node.name ~ '_pkey' not in known -%}
+                alter table {{ node.relation_name }} add constraint {{ node.name }}_pkey
+                primary key using index {{ adapter.quote(unique_indexes[node.name]) }};
+            {%- endfor -%}
+            {%- for key in node.constraints if key.type == 'foreign_key' -%}
+                {%- set name = node.name ~ '_' ~ (key['columns'] | join('_')) ~ '_fkey' -%}
+                {#- dbt resolves `to` only in the model that it is building: here it is still a ref. -#}
+                {%- set dimension = modules.re.search('dim_[a-z]+', key.to).group() -%}
+                {%- if name not in known and dimension in unique_indexes -%}
+                    {%- do foreign.append([node.relation_name, name, key, relation_of(dimension)]) -%}
+                {%- endif -%}
             {%- endfor -%}
         {%- endfor -%}
-        {%- for node, key, _ in declared if key.type == 'primary_key' and node.name ~ '_pkey' not in known -%}
-            alter table {{ node.relation_name }} add constraint {{ node.name }}_pkey
-            primary key using index {{ adapter.quote(unique_indexes[node.name]) }};
-        {%- endfor -%}
-        {%- for node, key, name in declared if key.type == 'foreign_key' and name not in known
-            and can_leave_keys_unenforced() -%}
-            {#- dbt resolves `to` only in the model that it is building: here it is still a ref. -#}
-            {%- set dimension = modules.re.search('dim_[a-z]+', key.to).group() -%}
-            {%- if dimension in unique_indexes -%}
-                alter table {{ node.relation_name }} add constraint {{ name }}
-                foreign key ({{ key['columns'] | join(', ') }})
-                references {{ relation_of(dimension) }} ({{ key.to_columns | join(', ') }}) not enforced;
-            {%- endif -%}
-        {%- endfor -%}
+        {#- They come last: a dimension has its primary key by then. -#}
+        {%- if foreign and can_leave_keys_unenforced() -%}
+            {%- for relation, name, key, dimension in foreign -%}
+                alter table {{ relation }} add constraint {{ name }} foreign key ({{ key['columns'] | join(', ') }})
+                references {{ dimension }} ({{ key.to_columns | join(', ') }}) not enforced;
+            {%- endfor -%}
+        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 

@@ -41,6 +41,20 @@
     {{ looked_up(column, model, key, id) }}
 {%- endmacro %}
 
+{#- When and where a killmail was and what was lost, for the facts of which it has many rows. They join int_killmails as
+    `killmails`, and have killmail_time from raw: by it PostgreSQL leaves partitions out. -#}
+{% macro of_the_killmail() -%}
+    killmails.killmail_date,
+    {{ utc_weekday('killmails.killmail_time') }} as weekday,
+    {{ utc_hour('killmails.killmail_time') }} as hour,
+    killmails.solar_system_id,
+    {{ looked_up_name('system', 'killmails.solar_system_id') }} as solar_system_name,
+    killmails.region_id,
+    {{ looked_up_name('region', 'killmails.region_id') }} as region_name,
+    killmails.victim_ship_type_id,
+    {{ looked_up_name('ship_type', 'killmails.victim_ship_type_id') }} as victim_ship_name
+{%- endmacro %}
+
 {#- A column of another model's row with this key, looked up at query time. -#}
 {% macro looked_up(column, model, key, id) -%}
     (select known.{{ column }} from {{ ref(model) }} as known where known.{{ key }} = {{ id }})

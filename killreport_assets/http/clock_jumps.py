@@ -60,9 +60,13 @@ class Ahead:
         """The bounds by one reading: PostgreSQL read `now` between `sent` and `received` of the machine's clock."""
         return cls(now - received, now - sent)
 
-    def has_jumped(self, before: "Ahead") -> bool:
+    def has_jumped(self, before: "Ahead", tolerance: float = TOLERANCE) -> bool:
         """Whether no reading without a jump can give these bounds after those."""
-        return self.at_least > before.at_most + TOLERANCE or self.at_most < before.at_least - TOLERANCE
+        return self.at_least > before.at_most + tolerance or self.at_most < before.at_least - tolerance
+
+    def within(self, before: "Ahead") -> "Ahead":
+        """The bounds by both readings: each can only narrow those of the other."""
+        return Ahead(max(self.at_least, before.at_least), min(self.at_most, before.at_most))
 
 
 KNOWN_AHEAD = ", ".join(
@@ -88,7 +92,7 @@ def follow_clock(connection: Connection, clock: Clock) -> None:
         if ahead.has_jumped(before):
             _move_ledger(connection, ahead.at_least - before.at_most, ahead.at_most - before.at_least)
         else:
-            ahead = Ahead(max(ahead.at_least, before.at_least), min(ahead.at_most, before.at_most))
+            ahead = ahead.within(before)
     connection.execute(
         sa.text("""
         insert into ops.request_clocks (machine, ahead_at_least, ahead_at_most) values (:machine, :at_least, :at_most)

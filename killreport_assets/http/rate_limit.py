@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import requests
 from sqlalchemy.engine import Connection, Engine
 
-from killreport_assets.http.clock_jumps import Clock, ClockJumped
+from killreport_assets.http.clock_jumps import Ahead, Clock, ClockJumped
 from killreport_assets.http.errors import Throttled
 from killreport_assets.http.headers import number_of
 from killreport_assets.http.ledger import Booking, Ledger, Observation, Refund, Reservation, TokensSpent, Totals
@@ -56,40 +56,40 @@ class _Slot:
 
 
 class _ServerClock:
-    """How far PostgreSQL's clock is ahead of the process's, as a lower and an upper bound.
+    """How far PostgreSQL's clock is ahead of the process's, by the readings of the last CLOCK_SECONDS.
 
-    PostgreSQL read `now` after the query was sent and before its result was received. Each reading can only narrow the
-    bounds, so a late one, over a slow network or on a busy machine, does no harm.
+    Each can only narrow the bounds, so a late one, over a slow network or on a busy machine, does no harm.
     """
 
     def __init__(self) -> None:
-        self._readings: deque[tuple[float, float, float]] = deque()
+        self._readings: deque[tuple[float, Ahead]] = deque()
 
     def read(self, sent: float, received: float, now: float) -> bool:
         """Add a reading; `now` is PostgreSQL's time in seconds. True: its clock has jumped since the others."""
-        has_jumped = False
-        if self._readings:
-            at_least, at_most = self._ahead
-            has_jumped = now - received > at_most + LATENESS or now - sent < at_least - LATENESS
+        ahead = Ahead.read(sent, received, now)
+        has_jumped = bool(self._readings) and ahead.has_jumped(self._ahead, LATENESS)
         if has_jumped:
             self._readings.clear()
-        self._readings.append((received, now - received, now - sent))
+        self._readings.append((received, ahead))
         while self._readings[0][0] < received - CLOCK_SECONDS:
             self._readings.popleft()
         return has_jumped
 
     @property
-    def _ahead(self) -> tuple[float, float]:
-        return max(low for _, low, _ in self._readings), min(high for _, _, high in self._readings)
+    def _ahead(self) -> Ahead:
+        # Read for every slot, over a thousand readings and more: no object for each of them.
+        return Ahead(
+            max(ahead.at_least for _, ahead in self._readings), min(ahead.at_most for _, ahead in self._readings)
+        )
 
     def window(self, at: float) -> tuple[float, float]:
         """The earliest and the latest time of the process's clock at which PostgreSQL's clock reaches `at`."""
-        at_least, at_most = self._ahead
-        return at - at_most, at - at_least
+        ahead = self._ahead
+        return at - ahead.at_most, at - ahead.at_least
 
     def latest(self, at: float) -> float:
         """The latest time that PostgreSQL's clock can show at the process's time `at`."""
-        return at + self._ahead[1]
+        return at + self._ahead.at_most
 
 
 class RequestBudget:

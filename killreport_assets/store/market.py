@@ -22,10 +22,22 @@ from killreport_assets.store.schema.dimensions import blueprint_materials
 WINDOW = 34
 DEEPEST = 8
 """Materials of materials are built down to this depth, each from prices of a day before: int_day_prices."""
-_RECIPES = """(
-    select product_type_id, material_type_id from raw.blueprint_materials
-    union all values (2233, 3962), (2233, 2867), (2233, 2871), (2233, 2872), (2233, 2876)  -- a customs office
-)"""
+CUSTOMS_OFFICE, CUSTOMS_OFFICE_PARTS = 2233, (3962, 2867, 2871, 2872, 2876)
+_USED_WITH_PRODUCTS = f"""
+    recipes as (
+        select product_type_id, material_type_id from raw.blueprint_materials
+        union all values {", ".join(f"({CUSTOMS_OFFICE}, {part})" for part in CUSTOMS_OFFICE_PARTS)}
+    ), reached (type_id, until, depth) as (
+        select type_id, until, 0 from changed
+        union
+        select product_type_id, until + 1, depth + 1
+        from reached join recipes on material_type_id = type_id
+        where depth < {DEEPEST}
+    ), used as materialized (
+        select type_id, max(until) as until from reached group by type_id
+    )
+"""
+"""CTEs that follow `changed (type_id, until)` in a recursive query: it, and all that is built from it."""
 
 
 def write_market_day(engine: Engine, day: date, rows: Sequence[Row]) -> int:
@@ -79,17 +91,11 @@ def mark_history(connection: Connection, day: date, type_ids: Sequence[int]) -> 
                 order by h.date offset {WINDOW - 1} limit 1
             ) as replaced_on
             from unnest(cast(:types as bigint[])) as changed (type_id)
-        ), reached (type_id, until, depth) as (
+        ), changed as (
             select type_id, case when replaced_on - cast(:day as date) <= {2 * WINDOW} then replaced_on
-                                 else date 'infinity' end, 0
+                                 else date 'infinity' end as until
             from replaced
-            union
-            select product_type_id, until + 1, depth + 1
-            from reached join {_RECIPES} as recipes on material_type_id = type_id
-            where depth < {DEEPEST}
-        ), used as materialized (
-            select type_id, max(until) as until from reached group by type_id
-        )
+        ), {_USED_WITH_PRODUCTS}
         {_days_of_mentions("used.until")}
         """,
         {"day": day, "types": list(type_ids)},
@@ -108,11 +114,9 @@ def replace_blueprint_materials(connection: Connection, rows: Sequence[Row]) -> 
         mark_days(
             connection,
             f"""
-            with recursive reached (type_id, until) as (
-                select type_id, date 'infinity' from unnest(cast(:types as bigint[])) as changed (type_id)
-                union
-                select product_type_id, until from reached join {_RECIPES} as recipes on material_type_id = type_id
-            ), used as materialized (select * from reached)
+            with recursive changed as (
+                select type_id, date 'infinity' as until from unnest(cast(:types as bigint[])) as types (type_id)
+            ), {_USED_WITH_PRODUCTS}
             {_days_of_mentions("used.until")}
             """,
             {"day": date.min, "types": changed},

@@ -66,6 +66,13 @@ def _history(day: date, *rows: dict[str, Any]) -> Any:
     return lambda connection: write_market_day_in(connection, day, [row | {"date": day} for row in rows])
 
 
+def _trade(engine: Engine, type_id: int, days: range) -> None:
+    """Store an average of the type on each of the days after DAY."""
+    with engine.begin() as connection:
+        for day in (DAY + timedelta(days=n) for n in days):
+            write_market_day_in(connection, day, [_row(type_id, 7.0) | {"date": day}])
+
+
 def test_a_new_killmail_marks_its_day_and_a_known_one_none(engine: Engine) -> None:
     write = lambda connection: write_killmails_in(connection, _bodies(), "esi")  # noqa: E731
     assert _changed(engine, write) == [DAY]
@@ -110,11 +117,7 @@ def test_a_price_marks_the_days_that_it_values_and_no_others(engine: Engine) -> 
 
 def test_a_late_price_marks_until_34_later_averages_have_put_it_out_of_use(engine: Engine) -> None:
     write_killmails(engine, _bodies(60), "esi")
-    with engine.begin() as connection:
-        for n in range(1, WINDOW + 10):
-            write_market_day_in(
-                connection, DAY + timedelta(days=n), [_row(HULL, 7.0) | {"date": DAY + timedelta(days=n)}]
-            )
+    _trade(engine, HULL, range(1, WINDOW + 10))
     days = _changed(engine, _history(DAY, _row(HULL, 5.0)))
     assert (min(days), max(days)) == (DAY, DAY + timedelta(days=WINDOW - 1))
 
@@ -131,22 +134,14 @@ def test_the_price_of_a_material_values_what_is_built_from_it(engine: Engine) ->
     assert _changed(engine, lambda c: replace_blueprint_materials(c, rows)) == []
     days = _changed(engine, _history(DAY, _row(mineral, 5.0)))
     assert (min(days), len(days)) == (DAY, 60)
-    with engine.begin() as connection:
-        for n in range(1, WINDOW + 10):
-            write_market_day_in(
-                connection, DAY + timedelta(days=n), [_row(mineral, 7.0) | {"date": DAY + timedelta(days=n)}]
-            )
+    _trade(engine, mineral, range(1, WINDOW + 10))
     days = _changed(engine, _history(DAY, _row(mineral, 6.0)))
     assert (min(days), max(days)) == (DAY, DAY + timedelta(days=WINDOW - 1 + len(recipe)))
 
 
 def test_a_late_price_of_what_is_seldom_traded_values_all_later_days(engine: Engine) -> None:
     write_killmails(engine, _bodies(60), "esi")
-    with engine.begin() as connection:
-        for n in range(3, 3 * WINDOW + 10, 3):
-            write_market_day_in(
-                connection, DAY + timedelta(days=n), [_row(HULL, 7.0) | {"date": DAY + timedelta(days=n)}]
-            )
+    _trade(engine, HULL, range(3, 3 * WINDOW + 10, 3))
     assert len(_changed(engine, _history(DAY, _row(HULL, 5.0)))) == 60
 
 

@@ -24,10 +24,9 @@ from killreport_assets.store.market import write_market_day_in
 from killreport_assets.store.schema import tables
 from killreport_assets.transforms.project import PROJECT
 from killreport_assets_testing.databases import Databases
-from killreport_assets_testing.warehouse import Warehouse, load_static
+from killreport_assets_testing.warehouse import Warehouse, load_static, market_row
 
 CENT = Decimal("0.01")
-THE_FORGE = 10000002
 WORLD = World()
 TITAN, SUPERCARRIER, STRUCTURE_MODULE, CUSTOMS_OFFICE = 30, 659, 66, 2233
 BY_KIND = ({91}, {29, 4513, 4759})
@@ -140,10 +139,9 @@ class Row:
 def warehouse(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """The prices of every genuine killmail."""
     days: dict[date, list[dict[str, Any]]] = {}
-    blank = dict.fromkeys(("highest", "lowest", "order_count", "volume", "observed_at")) | {"region_id": THE_FORGE}
     for type_id, averages in _history().items():
         for day, average in averages.items():
-            days.setdefault(day, []).append(blank | {"type_id": type_id, "date": day, "average": average})
+            days.setdefault(day, []).append(market_row(day, type_id, average))
     with databases.fresh() as engine:
         with engine.begin() as connection:
             load_static(connection, WORLD)

@@ -20,7 +20,7 @@ from killreport_assets.store.market import write_market_day_in, write_market_pri
 from killreport_assets.store.schema import tables
 from killreport_assets.store.stored_killmails import write_zkillboard_values
 from killreport_assets_testing.databases import Databases
-from killreport_assets_testing.warehouse import Warehouse, load_static
+from killreport_assets_testing.warehouse import Warehouse, load_static, market_row
 
 WORLD = World()
 KILLMAILS = list(WORLD.killmails.values())
@@ -56,10 +56,9 @@ def _body(killmail: Any) -> KillmailBody:
 
 def _market_days() -> dict[date, list[dict[str, Any]]]:
     days: dict[date, list[dict[str, Any]]] = {}
-    blank = dict.fromkeys(("highest", "lowest", "order_count", "volume", "observed_at"))
     for row in WORLD.market_history:
         day = date.fromisoformat(row["date"])
-        days.setdefault(day, []).append(blank | row | {"date": day})
+        days.setdefault(day, []).append(market_row(day, row["type_id"], row["average"], row["region_id"]))
     return days
 
 
