@@ -63,7 +63,7 @@ class Home:
             check=False,
             cwd=self.path.parent,
             env=self.variables(more),
-            timeout=900,
+            timeout=1800,
         )
 
     @cached_property
