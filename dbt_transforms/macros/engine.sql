@@ -53,6 +53,25 @@
     {{ return(indexes if target.type == 'postgres' else []) }}
 {%- endmacro %}
 
+{#- The ids in any of these columns of a group's rows, each once and in order: an array, which an index can search. -#}
+{% macro ids_of(columns) -%}
+    {%- for column in columns -%}
+    array_remove(array_agg(distinct {{ column }}), null){{ ' || ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+{#- The values of a row's columns that are not null, as an array. -#}
+{% macro present(columns) -%}
+    array_remove(array[{{ columns | join(', ') }}], null)
+{%- endmacro %}
+
+{#- An index for names that begin with something, in any case. -#}
+{% macro searchable_by(column) -%}
+    {%- if target.type == 'postgres' -%}
+    create index if not exists {{ this.identifier }}_searched on {{ this }} (lower({{ column }}) text_pattern_ops)
+    {%- endif -%}
+{%- endmacro %}
+
 {#- Condition: a transaction was committed when a snapshot was taken. -#}
 {% macro is_seen(transaction_id, snapshot) -%}
     pg_visible_in_snapshot(cast(cast({{ transaction_id }} as text) as xid8), cast({{ snapshot }} as pg_snapshot))

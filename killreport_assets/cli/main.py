@@ -15,9 +15,11 @@ from killreport_assets.base.errors import UserError
 from killreport_assets.base.logs import configure_logging
 from killreport_assets.base.network import never_proxy_loopback
 from killreport_assets.base.stopping import Stopped, stop_on_signals
+from killreport_assets.cli import api as api_cli
 from killreport_assets.cli import programs as program_cli
 from killreport_assets.cli import repair as repair_cli
 from killreport_assets.cli import users as user_cli
+from killreport_assets.cli import web as web_cli
 from killreport_assets.cli import work as work_cli
 from killreport_assets.cli.common import check_port, current_settings
 from killreport_assets.cli.exit_codes import SUMMARY, ExitCode
@@ -46,7 +48,10 @@ app = typer.Typer(
 app.add_typer(work_cli.app)
 app.add_typer(repair_cli.app)
 app.add_typer(program_cli.app)
-app.add_typer(user_cli.auth, name="auth")
+app.add_typer(web_cli.app)
+app.add_typer(web_cli.web, name="web")
+app.add_typer(api_cli.api, name="api")
+app.add_typer(web_cli.auth, name="auth")
 app.add_typer(user_cli.users, name="users")
 app.add_typer(user_cli.tokens, name="tokens")
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
@@ -202,23 +207,6 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="print an object
 
     if not show_status(current_settings(), as_json=as_json):
         raise typer.Exit(1)
-
-
-@app.command()
-def metrics(
-    port: Annotated[
-        int | None, typer.Option(min=MIN_PORT, max=MAX_PORT, help="default: KILLREPORT_METRICS_PORT")
-    ] = None,
-    host: Annotated[str, typer.Option(help="the address to listen on; reading needs no password")] = "127.0.0.1",
-) -> None:
-    """Serve /metrics for Prometheus and /health, on loopback unless --host is given. Ctrl-C stops it."""
-    from killreport_assets.monitoring.metrics import serve
-
-    settings = current_settings()
-    chosen = port or settings.process.metrics_port
-    check_port(host, chosen, "KILLREPORT_METRICS_PORT")
-    out.print(f"http://{host}:{chosen}/metrics and http://{host}:{chosen}/health")
-    serve(settings, host, chosen)
 
 
 @app.command()

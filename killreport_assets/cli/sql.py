@@ -11,7 +11,7 @@ from killreport_assets.cli.output import OutputFormat, print_rows
 from killreport_assets.cli.postgres_values import read_every_value
 from killreport_assets.database.engine import libpq_url
 from killreport_assets.provision.database import check_for_data, migrated_database
-from killreport_assets.provision.reader import reading_url
+from killreport_assets.provision.readers import reading_url
 from killreport_assets.settings import Settings
 
 WRONG_STATEMENT = (

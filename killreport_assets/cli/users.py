@@ -9,52 +9,18 @@ from rich.table import Table
 
 from killreport_assets.base.errors import UserError
 from killreport_assets.base.text import printable
-from killreport_assets.cli.common import broker_of, check_port, current_settings, database_of, service_settings
+from killreport_assets.cli.common import broker_of, current_settings, database_of, service_settings
 from killreport_assets.cli.exit_codes import ExitCode
-from killreport_assets.cli.options import MAX_ID, MAX_PORT, MIN_PORT, AsCsv, AsJson, AsParquet, Sandbox
+from killreport_assets.cli.options import MAX_ID, AsCsv, AsJson, AsParquet, Sandbox
 from killreport_assets.cli.output import OutputFormat, chosen_format, print_line, print_records
 from killreport_assets.cli.output import wide as out
-from killreport_assets.settings import is_loopback
 
 users = typer.Typer(no_args_is_help=True, help="Users who have signed in with EVE, and their killmail lists.")
-auth = typer.Typer(no_args_is_help=True, help="The page where users sign in with EVE.")
 tokens = typer.Typer(no_args_is_help=True, help="The keys that users' tokens are encrypted with.")
 MAX_INTERVAL_DIGITS = 8
 CharacterId = Annotated[
     int, typer.Argument(metavar="CHARACTER_ID", min=1, max=MAX_ID, help="from `killreport users list`")
 ]
-
-
-@auth.command()
-def serve(
-    port: Annotated[int | None, typer.Option(min=MIN_PORT, max=MAX_PORT, help="default: KILLREPORT_AUTH_PORT")] = None,
-    host: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
-    sandbox: Sandbox = False,
-) -> None:
-    """Serve the sign-in page, on loopback unless --host is given. Ctrl-C stops it.
-
-    Behind a proxy: set KILLREPORT_AUTH_URL=https://your.host, the address for browsers; the proxy terminates TLS and
-    passes the Host header on.
-    """
-    from killreport_assets.users.pages import app
-    from killreport_assets.users.sso import client_id
-
-    settings = service_settings(sandbox=sandbox)
-    if port is not None:
-        settings = settings.with_values(auth_port=port)
-    if not is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}") and settings.users.auth_url is None:
-        raise UserError(
-            f"to listen on {host}, set the page's address for browsers: KILLREPORT_AUTH_URL=https://your.host, "
-            "with a proxy in front that terminates TLS"
-        )
-    client_id(settings)
-    check_port(host, settings.users.auth_port, "KILLREPORT_AUTH_PORT")
-    with database_of(settings, asks_services=True, begins=True) as engine:
-        out.print(f"The sign-in page: [bold]{settings.users.public_auth_url}[/]  (Ctrl-C stops it)")
-        out.print(f"Your application at EVE needs the callback URL {settings.users.public_auth_url}/callback")
-        if settings.users.auth_url is None:
-            out.print("Only this machine can reach it. Behind a proxy, set KILLREPORT_AUTH_URL=https://your.host")
-        app.serve(settings, engine, host, settings.users.auth_port)
 
 
 @users.command("list")

@@ -18,6 +18,7 @@ from killreport_assets.database.migrate import writing
 from killreport_assets.http.errors import ServiceError, Throttled
 from killreport_assets.ingest.loader import LoadReport, written_facts
 from killreport_assets.sources.r2z2 import FEED, MAX_GAP, MAX_LAG, FeedEntry, R2z2Feed, UnreadableEntry
+from killreport_assets.store.announcements import announce
 from killreport_assets.store.cursors import move_cursor, note_head, note_reading, read_cursor
 from killreport_assets.store.feed_repairs import (
     OWED_AFTER,
@@ -285,7 +286,9 @@ def _write(connection: Connection, report: FeedReport, batch: _FeedBatch) -> Non
 
 
 def _write_entries(connection: Connection, report: FeedReport, entries: list[FeedEntry]) -> None:
-    report.written.add(write_killmails_in(connection, [entry.body for entry in entries], FEED))
+    written = write_killmails_in(connection, [entry.body for entry in entries], FEED)
+    announce(connection, written.stored)
+    report.written.add(written)
     write_zkillboard_values(connection, [entry.values for entry in entries if entry.values])
 
 

@@ -1,26 +1,14 @@
-"""`killreport metrics`: `/metrics` for Prometheus and `/health` for load balancers and people."""
+"""The platform's health as Prometheus metrics; web/health.py serves them."""
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 
-import uvicorn
-from cachetools import TTLCache
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from killreport_assets.monitoring.health import BUCKETS, check_health
+from killreport_assets.monitoring.health import BUCKETS
 from killreport_assets.monitoring.state import Health
-from killreport_assets.settings import Settings
 
-LOOK_AGAIN_SECONDS = 5.0
 Samples = Sequence[tuple[tuple[str, ...], float | None]]
 """Label values and the value; None is left out."""
 
@@ -129,31 +117,3 @@ def _gauge(name: str, what: str, samples: Samples, *labels: str) -> GaugeMetricF
         if value is not None:
             gauge.add_metric(values, value)
     return gauge
-
-
-def build_app(settings: Settings) -> Starlette:
-    """Build the application; requests within a few seconds get the same answer."""
-    latest: TTLCache[None, Health] = TTLCache(maxsize=1, ttl=LOOK_AGAIN_SECONDS)
-    looking = threading.Lock()
-
-    def look() -> Health:
-        with looking:
-            if (health := latest.get(None)) is None:
-                health = latest[None] = check_health(settings)
-            return health
-
-    async def metrics(_request: Request) -> Response:
-        registry = CollectorRegistry()
-        registry.register(HealthCollector(await run_in_threadpool(look)))
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-    async def health(_request: Request) -> Response:
-        found = await run_in_threadpool(look)
-        return JSONResponse(found.as_json(), 200 if found.is_healthy else 503)
-
-    return Starlette(routes=[Route("/metrics", metrics), Route("/health", health)])
-
-
-def serve(settings: Settings, host: str, port: int) -> None:
-    """Serve until interrupted."""
-    uvicorn.run(build_app(settings), host=host, port=port, log_level="warning", access_log=False)

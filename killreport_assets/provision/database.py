@@ -15,7 +15,7 @@ from killreport_assets.database.engine import (
     make_engine,
 )
 from killreport_assets.database.migrate import current_version, migrate
-from killreport_assets.provision.reader import allow_reading
+from killreport_assets.provision.readers import allow_reading
 from killreport_assets.queues.pgmq import install_queues
 from killreport_assets.settings import Settings
 from killreport_assets.store.origin import stamp_origin

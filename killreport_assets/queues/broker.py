@@ -52,6 +52,8 @@ class Depth:
     """How long the oldest ready message has waited, either lane."""
     oldest_urgent_seconds: float | None = None
     """The same of the priority lane."""
+    consumers: int | None = None
+    """Workers that receive from it."""
 
 
 class Consumer(Protocol):

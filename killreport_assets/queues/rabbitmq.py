@@ -92,13 +92,14 @@ class RabbitBroker:
 
     def depth(self, queue: str) -> Depth:
         lanes = (queue, priority_lane(queue))
-        ready = sum(self._count(lane) for lane in lanes)
+        declared = [self._declared(lane) for lane in lanes]
+        ready, consumers = sum(lane.message_count for lane in declared), max(lane.consumer_count for lane in declared)
         in_flight = oldest = oldest_urgent = None
         if self._management is not None:
             held, ages = zip(*(self._management.look(lane) for lane in lanes), strict=True)
             in_flight = None if None in held else sum(held)
             oldest, oldest_urgent = max((age for age in ages if age is not None), default=None), ages[1]
-        return Depth(ready, self._count(dead_letter_queue(queue)), in_flight, oldest, oldest_urgent)
+        return Depth(ready, self._count(dead_letter_queue(queue)), in_flight, oldest, oldest_urgent, consumers)
 
     def delayed(self) -> Mapping[float, int]:
         counted: Counter[float] = Counter(dict.fromkeys(self._delays.seconds, 0))
@@ -110,9 +111,12 @@ class RabbitBroker:
         self._connection.close()
 
     def _count(self, queue: str) -> int:
-        answer = self._connection.rpc(self._channel.queue_declare, queue=queue, passive=True)
-        count: int = answer.method.message_count
+        count: int = self._declared(queue).message_count
         return count
+
+    def _declared(self, queue: str) -> Any:
+        """What the broker says of a queue that exists: message_count and consumer_count."""
+        return self._connection.rpc(self._channel.queue_declare, queue=queue, passive=True).method
 
     def _declare(self) -> None:
         """Declare the whole topology; declaring what exists already changes nothing."""

@@ -23,6 +23,7 @@ from killreport_assets.settings.groups import (
     ScheduleSettings,
     ServiceSettings,
     UserSettings,
+    WebSettings,
 )
 from killreport_assets.settings.types import DailyWindow, Origin, is_loopback
 
@@ -43,6 +44,7 @@ class Settings:
     queues: QueueSettings
     data: DataSettings
     users: UserSettings
+    web: WebSettings
     schedules: ScheduleSettings
     health: HealthSettings
 
@@ -91,6 +93,7 @@ def load_settings(**values: object) -> Settings:
         queues=read(QueueSettings),
         data=read(DataSettings),
         users=read(UserSettings),
+        web=read(WebSettings),
         schedules=read(ScheduleSettings),
         health=read(HealthSettings),
     )

@@ -20,6 +20,7 @@ from killreport_assets.settings.types import (
     Home,
     Hosts,
     HttpUrl,
+    ImageOrigin,
     Origin,
     Port,
     RegionIds,
@@ -111,6 +112,9 @@ class DatabaseSettings(Group):
     reader_url: SecretPostgresUrl | None = Field(
         None, description="a role that only reads, for killreport sql; unset: killreport_reader, created by KillReport"
     )
+    web_reader_url: SecretPostgresUrl | None = Field(
+        None, description="a role that reads the marts, for the web application; unset: killreport_web, created so"
+    )
     reconnect_seconds: float = Field(
         120.0, ge=0, le=86_400, description="seconds that a worker retries a lost connection to the broker or database"
     )
@@ -154,7 +158,7 @@ class UserSettings(Group):
     token_key: SecretStr | None = Field(
         None, description="Fernet keys for users' tokens, newest first, comma-separated; unset: HOME/token-key"
     )
-    auth_port: Port = Field(8651, description="port of `killreport auth serve`")
+    auth_port: Port = Field(8651, description="port of `killreport web serve`, where users sign in")
     auth_url: WebOrigin | None = Field(
         None, description="its URL for browsers, https://killreport.example.org; unset: http://127.0.0.1:AUTH_PORT"
     )
@@ -167,6 +171,24 @@ class UserSettings(Group):
     def public_auth_url(self) -> str:
         """The URL of the sign-in page for browsers."""
         return self.auth_url or f"http://127.0.0.1:{self.auth_port}"
+
+
+class WebSettings(Group):
+    """The web application, for readers and their programs."""
+
+    image_url: ImageOrigin = Field(
+        "https://images.evetech.net", description="the server of ships' pictures; none: plain drawings of our own"
+    )
+    api_public: bool = Field(True, description="whether the API answers those who have no token and no session")
+    api_requests_anonymous: int = Field(
+        60, ge=1, le=1_000_000, description="requests to the API in a minute from one address without a token"
+    )
+    api_requests_known: int = Field(
+        600, ge=1, le=1_000_000, description="requests to the API in a minute with one token, or one account's session"
+    )
+    sync_wait_seconds: float = Field(
+        10.0, ge=0, le=60, description="seconds that syncMyKillmails waits for the sync that it requested"
+    )
 
 
 class ScheduleSettings(Group):

@@ -124,6 +124,7 @@ def _by_queue(value: object) -> object:
 
 
 HttpUrl = Annotated[str, AfterValidator(_checked_by(AnyHttpUrl)), AfterValidator(lambda url: url.rstrip("/"))]
+ImageOrigin = Literal["none"] | HttpUrl
 WebOrigin = Annotated[HttpUrl, AfterValidator(_web_origin)]
 SecretHttpUrl = Annotated[SecretStr, AfterValidator(_checked_by(AnyHttpUrl))]
 SecretPostgresUrl = Annotated[SecretStr, AfterValidator(_checked_by(PostgresDsn, _with_host))]

@@ -18,10 +18,10 @@ from killreport_assets.sandbox.services.sso import CLIENT_SECRET, CONFIDENTIAL_C
 from killreport_assets.sandbox.world import BODIES_CHARACTER, World
 from killreport_assets.settings import load_settings
 from killreport_assets.users.vault import KEY_FILE
-from killreport_assets_testing.auth_server import Visitor
 from killreport_assets_testing.rabbitmq import free_port
 from killreport_assets_testing.sandbox import Sandbox
 from killreport_assets_testing.waiting import answers, wait_until
+from killreport_assets_testing.web_server import Visitor
 from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
 
 ENDED, FAILING = [id_ for id_ in sorted(World().affiliations) if id_ > 90_000_000][:2]

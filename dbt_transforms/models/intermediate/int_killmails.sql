@@ -1,6 +1,7 @@
 {{ config(unique_key='killmail_date', post_hook="{{ analyze_this() }}", indexes=postgres_indexes([
     {'columns': ['killmail_id'], 'unique': true}, {'columns': ['killmail_date']},
     {'columns': ['victim_character_id']}, {'columns': ['solar_system_id', 'killmail_date']},
+    {'columns': ['region_id', 'killmail_date']},
 ])) }}
 
 {%- set ids = eve_ids() %}

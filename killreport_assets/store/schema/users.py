@@ -86,6 +86,43 @@ ended_sessions = sa.Table(
     comment="Sessions of the sign-in page whose owners signed out: a copy of their cookies is refused",
 )
 
+sign_outs = sa.Table(
+    "sign_outs",
+    metadata,
+    sa.Column("account_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="whose sessions"),
+    time("signed_out_at", "sessions that began before are refused, on every device", required=True, now=True),
+    schema="ops",
+    comment="When the owner of an account last signed out",
+)
+
+api_tokens = sa.Table(
+    "api_tokens",
+    metadata,
+    sa.Column(
+        "token_hash", sa.Text, primary_key=True, comment="SHA-256 of the token, which is shown once and not kept"
+    ),
+    text("name", "what it is for, in its owner's words", required=True),
+    bigint("account_id", "whose killmails it may read; absent: of no person, made by the operator"),
+    sa.Column("scopes", ARRAY(sa.Text), nullable=False, comment="read, and sync: what it may be used for"),
+    time("created_at", "when it was made", required=True, now=True),
+    time("expires_at", "from when on it is refused; absent: never"),
+    time("last_used_at", "when it was last used, to a minute"),
+    time("revoked_at", "when it was revoked"),
+    schema="ops",
+    comment="Tokens for programs that use the API",
+)
+
+api_requests = sa.Table(
+    "api_requests",
+    metadata,
+    sa.Column("caller", sa.Text, primary_key=True, comment="a hash of the token or of the address that asks"),
+    time("minute", "the minute that is counted", required=True),
+    sa.Column("requests", sa.Integer, nullable=False, comment="requests in it"),
+    schema="ops",
+    comment="Requests to the API in the current minute, for all processes and machines together",
+    prefixes=["UNLOGGED"],
+)
+
 users = sa.Table(
     "users",
     sa.MetaData(),  # a view: the migrations make it

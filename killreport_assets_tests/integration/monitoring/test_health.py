@@ -20,7 +20,6 @@ from sqlalchemy.engine import Engine
 from killreport_assets.base.logs import LOGGER, configure_logging
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.monitoring.health import check_health
-from killreport_assets.monitoring.metrics import build_app
 from killreport_assets.orchestration.event_log import purge_event_log, purge_runs
 from killreport_assets.orchestration.instance import dagster_environment
 from killreport_assets.queues.broker import WorkerLimits
@@ -31,6 +30,7 @@ from killreport_assets.sandbox.world import BODIES_CHARACTER
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.store.cursors import move_cursor, note_head
 from killreport_assets.store.killmails import write_killmails
+from killreport_assets.web.server import metrics_app
 from killreport_assets.workers.names import resolve_names
 from killreport_assets.workers.publisher import publish_ids, publish_pending
 from killreport_assets_testing import genuine
@@ -43,7 +43,7 @@ from killreport_assets_testing.waiting import wait_until
 def _serving(settings: Settings) -> Iterator[str]:
     """The URL of the metrics server."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(build_app(settings), port=port, log_level="error", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(metrics_app(settings), port=port, log_level="error", access_log=False))
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_until(lambda: server.started)

@@ -1,7 +1,6 @@
 """The ESI client and the sources over real HTTP to the sandbox."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -83,12 +82,11 @@ def test_a_broken_answer_is_unavailable(client: EsiClient, sandbox: Sandbox, kin
 
 
 @pytest.mark.parametrize("kind", ["hang", "timeout"])
-def test_a_hanging_server_is_unavailable(client: EsiClient, sandbox: Sandbox, kind: str) -> None:
-    sandbox.faults({"path": "/esi/alliances", "kinds": [kind]}, timeout_seconds=60)
-    started = time.monotonic()
+def test_a_hanging_server_is_unavailable(settings: Settings, engine: Engine, sandbox: Sandbox, kind: str) -> None:
+    sandbox.faults({"path": "/esi/alliances", "kinds": [kind]}, timeout_seconds=600)
+    client = EsiClient(settings.with_values(http_timeout=2.0), engine)
     with pytest.raises(Unavailable, match="no answer in 2 s"):
         client.fetch(routes.ALLIANCE, models.Alliance, min(WORLD.alliances))
-    assert time.monotonic() - started < 4
 
 
 def test_a_420_pauses_every_client(client: EsiClient, sandbox: Sandbox, settings: Settings, engine: Engine) -> None:

@@ -11,7 +11,7 @@ from killreport_assets.base.errors import ServerRefuses
 from killreport_assets.database.engine import database_urls, make_engine
 from killreport_assets.ingest.feed import FeedLoader
 from killreport_assets.provision.database import open_database
-from killreport_assets.provision.reader import reading_url
+from killreport_assets.provision.readers import reading_url
 from killreport_assets.queues.catalogue import CHARACTERS
 from killreport_assets.sandbox.world import FIRST_SEQUENCE, World
 from killreport_assets.settings import Settings, load_settings

@@ -1,4 +1,4 @@
-{{ config(unique_key='alliance_id', indexes=postgres_indexes([
+{{ config(post_hook="{{ searchable_by('alliance_name') }}", unique_key='alliance_id', indexes=postgres_indexes([
     {'columns': ['alliance_id'], 'unique': true},
 ])) }}
 

@@ -1,4 +1,4 @@
-{{ config(unique_key='character_id', indexes=postgres_indexes([
+{{ config(post_hook="{{ searchable_by('character_name') }}", unique_key='character_id', indexes=postgres_indexes([
     {'columns': ['character_id'], 'unique': true},
 ])) }}
 

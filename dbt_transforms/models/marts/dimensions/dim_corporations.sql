@@ -1,4 +1,4 @@
-{{ config(unique_key='corporation_id', indexes=postgres_indexes([
+{{ config(post_hook="{{ searchable_by('corporation_name') }}", unique_key='corporation_id', indexes=postgres_indexes([
     {'columns': ['corporation_id'], 'unique': true},
 ])) }}
 

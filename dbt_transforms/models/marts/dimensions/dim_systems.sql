@@ -1,4 +1,4 @@
-{{ config(unique_key='system_id', indexes=postgres_indexes([
+{{ config(post_hook="{{ searchable_by('system_name') }}", unique_key='system_id', indexes=postgres_indexes([
     {'columns': ['system_id'], 'unique': true},
 ])) }}
 

@@ -1,4 +1,4 @@
-{{ config(unique_key='type_id', indexes=postgres_indexes([
+{{ config(post_hook="{{ searchable_by('type_name') }}", unique_key='type_id', indexes=postgres_indexes([
     {'columns': ['type_id'], 'unique': true},
 ])) }}
 

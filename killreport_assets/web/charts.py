@@ -1,0 +1,86 @@
+"""The geometry of the pages' charts: what charts.html draws as SVG, each with its numbers beside it as a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy.engine import RowMapping
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+LEVELS = 5
+MAX_MONTHS = 60
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An hour of a weekday; `level` from 0 (nothing) to `LEVELS`."""
+
+    weekday: int
+    hour: int
+    value: int
+    level: int
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A month: its two numbers and the heights of their bars, from 0 to 100."""
+
+    label: str
+    up: float
+    down: float
+    up_height: float
+    down_height: float
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A solar system on a map: its place from 0 to 1000, its colour's level, and the address that it links to."""
+
+    system_id: int
+    name: str
+    x: float
+    y: float
+    value: int
+    level: int
+
+
+def heat_map(values: Mapping[tuple[int, int], int]) -> list[Cell]:
+    """All hours of a week from {(weekday 1 to 7, hour): value}; the levels are shares of the largest value."""
+    most = max(values.values(), default=0)
+    return [
+        Cell(weekday, hour, value := values.get((weekday, hour), 0), level(value, most))
+        for weekday in range(1, 8)
+        for hour in range(24)
+    ]
+
+
+def level(value: float, most: float) -> int:
+    """The level of a value: 0 is nothing, 1 to `LEVELS` are equal shares of the largest."""
+    if value <= 0 or most <= 0:
+        return 0
+    return min(LEVELS, 1 + int(LEVELS * value / most * 0.999999))
+
+
+def months(rows: Sequence[tuple[date, float, float]]) -> list[Bar]:
+    """Bars of (month, up, down), the newest MAX_MONTHS: months without a row are drawn as nothing."""
+    if not rows:
+        return []
+    by_month = {(month.year, month.month): (up, down) for month, up, down in rows}
+    year, month = max(by_month)
+    first = divmod(year * 12 + month - MAX_MONTHS, 12)  # as (year, month - 1)
+    shown = {key: value for key, value in by_month.items() if key >= (first[0], first[1] + 1)}
+    most = max(max(up, down) for up, down in shown.values()) or 1
+    year, month = min(shown)
+    bars = []
+    while (year, month) <= max(shown):
+        up, down = shown.get((year, month), (0.0, 0.0))
+        bars.append(Bar(f"{year}-{month:02}", up, down, 100 * float(up) / float(most), 100 * float(down) / float(most)))
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+    return bars
+
+
+def share_of_most(rows: Sequence[RowMapping], column: str) -> list[float]:
+    """The length of each row's bar in a table's cell, from 0 to 100."""
+    values = [float(row[column] or 0) for row in rows]
+    most = max(values, default=0) or 1
+    return [100 * max(0.0, value) / most for value in values]

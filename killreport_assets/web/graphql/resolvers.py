@@ -1,0 +1,437 @@
+"""What each field of schema.graphql returns. Reads are in loaders.py and web/; what is allowed is in endpoint.py."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from ariadne import (
+    EnumType,
+    MutationType,
+    ObjectType,
+    QueryType,
+    ScalarType,
+    SubscriptionType,
+    load_schema_from_path,
+    make_executable_schema,
+)
+from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema
+from sqlalchemy.engine import Connection, RowMapping
+
+from killreport_assets.base.files import PACKAGE
+from killreport_assets.web import entities, killmails, statistics
+from killreport_assets.web.callers import Caller
+from killreport_assets.web.entities import KINDS, Kind
+from killreport_assets.web.feed import LiveFeed
+from killreport_assets.web.formats import iso
+from killreport_assets.web.graphql.loaders import Reads
+from killreport_assets.web.killmails import MAX_PAGE, Filters, Place, Side
+from killreport_assets.web.own import Own
+from killreport_assets.web.status import WorkerStatus
+
+MAX_ENTITIES = 5
+MAX_RANKS = 100
+MAX_DAYS = timedelta(days=366)
+STATUS_SECONDS = 5.0
+FLAGS = {
+    "solo": "is_solo_zkb",
+    "npc": "is_npc_zkb",
+    "awox": "is_awox",
+    "ganked": "is_ganked",
+    "capital": "is_capital",
+    "structure": "is_structure",
+    "war": "is_war",
+    "padding": "is_padding",
+}
+PERIODS = {
+    "TODAY": "today",
+    "WEEK": "week",
+    "MONTH": "month",
+    "LAST_7_DAYS": "7 days",
+    "LAST_90_DAYS": "90 days",
+    "ALL": "all",
+}
+Facts = Mapping[str, Any] | RowMapping
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a request's fields share."""
+
+    caller: Caller
+    reads: Reads
+    own: Own
+    feed: LiveFeed
+
+
+@dataclass(frozen=True)
+class Entity:
+    """An entity, with its name where it is known already."""
+
+    kind: Kind
+    id: int
+    known_name: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The address of its page."""
+        return f"/{self.kind.path}/{self.id}"
+
+
+class ApiError(GraphQLError):
+    """An error for the caller to read, with a code for programs."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text, extensions={"code": code})
+
+
+query, mutation, subscription = QueryType(), MutationType(), SubscriptionType()
+killmail, victim, attacker = ObjectType("Killmail"), ObjectType("Victim"), ObjectType("Attacker")
+entity, item, top_loss = ObjectType("Entity"), ObjectType("Item"), ObjectType("TopLoss")
+
+
+def build_schema() -> GraphQLSchema:
+    """The executable schema; resolvers of other fields are the rows' columns, by their names in snake case."""
+    kinds = EnumType("EntityKind", {name.upper(): kind for name, kind in KINDS.items()})
+    sides = EnumType("Side", {"KILLS": Side.kills, "LOSSES": Side.losses, "BOTH": Side.both})
+    periods = EnumType("Period", PERIODS)
+    bands = ("highsec", "lowsec", "nullsec", "w-space", "abyssal", "pochven", "drifter", "other", "unknown")
+    band = EnumType("SecurityBand", {name.upper().replace("-", "_"): name for name in bands})
+    metrics = ("kills", "losses", "isk_destroyed", "isk_lost", "solo_kills_zkb", "points_destroyed", "final_blows")
+    metric = EnumType("LeaderboardMetric", {name.upper(): name for name in metrics})
+    return make_executable_schema(
+        load_schema_from_path(str(PACKAGE / "web" / "graphql" / "schema.graphql")),
+        [query, mutation, subscription, killmail, victim, attacker, entity, item, top_loss],
+        [kinds, sides, periods, band, metric],
+        [
+            ScalarType("DateTime", serializer=iso, value_parser=_moment),
+            ScalarType("Date", serializer=iso, value_parser=_day),
+            ScalarType("BigInt", serializer=lambda value: str(int(value))),
+        ],
+        convert_names_case=True,
+    )
+
+
+@query.field("myKillmails")
+async def my_killmails(_: None, info: GraphQLResolveInfo, limit: int = 20) -> list[RowMapping]:
+    context = _context(info)
+    characters = await context.reads.run(lambda _connection: context.own.characters(context.caller))
+    count = _count(limit, MAX_PAGE)
+
+    def read(connection: Connection) -> list[RowMapping]:
+        found: dict[int, RowMapping] = {}
+        for character_id in characters:
+            filters = Filters(entities=((KINDS["character"], character_id, Side.both),))
+            found |= {row["killmail_id"]: row for row in killmails.find(connection, filters, count)}
+        newest = sorted(found.values(), key=lambda row: (row["killmail_time"], row["killmail_id"]), reverse=True)
+        return newest[:count]
+
+    return await context.reads.run(read)
+
+
+@mutation.field("syncMyKillmails")
+async def sync_my_killmails(_: None, info: GraphQLResolveInfo, input: Facts | None = None) -> Facts:  # noqa: A002
+    context, asked = _context(info), input or {}
+    synced = await context.own.sync(context.caller, asked.get("character_id"))
+    return {
+        "success": synced.success,
+        "message": synced.message,
+        "synced_count": synced.stored,
+        "client_mutation_id": asked.get("client_mutation_id"),
+    }
+
+
+@query.field("workerStatus")
+async def resolve_worker_status(_: None, info: GraphQLResolveInfo) -> WorkerStatus:
+    return await _status(_context(info))
+
+
+@query.field("killmail")
+async def one_killmail(_: None, info: GraphQLResolveInfo, id: int) -> RowMapping | None:  # noqa: A002
+    row: RowMapping | None = await _context(info).reads.killmails.load(id)
+    return row
+
+
+@query.field("killmails")
+async def many_killmails(
+    _: None,
+    info: GraphQLResolveInfo,
+    filter: Facts | None = None,  # noqa: A002
+    first: int = 50,
+    after: str | None = None,
+    oldest_first: bool = False,
+) -> Facts:
+    filters = replace(_filters(filter or {}), is_oldest_first=oldest_first)
+    return await _connection(_context(info), filters, first, after)
+
+
+@query.field("entity")
+async def one_entity(_: None, info: GraphQLResolveInfo, kind: Kind, id: int) -> Entity | None:  # noqa: A002
+    context = _context(info)
+    row, totals = await asyncio.gather(context.reads.entity(kind, id), context.reads.totals(kind, id))
+    return Entity(kind, id) if row is not None or totals is not None else None
+
+
+@query.field("search")
+async def search(_: None, info: GraphQLResolveInfo, text: str, first: int = 10) -> list[Entity]:
+    count = _count(first, MAX_RANKS)
+    found = await _context(info).reads.run(lambda connection: entities.search(connection, text[:100], count))
+    return [Entity(one.kind, one.entity_id, one.name) for one in found[:count]]
+
+
+@query.field("leaderboard")
+async def leaderboard(
+    _: None, info: GraphQLResolveInfo, kind: Kind, metric: str, period: str = "90 days", first: int = 10
+) -> list[Facts]:
+    count = _count(first, MAX_RANKS)
+    rows = await _context(info).reads.run(
+        lambda connection: statistics.leaders(connection, kind, metric, period, count)
+    )
+    return [dict(row) | {"entity": Entity(kind, row["entity_id"], row["entity_name"])} for row in rows]
+
+
+@query.field("topLosses")
+async def top_losses(_: None, info: GraphQLResolveInfo, day: date, first: int = 10) -> list[RowMapping]:
+    count = _count(first, MAX_RANKS)
+    return await _context(info).reads.run(lambda connection: statistics.top_losses(connection, day, count))
+
+
+@query.field("metricDefinitions")
+async def metric_definitions(_: None, info: GraphQLResolveInfo, name: str | None = None) -> list[RowMapping]:
+    rows = await _context(info).reads.run(statistics.dictionary)
+    return [row for row in rows if name in {None, row["name"]}]
+
+
+@query.field("build")
+async def build(_: None, info: GraphQLResolveInfo) -> statistics.State:
+    return await _context(info).reads.run(statistics.state_of)
+
+
+@subscription.source("newKillmail")
+async def new_killmails(_: None, info: GraphQLResolveInfo) -> AsyncGenerator[Facts, None]:
+    async for ids in _context(info).feed.announced():
+        for killmail_id in ids:
+            yield {"killmail_id": killmail_id, "url": f"/kill/{killmail_id}"}
+
+
+@subscription.source("workerStatus")
+async def worker_statuses(_: None, info: GraphQLResolveInfo) -> AsyncGenerator[WorkerStatus, None]:
+    while True:
+        yield await _status(_context(info))
+        await asyncio.sleep(STATUS_SECONDS)
+
+
+@subscription.field("newKillmail")
+@subscription.field("workerStatus")
+def what_came(value: Any, _info: GraphQLResolveInfo) -> Any:
+    return value
+
+
+@killmail.field("id")
+@killmail.field("killmailId")
+def killmail_id(row: Facts, _info: GraphQLResolveInfo) -> int:
+    return int(row["killmail_id"])
+
+
+@killmail.field("victim")
+def victim_of(row: Facts, _info: GraphQLResolveInfo) -> Facts:
+    return row
+
+
+@killmail.field("solarSystem")
+def solar_system(row: Facts, _info: GraphQLResolveInfo) -> Entity:
+    return Entity(KINDS["system"], row["solar_system_id"], row["solar_system_name"])
+
+
+@killmail.field("region")
+def region(row: Facts, _info: GraphQLResolveInfo) -> Entity | None:
+    return Entity(KINDS["region"], row["region_id"], row["region_name"]) if row["region_id"] else None
+
+
+@killmail.field("attackers")
+async def attackers_of(row: Facts, info: GraphQLResolveInfo) -> list[RowMapping]:
+    return await _context(info).reads.attackers.load(row["killmail_id"])
+
+
+@killmail.field("items")
+async def items_of(row: Facts, info: GraphQLResolveInfo) -> list[RowMapping]:
+    return await _context(info).reads.items.load(row["killmail_id"])
+
+
+@killmail.field("values")
+async def values_of(row: Facts, info: GraphQLResolveInfo) -> list[RowMapping]:
+    return await _context(info).reads.values.load(row["killmail_id"])
+
+
+@killmail.field("zkillboard")
+async def zkillboard_of(row: Facts, info: GraphQLResolveInfo) -> RowMapping | None:
+    found: RowMapping | None = await _context(info).reads.zkillboard.load(row["killmail_id"])
+    return found
+
+
+@killmail.field("lineage")
+async def lineage_of(row: Facts, info: GraphQLResolveInfo) -> Facts:
+    rows = await _context(info).reads.enrichments.load(row["killmail_id"])
+    caused = [
+        dict(one) | {"kind": one["entity_kind"], "id": one["entity_id"], "name": one["entity_name"]} for one in rows
+    ]
+    return {"source": row["source"], "stored_at": row["stored_at"], "caused": caused}
+
+
+for _field, _column in {
+    "securityStatus": "solar_system_security_status",
+    "isSolo": "is_solo_zkb",
+    "isNpc": "is_npc_zkb",
+}.items():
+    killmail.set_alias(_field, _column)
+for _field in ("characterId", "corporationId", "allianceId", "factionId", "shipTypeId"):
+    victim.set_alias(_field, f"victim_{_field.removesuffix('Id').lower().replace('type', '_type')}_id")
+item.set_alias("typeId", "item_type_id")
+item.set_alias("name", "item_name")
+
+
+def _party(bindable: ObjectType, field: str, kind: str, prefix: str, name: str) -> None:
+    def resolve(row: Facts, _info: GraphQLResolveInfo) -> Entity | None:
+        entity_id = row[f"{prefix}{kind}_id"]
+        return Entity(KINDS[kind], entity_id, row[f"{prefix}{name}_name"]) if entity_id else None
+
+    bindable.set_field(field, resolve)
+
+
+for _kind in ("character", "corporation", "alliance"):
+    _party(victim, _kind, _kind, "victim_", _kind)
+    _party(attacker, _kind, _kind, "", _kind)
+_party(victim, "shipType", "ship_type", "victim_", "ship")
+_party(attacker, "shipType", "ship_type", "", "ship")
+
+
+@top_loss.field("killmail")
+async def killmail_of_loss(row: Facts, info: GraphQLResolveInfo) -> RowMapping | None:
+    found: RowMapping | None = await _context(info).reads.killmails.load(row["killmail_id"])
+    return found
+
+
+@entity.field("name")
+async def entity_name(one: Entity, info: GraphQLResolveInfo) -> str | None:
+    if one.known_name is not None:
+        return one.known_name
+    row = await _context(info).reads.entity(one.kind, one.id)
+    return row[one.kind.name_column] if row else None
+
+
+@entity.field("allTime")
+async def all_time(one: Entity, info: GraphQLResolveInfo) -> RowMapping | None:
+    return await _context(info).reads.totals(one.kind, one.id)
+
+
+@entity.field("monthly")
+async def monthly(one: Entity, info: GraphQLResolveInfo) -> list[RowMapping]:
+    return await _context(info).reads.run(lambda connection: statistics.by_month(connection, one.kind, one.id))
+
+
+@entity.field("daily")
+async def daily(one: Entity, info: GraphQLResolveInfo, since: date, until: date) -> list[RowMapping]:
+    if not timedelta() <= until - since <= MAX_DAYS:
+        raise ApiError("BAD_USER_INPUT", f"since and until may be at most {MAX_DAYS.days} days apart, in this order")
+    return await _context(info).reads.run(
+        lambda connection: statistics.by_day(connection, one.kind, one.id, since, until)
+    )
+
+
+@entity.field("rivals")
+async def rivals(one: Entity, info: GraphQLResolveInfo, first: int = 10) -> list[Facts]:
+    return await _others(one, info, first, statistics.rivals)
+
+
+@entity.field("companions")
+async def companions(one: Entity, info: GraphQLResolveInfo, first: int = 10) -> list[Facts]:
+    return await _others(one, info, first, statistics.companions)
+
+
+@entity.field("killmails")
+async def killmails_of(
+    one: Entity, info: GraphQLResolveInfo, side: Side = Side.both, first: int = 50, after: str | None = None
+) -> Facts:
+    return await _connection(_context(info), killmails.of_entity(one.kind, one.id, side), first, after)
+
+
+async def _others(one: Entity, info: GraphQLResolveInfo, first: int, read: Any) -> list[Facts]:
+    if not one.kind.is_player:
+        return []
+    count = _count(first, MAX_RANKS)
+    rows = await _context(info).reads.run(lambda connection: read(connection, one.kind, one.id, limit=count))
+    return [dict(row) | {"entity": Entity(one.kind, row["id"], row["name"])} for row in rows]
+
+
+async def _status(context: Context) -> WorkerStatus:
+    return await context.reads.run(lambda _connection: context.own.status())
+
+
+async def _connection(context: Context, filters: Filters, first: int, after: str | None) -> Facts:
+    count = _count(first, MAX_PAGE)
+    if after is not None:
+        filters = replace(filters, before=_place(after))
+    rows = await context.reads.run(lambda connection: killmails.find(connection, filters, count + 1))
+    shown = rows[:count]
+    edges = [{"cursor": cursor_of(row), "node": row} for row in shown]
+    page = {
+        "has_next_page": len(rows) > count,
+        "has_previous_page": after is not None,
+        "start_cursor": edges[0]["cursor"] if edges else None,
+        "end_cursor": edges[-1]["cursor"] if edges else None,
+    }
+    return {"edges": edges, "nodes": shown, "page_info": page}
+
+
+def cursor_of(row: Facts) -> str:
+    """The cursor of a killmail: opaque to callers."""
+    return f"{int(row['killmail_time'].timestamp())}-{row['killmail_id']}"
+
+
+def _place(cursor: str) -> Place:
+    seconds, _, id_ = cursor.partition("-")
+    if not (seconds.isascii() and seconds.isdigit() and id_.isascii() and id_.isdigit() and len(cursor) <= 30):
+        raise ApiError("BAD_USER_INPUT", "after is no cursor of this API: use endCursor of the page before")
+    try:
+        return Place(datetime.fromtimestamp(int(seconds), UTC), min(int(id_), 2**63 - 1))
+    except (ValueError, OverflowError, OSError):
+        raise ApiError("BAD_USER_INPUT", "after is no cursor of this API") from None
+
+
+def _filters(asked: Facts) -> Filters:
+    chosen = asked.get("entities") or []
+    if len(chosen) > MAX_ENTITIES:
+        raise ApiError("BAD_USER_INPUT", f"at most {MAX_ENTITIES} entities in a filter")
+    ids = asked.get("ids")
+    if ids is not None and len(ids) > MAX_PAGE:
+        raise ApiError("BAD_USER_INPUT", f"at most {MAX_PAGE} ids in a filter")
+    same = ("war_id", "min_value", "max_value", "min_attackers", "max_attackers", "since", "until")
+    return Filters(
+        entities=tuple((one["kind"], one["id"], one.get("side", Side.both)) for one in chosen),
+        flags={column: asked[flag] for flag, column in FLAGS.items() if asked.get(flag) is not None},
+        security_bands=tuple(asked.get("security_bands") or ()),
+        labels=tuple(asked.get("labels") or ()),
+        killmail_ids=None if ids is None else tuple(ids),
+        **{name: asked[name] for name in same if asked.get(name) is not None},
+    )
+
+
+def _count(asked: int, most: int) -> int:
+    if not 1 <= asked <= most:
+        raise ApiError("BAD_USER_INPUT", f"between 1 and {most} can be asked for at once, not {asked}")
+    return asked
+
+
+def _moment(value: Any) -> datetime:
+    moment = datetime.fromisoformat(str(value))
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _day(value: Any) -> date:
+    return date.fromisoformat(str(value))
+
+
+def _context(info: GraphQLResolveInfo) -> Context:
+    context: Context = info.context
+    return context

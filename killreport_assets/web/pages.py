@@ -1,0 +1,399 @@
+"""The public pages. What they read is in killmails.py, entities.py and statistics.py; how it looks is in templates/."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from cachetools import TTLCache, cached
+from sqlalchemy.engine import Connection, Engine, RowMapping
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from killreport_assets.base.errors import UserError
+from killreport_assets.store.trace import trace_killmail
+from killreport_assets.web import charts, entities, formats, killmails, statistics
+from killreport_assets.web.entities import BY_PATH, KINDS, Kind
+from killreport_assets.web.fitting import HOLDS, RACKS, eft_text, fit_of
+from killreport_assets.web.health import Looking
+from killreport_assets.web.killmails import Filters, Place, Side
+from killreport_assets.web.rendering import Problem, Rendering
+
+PAGE = 50
+ENTITY_PAGE = 25
+SHOWN_ATTACKERS = 250
+LEADERS = {
+    "character": "kills",
+    "corporation": "isk_destroyed",
+    "alliance": "isk_destroyed",
+    "ship_type": "losses",
+    "system": "kills",
+}
+FLAGS = (
+    ("is_solo_zkb", "solo"),
+    ("is_npc_zkb", "NPC"),
+    ("is_awox", "awox"),
+    ("is_ganked", "gank"),
+    ("is_padding", "padding"),
+    ("is_capital", "capital"),
+    ("is_structure", "structure"),
+    ("is_war", "war"),
+)
+COVERAGE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of an entity's page: what its rows are, where they link, and its columns (name, title, format)."""
+
+    title: str
+    what: str
+    path: str
+    defined: str
+    rows: list[dict[str, Any]]
+    columns: tuple[tuple[str, str, Callable[[Any], str]], ...]
+
+
+class Pages:
+    """The handlers of the public pages; one object serves all threads."""
+
+    def __init__(self, engine: Engine, rendering: Rendering, looking: Looking) -> None:
+        self._engine, self._rendering, self._looking = engine, rendering, looking
+        self._days = cached(TTLCache(1, COVERAGE_SECONDS))(self._read_days)
+
+    async def front(self, request: Request) -> Response:
+        """Show the newest killmails, rankings and top losses."""
+        return await self._answer(request, "front.html", self._front)
+
+    async def kills(self, request: Request) -> Response:
+        """Show killmails by time, of one day where `day` is given."""
+        return await self._answer(request, "kills.html", self._kills)
+
+    async def killmail(self, request: Request) -> Response:
+        """Show one killmail."""
+        template, facts = await run_in_threadpool(self._killmail, request)
+        return self._rendering.page(request, template, **facts)
+
+    async def entity(self, request: Request) -> Response:
+        """Show an entity: its newest killmails, then its numbers."""
+        return await self._answer(request, "entity.html", self._entity)
+
+    async def entity_killmails(self, request: Request) -> Response:
+        """Show the kills or losses of an entity, page by page."""
+        return await self._answer(request, "kills.html", self._entity_killmails)
+
+    async def search(self, request: Request) -> Response:
+        """Show what a search found."""
+        return await self._answer(request, "search.html", self._search)
+
+    async def definitions(self, request: Request) -> Response:
+        """Show the dictionary of metrics."""
+        return await self._answer(request, "definitions.html", self._definitions)
+
+    async def coverage(self, request: Request) -> Response:
+        """Show what is here, how fresh it is, and what is missing."""
+        return await self._answer(request, "coverage.html", self._coverage)
+
+    async def _answer(
+        self, request: Request, template: str, read: Callable[[Request, Connection], dict[str, Any]]
+    ) -> Response:
+        def reading() -> dict[str, Any]:
+            with self._engine.connect() as connection:
+                return read(request, connection)
+
+        facts = await run_in_threadpool(reading)
+        return self._rendering.page(request, template, **facts)
+
+    def _front(self, _request: Request, connection: Connection) -> dict[str, Any]:
+        state = statistics.state_of(connection)
+        if not state.killmails or state.last_day is None:
+            return {"state": state}
+        regions = connection.exec_driver_sql(
+            "select killmail_date, cast(sum(kills) as bigint) as kills, sum(isk_destroyed) as isk_destroyed "
+            "from marts.mart_system_daily where killmail_date = %(day)s group by 1",
+            {"day": state.last_day},
+        ).mappings()
+        is_recent = state.as_of is not None and (state.as_of - state.last_day).days < 90
+        period = "90 days" if is_recent else "all"
+        return {
+            "state": state,
+            "today": regions.one_or_none(),
+            "latest": killmails.find(connection, Filters(since=_start(state.last_day - timedelta(days=30))), 20)
+            or killmails.find(connection, Filters(), 20),
+            "period": period,
+            "leaders": {
+                kind: statistics.leaders(connection, KINDS[kind], metric, period) for kind, metric in LEADERS.items()
+            },
+            "top_losses": statistics.top_losses(connection, state.last_day),
+        }
+
+    def _kills(self, request: Request, connection: Connection) -> dict[str, Any]:
+        place = _place(request)
+        filters, heading = Filters(before=place), "Killmails"
+        if day := request.query_params.get("day"):
+            chosen = _day(day)
+            filters = Filters(before=place, since=_start(chosen), until=_start(chosen + timedelta(days=1)))
+            heading = f"Killmails of {chosen}"
+        facts = self._page_of(request, connection, filters)
+        return facts | {"heading": heading, "about": None, "note": None}
+
+    def _page_of(self, request: Request, connection: Connection, filters: Filters) -> dict[str, Any]:
+        found = killmails.find(connection, filters, PAGE + 1)
+        rows = found[:PAGE]
+        next_page = str(request.url.include_query_params(after=_cursor(rows[-1]))) if len(found) > PAGE else None
+        return {"rows": rows, "next_page": next_page, "is_later_page": filters.before is not None}
+
+    def _killmail(self, request: Request) -> tuple[str, dict[str, Any]]:
+        killmail_id = request.path_params["killmail_id"]
+        with self._engine.connect() as connection:
+            try:
+                trace = trace_killmail(connection, killmail_id)
+            except UserError:
+                raise Problem("No such killmail", f"Killmail {killmail_id} is not stored here.", 404) from None
+            row = killmails.killmail(connection, killmail_id)
+            if row is None:
+                return "unbuilt.html", {"trace": trace}
+            attackers = killmails.attackers_of(connection, [killmail_id])
+            items = killmails.items_of(connection, [killmail_id])
+            values = killmails.values_of(connection, [killmail_id])
+        fit = fit_of(items)
+        hull = row["victim_ship_name"] or f"Type {row['victim_ship_type_id']}"
+        counted = Counter((attacker["ship_type_id"], attacker["ship_name"]) for attacker in attackers)
+        return "killmail.html", {
+            "row": row,
+            "trace": trace,
+            "attackers": attackers[:SHOWN_ATTACKERS],
+            "ships": [{"type_id": id_, "name": name, "count": count} for (id_, name), count in counted.most_common()],
+            "values": values,
+            "fit": fit,
+            "eft": eft_text(hull, f"killmail {killmail_id}", fit) if fit.racks else None,
+            "RACKS": RACKS,
+            "HOLDS": HOLDS,
+            "flags": FLAGS,
+        }
+
+    def _entity(self, request: Request, connection: Connection) -> dict[str, Any]:
+        kind, entity_id = _asked(request)
+        row = entities.dimension_rows(connection, kind, [entity_id]).get(entity_id)
+        totals = statistics.totals(connection, kind, entity_id) if _is_built(connection) else None
+        if row is None and totals is None:
+            raise Problem(f"No such {kind.title.lower()}", f"{kind.title} {entity_id} is not known here.", 404)
+        facts: dict[str, Any] = {
+            "kind": kind,
+            "entity_id": entity_id,
+            "row": row,
+            "name": entities.name_of(kind, row, entity_id),
+            "totals": totals,
+            "parents": _parents(kind, row),
+            "here": f"/{kind.path}/{entity_id}",
+            "map": None,
+        }
+        if totals is None:
+            return facts
+        found = killmails.find(connection, killmails.of_entity(kind, entity_id), ENTITY_PAGE + 1)
+        rows = _marked(found[:ENTITY_PAGE], kind, entity_id)
+        monthly = statistics.by_month(connection, kind, entity_id) if statistics.has_monthly_marts(connection) else []
+        is_nightly = statistics.has_monthly_marts(connection)
+        facts |= {
+            "rows": rows,
+            "next_page": f"{facts['here']}/kills-and-losses?after={_cursor(rows[-1])}"
+            if len(found) > ENTITY_PAGE
+            else None,
+            "isk_by_month": charts.months([(m["month"], m["isk_destroyed"], m["isk_lost"]) for m in monthly]),
+            "kills_by_month": charts.months([(m["month"], m["kills"], m["losses"]) for m in monthly]),
+            "hours": None,
+            "tables": _tables(connection, kind, entity_id) if is_nightly else [],
+            "as_of": statistics.state_of(connection).as_of,
+        }
+        if is_nightly and (kind.is_player or kind.name == "region"):
+            facts["hours"] = charts.heat_map(statistics.hours(connection, kind, entity_id))
+        return facts
+
+    def _entity_killmails(self, request: Request, connection: Connection) -> dict[str, Any]:
+        kind, entity_id = _asked(request)
+        which = request.path_params["which"]
+        side = {"kills": Side.kills, "losses": Side.losses, "kills-and-losses": Side.both}[which]
+        row = entities.dimension_rows(connection, kind, [entity_id]).get(entity_id)
+        filters = Filters(entities=((kind, entity_id, side),), before=_place(request))
+        facts = self._page_of(request, connection, filters)
+        facts["rows"] = _marked(facts["rows"], kind, entity_id)
+        name = entities.name_of(kind, row, entity_id)
+        return facts | {"heading": f"{name}: {which.replace('-', ' ')}", "about": kind, "note": None}
+
+    def _search(self, request: Request, connection: Connection) -> dict[str, Any]:
+        words = request.query_params.get("q", "")[:100].strip()
+        found = entities.search(connection, words) if _is_built(connection) else []
+        killmail_id = None
+        if words.isdigit() and len(words) <= 18 and killmails.killmail(connection, int(words)) is not None:
+            killmail_id = int(words)
+        return {"q": words, "found": found, "killmail_id": killmail_id}
+
+    def _definitions(self, _request: Request, connection: Connection) -> dict[str, Any]:
+        seen: set[str] = set()
+        rows = []
+        for metric in statistics.dictionary(connection) if _is_built(connection) else []:
+            anchor = metric["name"] if metric["name"] not in seen else f"{metric['name']}-{len(seen)}"
+            seen.add(anchor)
+            rows.append(dict(metric) | {"anchor": anchor})
+        grouped = groupby(rows, key=lambda metric: metric["model"])
+        return {"by_model": [(model, list(metrics)) for model, metrics in grouped]}
+
+    def _coverage(self, _request: Request, connection: Connection) -> dict[str, Any]:
+        health = self._looking.look()
+        feeds = [
+            asdict(feed) | {"entries_behind": feed.entries_behind, "cursor": feed.next_sequence - 1}
+            for feed in health.feeds
+        ]
+        return {
+            "state": statistics.state_of(connection),
+            "problems": health.problems,
+            "feeds": feeds,
+            "kinds": health.coverage,
+            "days": self._days(),
+        }
+
+    def _read_days(self) -> list[RowMapping]:
+        with self._engine.connect() as connection:
+            return statistics.days(connection) if _is_built(connection) else []
+
+
+def _asked(request: Request) -> tuple[Kind, int]:
+    return BY_PATH[request.path_params["kind"]], request.path_params["entity_id"]
+
+
+def _is_built(connection: Connection) -> bool:
+    return bool(connection.exec_driver_sql("select to_regclass('marts.mart_leaderboards') is not null").scalar_one())
+
+
+def _parents(kind: Kind, row: RowMapping | None) -> list[tuple[str, int, str]]:
+    """What it belongs to, by its dimension: (path, id, name)."""
+    if row is None:
+        return []
+    return [
+        (parent.path, row[f"{parent.name.removeprefix('ship_')}_id"], row[f"{parent.name.removeprefix('ship_')}_name"])
+        for parent in KINDS.values()
+        if parent is not kind
+        and f"{parent.name.removeprefix('ship_')}_id" in row
+        and parent.name != "ship_type"
+        and row[f"{parent.name.removeprefix('ship_')}_id"]
+    ]
+
+
+def _marked(rows: list[RowMapping], kind: Kind, entity_id: int) -> list[dict[str, Any]]:
+    """Say of each killmail whether the entity lost the ship."""
+    column = "solar_system_id" if kind.is_place else f"victim_{kind.name}_id"
+    return [dict(row) | {"is_loss": row[column] == entity_id and not kind.is_place} for row in rows]
+
+
+def _tables(connection: Connection, kind: Kind, entity_id: int) -> list[Table]:
+    if not kind.is_player:
+        return []
+    isk, number = formats.isk, formats.number
+    destroyed = ("isk_destroyed", "ISK destroyed", isk)
+    path = kind.path
+    read = statistics
+    return [
+        _table(
+            "Ships flown",
+            "Ship",
+            "ship",
+            "ship_type_id",
+            read.ships_used(connection, kind, entity_id),
+            ("kills", "Kills", number),
+            ("pilots", "Pilots", number),
+        ),
+        _table(
+            "Ships lost",
+            "Ship",
+            "ship",
+            "losses",
+            read.ships_lost(connection, kind, entity_id),
+            ("losses", "Losses", number),
+            ("isk_lost", "ISK lost", isk),
+        ),
+        _table(
+            "Kills most",
+            kind.title,
+            path,
+            "kills_as_main_party",
+            read.rivals(connection, kind, entity_id),
+            ("kills", "Kills", number),
+            destroyed,
+        ),
+        _table(
+            "Is killed most by",
+            kind.title,
+            path,
+            "kills_as_third_party",
+            read.rivals(connection, kind, entity_id, are_victims=False),
+            ("kills", "Kills", number),
+            destroyed,
+        ),
+        _table(
+            "Attacks with",
+            kind.title,
+            path,
+            "with_id",
+            read.companions(connection, kind, entity_id),
+            ("kills", "Kills", number),
+            destroyed,
+        ),
+        _table(
+            "Places",
+            "System",
+            "system",
+            "solar_system_id",
+            read.places(connection, kind, entity_id),
+            ("kills", "Kills", number),
+            ("losses", "Losses", number),
+        ),
+    ]
+
+
+def _table(
+    title: str,
+    what: str,
+    path: str,
+    defined: str,
+    rows: list[RowMapping],
+    *columns: tuple[str, str, Callable[[Any], str]],
+) -> Table:
+    lengths = charts.share_of_most(rows, columns[0][0])
+    with_lengths = [dict(row) | {"length": length} for row, length in zip(rows, lengths, strict=True)]
+    return Table(title, what, path, defined, with_lengths, columns)
+
+
+def _cursor(row: Any) -> str:
+    return f"{int(row['killmail_time'].timestamp())}-{row['killmail_id']}"
+
+
+def _place(request: Request) -> Place | None:
+    """The place after which a page begins.
+
+    Raises:
+        Problem: it is none of ours.
+    """
+    text = request.query_params.get("after")
+    if text is None:
+        return None
+    seconds, _, killmail_id = text.partition("-")
+    if not (seconds.isdigit() and killmail_id.isdigit() and len(seconds) <= 11 and len(killmail_id) <= 18):
+        raise Problem("No such page", "The address of the page is damaged: begin at the first page.", 400)
+    return Place(datetime.fromtimestamp(int(seconds), UTC), int(killmail_id))
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise Problem("No such day", "A day is written as 2026-08-21.", 400) from None
+    if not 2003 <= day.year < 9999:
+        raise Problem("No such day", "EVE began in 2003.", 400)
+    return day
+
+
+def _start(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
