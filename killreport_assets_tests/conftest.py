@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -20,6 +21,9 @@ from killreport_assets_testing.requirements import missing
 from killreport_assets_testing.sandbox import Sandbox
 
 TESTS = Path(__file__).parent
+if TYPE_CHECKING:
+    from killreport_assets_testing.story import Story
+
 hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")
 
@@ -29,6 +33,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         tier = Path(item.path).relative_to(TESTS).parts[0]
         item.add_marker(pytest.mark.unit if tier == "unit" else pytest.mark.servers)
+        # A file runs in one process; so do all files that read the built marts, which are built once.
+        has_story = "story" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("story" if has_story else str(item.path)))
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +76,16 @@ def engine(databases: Databases) -> Iterator[Engine]:
     """A fresh, migrated database."""
     with databases.fresh() as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def story(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Story"]:
+    """The built marts of the genuine killmails."""
+    from killreport_assets_testing.story import Story, play
+    from killreport_assets_testing.warehouse import Warehouse
+
+    with databases.fresh() as engine:
+        yield play(Story(Warehouse(engine, tmp_path_factory.mktemp("dbt"))), engine)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,14 @@ def is_port_free(port: int) -> bool:
     return True
 
 
+def any_free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def _with_loopback(hosts: str) -> str:
     """The hosts and loopback, comma-separated; `*` exempts every host, but only when it stands alone."""
     given = [host.strip() for host in hosts.split(",") if host.strip()]

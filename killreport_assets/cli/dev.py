@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from rich.markup import escape
 
 from killreport_assets.base.errors import Taken, UserError
-from killreport_assets.base.network import is_port_free
+from killreport_assets.base.network import any_free_port, is_port_free
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.cli.common import current_settings, use_sandbox
 from killreport_assets.cli.output import out
@@ -43,6 +43,7 @@ def serve(*, live: bool, release_every: float) -> None:
     port = settings.process.webserver_port
     if not is_port_free(port):
         raise Taken(f"port {port} is taken: set KILLREPORT_WEBSERVER_PORT to another")
+    web_port = _web_port(settings)
     _exit_on_signals()
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings.home))
@@ -55,13 +56,23 @@ def serve(*, live: bool, release_every: float) -> None:
         _be_the_only_daemon(stack, settings)
         enter_dagster_environment(settings)
         os.environ.setdefault("DAGSTER_GRPC_TIMEOUT_SECONDS", GRPC_SECONDS)
-        _run_dagster(stack, settings)
+        _run_dagster(stack, settings, web_port)
 
 
-def _run_dagster(stack: ExitStack, settings: Settings) -> None:
+def _web_port(settings: Settings) -> int:
+    """The web application's port: the one that is set, else the usual one or any that is free."""
+    port = settings.users.auth_port
+    if is_port_free(port):
+        return port
+    if "auth_port" in settings.users.model_fields_set:
+        raise Taken(f"port {port} is taken: set KILLREPORT_AUTH_PORT to another")
+    return any_free_port()
+
+
+def _run_dagster(stack: ExitStack, settings: Settings, web_port: int) -> None:
     port = settings.process.webserver_port
     sockets = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="killreport-")))
-    processes = DagsterProcesses(sockets, settings.home / "dagster" / "workspace.yaml", port)
+    processes = DagsterProcesses(sockets, settings.home / "dagster" / "workspace.yaml", port, web_port)
     processes.write_workspace()
     state = StateFile(settings.home / DEV_FILE, port)
     stack.callback(state.remove)
@@ -72,9 +83,10 @@ def _run_dagster(stack: ExitStack, settings: Settings) -> None:
     _prepare_storage()
     supervisor.start(processes.code_servers)
     supervisor.watch(until=processes.have_loaded)
-    supervisor.start([processes.daemon, processes.webserver])
+    supervisor.start([processes.daemon, processes.webserver, processes.web_application])
     supervisor.watch(until=processes.is_serving)
     out.print(f"Dagster's UI: [bold]http://127.0.0.1:{port}[/]  (Ctrl-C stops it)")
+    out.print(f"Killmails, for readers and their programs: [bold]http://127.0.0.1:{web_port}[/]")
     supervisor.watch()
 
 

@@ -36,6 +36,8 @@ class Lock(IntEnum):
     """Shared by transactions that write; a migration takes it alone."""
     FEED = 7_304_114_507
     """Following the live feed, which has one cursor: held while the service answers."""
+    LIVE_FEED = 7_304_114_509
+    """Numbering the entries of our own live feed."""
     DAEMON = 7_304_114_508
     """Running Dagster's daemon, in Dagster's database: held as long as it runs."""
 

@@ -1,7 +1,7 @@
-"""Dagster's processes: two code servers, the daemon and the webserver, and the workspace file that connects them.
+"""The processes of `killreport dev`: two code servers, the daemon, the webserver, the web application.
 
-The code locations are those of workspace.yaml at the top, which starts code servers of its own for each program that
-reads it. Keeping the processes running is in supervisor.py.
+The workspace file connects Dagster's. The code locations are those of workspace.yaml at the top, which starts code
+servers of its own for each program that reads it. Keeping the processes running is in supervisor.py.
 """
 
 import socket
@@ -23,6 +23,7 @@ class DagsterProcesses:
     sockets: Path
     workspace: Path
     port: int
+    web_port: int
 
     @property
     def code_servers(self) -> list[Program]:
@@ -51,6 +52,11 @@ class DagsterProcesses:
         module = "killreport_assets.orchestration.webserver"
         return Program("webserver", module, (str(self.workspace), str(self.port)))
 
+    @property
+    def web_application(self) -> Program:
+        """Pages, sign-in and API, which need no Dagster."""
+        return Program("web", "killreport_assets.web.server", (str(self.web_port),))
+
     def write_workspace(self) -> None:
         """Write the workspace file."""
         servers = [
@@ -63,8 +69,8 @@ class DagsterProcesses:
         return all(_accepts(socket.AF_UNIX, str(self._socket(name))) for name in _code_locations())
 
     def is_serving(self) -> bool:
-        """Whether the webserver accepts connections."""
-        return _accepts(socket.AF_INET, ("127.0.0.1", self.port))
+        """Whether the webserver and the web application accept connections."""
+        return all(_accepts(socket.AF_INET, ("127.0.0.1", port)) for port in (self.port, self.web_port))
 
     def _socket(self, name: str) -> Path:
         return self.sockets / name

@@ -1,11 +1,12 @@
 """The application: every address, the headers that all answers have, and who may ask by which host name."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import sqlalchemy as sa
+from fastapi import FastAPI
 from sqlalchemy.engine import Engine
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, IntegerConvertor, register_url_convertor
@@ -33,6 +34,9 @@ from killreport_assets.web.own import Own
 from killreport_assets.web.pages import Pages
 from killreport_assets.web.pictures import drawing
 from killreport_assets.web.rendering import PERSONAL, Problem, Rendering
+from killreport_assets.web.rest.api import build_rest
+from killreport_assets.web.rest.live import Ephemeral
+from killreport_assets.web.rest.paths import FILTER_NAMES, LABELS
 from killreport_assets.web.sign_in import SignIn, explained_sign_in
 
 log = logging.getLogger(__name__)
@@ -81,6 +85,9 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
     feed = LiveFeed(reading)
     callers = Callers(settings, engine)
     graphql = GraphqlEndpoint(reading, callers, Own(settings, engine, looking), feed)
+    ephemeral = Ephemeral(engine, reading, callers)
+    web = settings.web
+    rest = build_rest(reading, callers, anonymous=web.api_requests_anonymous, known=web.api_requests_known)
     public = urlsplit(settings.users.public_auth_url)
     entity = "/{kind:kind}/{entity_id:eve_id}"
     routes = [
@@ -93,9 +100,14 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
         Route("/definitions", pages.definitions),
         Route("/coverage", pages.coverage),
         Route("/feed", feed.answer),
+        Route("/ephemeral/sequence.json", ephemeral.sequence),
+        Route("/ephemeral/{sequence:eve_id}.json", ephemeral.entry),
         Route("/graphql", graphql, methods=["GET", "POST"]),
         WebSocketRoute("/graphql", graphql),
         Route("/images/types/{type_id:eve_id}/icon", drawing),
+        Route("/api/", _described(rendering, rest)),
+        Mount("/api", rest),
+        Route("/autocomplete/{words}/", _moved("/api/autocomplete/{words}/")),
         Route("/health", looking.health),
         Route("/metrics", looking.metrics),
         *sign_in.routes,
@@ -144,6 +156,24 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
             **dict.fromkeys((Problem, ServiceError, UserError, BrokerUnavailable, sa.exc.SQLAlchemyError), problem),
         },
     )
+
+
+def _described(rendering: Rendering, rest: FastAPI) -> Callable[[Request], Awaitable[Response]]:
+    """The page that describes the APIs, from what FastAPI knows of them."""
+
+    async def described(request: Request) -> Response:
+        described_api = rest.openapi()
+        return rendering.page(request, "api.html", api=described_api, filters=FILTER_NAMES, labels=list(LABELS))
+
+    return described
+
+
+def _moved(target: str) -> Callable[[Request], Awaitable[Response]]:
+    async def redirect(request: Request) -> Response:
+        quoted = {name: quote(str(value), safe="") for name, value in request.path_params.items()}
+        return RedirectResponse(target.format(**quoted), 302)
+
+    return redirect
 
 
 def _headers(settings: Settings, rendering: Rendering):  # type: ignore[no-untyped-def]  # a dispatch of Starlette's

@@ -46,8 +46,8 @@ class Callers:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._settings, self._engine = settings, engine
 
-    def admit(self, request: HTTPConnection, *, is_same_site_needed: bool = False) -> Caller:
-        """Identify a caller and count the request.
+    def admit(self, request: HTTPConnection, *, is_same_site_needed: bool = False, is_counted: bool = True) -> Caller:
+        """Identify a caller and count the request, unless it is one of those that are cheap and frequent.
 
         A session is only used where `is_same_site_needed` holds for the request's Origin: another site's page could
         send the browser's cookie along.
@@ -60,6 +60,8 @@ class Callers:
         if not caller.is_known and not web.api_public:
             text = "This API is not public: send a token, Authorization: Bearer kr_…, made on the page /me."
             raise Refusal(401, "UNAUTHENTICATED", text, {"WWW-Authenticate": "Bearer"})
+        if not is_counted:
+            return caller
         limit = web.api_requests_known if caller.is_known else web.api_requests_anonymous
         with self._engine.begin() as connection:  # counted even while a migration waits: no one else writes this table
             connection.execute(sa.text("set local synchronous_commit = off"))

@@ -22,7 +22,16 @@ COLUMNS = (
     "victim_corporation_name, victim_alliance_id, victim_alliance_name, victim_faction_id, victim_ship_type_id, "
     "victim_ship_name, victim_ship_group_id, victim_ship_group_name, final_blow_character_id, "
     "final_blow_character_name, final_blow_corporation_id, final_blow_corporation_name, final_blow_ship_type_id, "
-    "final_blow_ship_name, attacker_count, total_value, is_hull_priced, is_solo_zkb, is_npc_zkb, is_awox, is_ganked"
+    "final_blow_ship_name, attacker_count, total_value, is_hull_priced, is_solo_zkb, is_npc_zkb, is_awox, is_ganked, "
+    "points, war_id, moon_id, victim_damage_taken, source, stored_at"
+)
+COMPARED = (
+    "is_pvp_zkb",
+    "security_band_zkb",
+    "isk_band",
+    "timezone_band",
+    "attackers_band_zkb",
+    "victim_ship_category_id",
 )
 FLAGS = ("is_solo_zkb", "is_npc_zkb", "is_awox", "is_ganked", "is_capital", "is_structure", "is_war", "is_padding")
 
@@ -52,6 +61,11 @@ class Filters:
     security_bands: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     killmail_ids: tuple[int, ...] | None = None
+    equal: dict[str, Any] = field(default_factory=dict)
+    """Values by column, of COMPARED or FLAGS."""
+    is_final_blow: bool = False
+    """Whether the entity has to have given the final blow; only of characters, corporations, alliances and ships."""
+    location_id: int | None = None
     war_id: int | None = None
     min_value: float | None = None
     max_value: float | None = None
@@ -69,9 +83,9 @@ class Filters:
         return replace(self, before=Place(last["killmail_time"], last["killmail_id"]))
 
 
-def find(connection: Connection, filters: Filters, limit: int) -> list[RowMapping]:
+def find(connection: Connection, filters: Filters, limit: int, offset: int = 0) -> list[RowMapping]:
     """The first killmails by time, newest first unless said otherwise; at most `limit` rows of `COLUMNS`."""
-    bound = _bound(connection, filters, limit)
+    bound = _bound(connection, filters, limit + offset)
     conditions, parameters = _conditions(filters, is_bound=bound is not None)
     parameters["bound"] = bound
     order = "asc" if filters.is_oldest_first else "desc"
@@ -79,10 +93,10 @@ def find(connection: Connection, filters: Filters, limit: int) -> list[RowMappin
     query = f"""
         select {COLUMNS} from marts.fct_killmails where killmail_id = any(array(
             select killmail_id from marts.fct_killmails where {" and ".join(conditions) or "true"}
-            order by killmail_time {order}, killmail_id {order} limit :limit
+            order by killmail_time {order}, killmail_id {order} limit :limit offset :offset
         )) order by killmail_time {order}, killmail_id {order}
     """
-    return list(connection.execute(sa.text(query), parameters | {"limit": limit}).mappings())
+    return list(connection.execute(sa.text(query), parameters | {"limit": limit, "offset": offset}).mappings())
 
 
 def killmail(connection: Connection, killmail_id: int) -> RowMapping | None:
@@ -134,6 +148,13 @@ def _conditions(filters: Filters, *, is_bound: bool) -> tuple[list[str], dict[st
         if flag not in FLAGS:
             raise KeyError(flag)
         conditions.append(flag if is_set else f"not {flag}")
+    for number, (column, value) in enumerate(filters.equal.items()):
+        if column not in (*COMPARED, *FLAGS):
+            raise KeyError(column)
+        conditions.append(f"{column} = :equal_{number}")
+        parameters[f"equal_{number}"] = value
+    if filters.is_final_blow:
+        conditions.append(_final_blow(filters))
     compared = {
         "security_band_zkb = any(:security_bands)": ("security_bands", list(filters.security_bands) or None),
         "killmail_id = any(:killmail_ids)": (
@@ -142,6 +163,8 @@ def _conditions(filters: Filters, *, is_bound: bool) -> tuple[list[str], dict[st
         ),
         "exists (select from raw.zkillboard_values z where z.killmail_id = fct_killmails.killmail_id "
         "and z.labels @> :labels)": ("labels", list(filters.labels) or None),
+        "exists (select from raw.zkillboard_values z where z.killmail_id = fct_killmails.killmail_id "
+        "and z.location_id = :location_id)": ("location_id", filters.location_id),
         "war_id = :war_id": ("war_id", filters.war_id),
         "total_value >= :min_value": ("min_value", filters.min_value),
         "total_value <= :max_value": ("max_value", filters.max_value),
@@ -164,6 +187,16 @@ def _conditions(filters: Filters, *, is_bound: bool) -> tuple[list[str], dict[st
         )
         parameters |= {"place_time": filters.before.killmail_time, "place_id": filters.before.killmail_id}
     return conditions, parameters
+
+
+def _final_blow(filters: Filters) -> str:
+    known = ("character", "corporation", "alliance", "ship_type")
+    columns = [
+        f"final_blow_{kind.name}_id = :entity_{number}"
+        for number, (kind, _, _) in enumerate(filters.entities)
+        if kind.name in known
+    ]
+    return " and ".join(columns) or "false"
 
 
 def _of_entity(kind: Kind, side: Side, name: str, *, is_bound: bool) -> str:

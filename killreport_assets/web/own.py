@@ -11,8 +11,10 @@ from sqlalchemy.engine import Engine
 from starlette.concurrency import run_in_threadpool
 
 from killreport_assets.base.errors import BrokerUnavailable
+from killreport_assets.queues.catalogue import CORPORATION_KILLMAILS, KILLMAILS, USER_KILLMAILS
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings
+from killreport_assets.store.stored_killmails import known_killmails
 from killreport_assets.store.syncs import SUCCESSES
 from killreport_assets.users.store import ACTIVE, User, list_users
 from killreport_assets.users.syncs import queue_now
@@ -22,7 +24,10 @@ from killreport_assets.web.health import Looking
 from killreport_assets.web.status import NewestSync, WorkerStatus, worker_status
 
 LOOK_SECONDS = 0.25
-SOURCE = "esi"
+MARGIN_SECONDS = 5.0
+"""A listing queues its killmails at most so long after its last page."""
+KINDS = (USER_KILLMAILS.kind, CORPORATION_KILLMAILS.kind)
+"""What `ops.syncs` calls the listings of users."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +82,11 @@ class Own:
     def status(self) -> WorkerStatus:
         """How the workers are, at most a few seconds ago."""
         query = sa.text("""
-            select started_at, seconds from ops.syncs where source = :source and outcome <> 'dead'
+            select started_at, seconds from ops.syncs where source = any(:kinds) and outcome <> 'dead'
             order by sync_id desc limit 1
         """)
         with self._engine.connect() as connection:
-            row = connection.execute(query, {"source": SOURCE}).one_or_none()
+            row = connection.execute(query, {"kinds": list(KINDS)}).one_or_none()
         return worker_status(self._looking.look(), NewestSync(*row) if row else None)
 
     def _users(self, caller: Caller) -> list[User]:
@@ -106,28 +111,46 @@ class Own:
         return int(before)
 
     async def _wait(self, users: Sequence[User], before: int) -> Synced:
+        """Wait for the listings, and for the killmails that they queued to be fetched."""
         deadline = time.monotonic() + self._settings.web.sync_wait_seconds
+        queued: set[int] = set()
         while True:
             syncs = await run_in_threadpool(self._syncs_since, users, before)
-            done = {sync.character_id for sync in syncs}
-            if all(user.character_id in done for user in users) or time.monotonic() >= deadline:
+            listed = {sync.character_id for sync in syncs} >= {user.character_id for user in users}
+            waiting, stored = await run_in_threadpool(self._progress, syncs, queued)
+            if (listed and not waiting) or time.monotonic() >= deadline:
                 break
             await asyncio.sleep(LOOK_SECONDS)
-        stored = sum(sync.stored or 0 for sync in syncs)
         failed = [sync.outcome for sync in syncs if sync.outcome not in SUCCESSES]
         if failed:
             return Synced(False, f"ESI could not be read: {failed[0]}", stored)
-        if len(done) < len(users):
+        if not listed:
             return Synced(True, "Queued before all others; nothing has come yet. Ask again in a minute.", stored)
-        queued = sum(sync.queued or 0 for sync in syncs)
-        waiting = f"; {queued} more are queued to be fetched from ESI" if queued else ""
-        return Synced(True, f"{stored} killmails stored{waiting}.", stored)
+        more = f"; {waiting} more are queued to be fetched from ESI" if waiting else ""
+        return Synced(True, f"{stored} killmails stored{more}.", stored)
 
-    def _syncs_since(self, users: Sequence[User], before: int) -> Sequence[sa.Row[tuple[int, int, int, str]]]:
+    def _syncs_since(self, users: Sequence[User], before: int) -> Sequence[sa.Row[tuple[int, datetime, float, str]]]:
         query = sa.text("""
-            select character_id, stored, queued, outcome from ops.syncs
-            where sync_id > :before and source = :source and character_id = any(:ids)
+            select character_id, started_at, seconds, outcome from ops.syncs
+            where sync_id > :before and source = any(:kinds) and character_id = any(:ids) order by sync_id
         """)
-        asked = {"before": before, "source": SOURCE, "ids": [user.character_id for user in users]}
+        asked = {"before": before, "kinds": list(KINDS), "ids": [user.character_id for user in users]}
         with self._engine.connect() as connection:
             return connection.execute(query, asked).all()
+
+    def _progress(self, syncs: Sequence[sa.Row[tuple[int, datetime, float, str]]], queued: set[int]) -> tuple[int, int]:
+        """How many killmails of these listings wait, and how many are stored; `queued` remembers what has waited.
+
+        A listing queues its killmails in one transaction, as urgent work that is first seen then.
+        """
+        waiting: set[int] = set()
+        query = sa.text("""
+            select entity_id from ops.entity_pending where entity_kind = :kind and urgent and dead_at is null
+                and first_seen between :started_at and :started_at + make_interval(secs => :seconds)
+        """)
+        with self._engine.connect() as connection:
+            for sync in syncs:
+                span = {"started_at": sync.started_at, "seconds": (sync.seconds or 0) + MARGIN_SECONDS}
+                waiting |= set(connection.execute(query, {"kind": KILLMAILS.kind, **span}).scalars())
+            queued |= waiting
+            return len(waiting), len(known_killmails(connection, list(queued)))

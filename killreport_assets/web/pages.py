@@ -178,7 +178,7 @@ class Pages:
     def _entity(self, request: Request, connection: Connection) -> dict[str, Any]:
         kind, entity_id = _asked(request)
         row = entities.dimension_rows(connection, kind, [entity_id]).get(entity_id)
-        totals = statistics.totals(connection, kind, entity_id) if _is_built(connection) else None
+        totals = statistics.totals(connection, kind, entity_id) if statistics.is_built(connection) else None
         if row is None and totals is None:
             raise Problem(f"No such {kind.title.lower()}", f"{kind.title} {entity_id} is not known here.", 404)
         facts: dict[str, Any] = {
@@ -225,7 +225,7 @@ class Pages:
 
     def _search(self, request: Request, connection: Connection) -> dict[str, Any]:
         words = request.query_params.get("q", "")[:100].strip()
-        found = entities.search(connection, words) if _is_built(connection) else []
+        found = entities.search(connection, words) if statistics.is_built(connection) else []
         killmail_id = None
         if words.isdigit() and len(words) <= 18 and killmails.killmail(connection, int(words)) is not None:
             killmail_id = int(words)
@@ -234,7 +234,7 @@ class Pages:
     def _definitions(self, _request: Request, connection: Connection) -> dict[str, Any]:
         seen: set[str] = set()
         rows = []
-        for metric in statistics.dictionary(connection) if _is_built(connection) else []:
+        for metric in statistics.dictionary(connection) if statistics.is_built(connection) else []:
             anchor = metric["name"] if metric["name"] not in seen else f"{metric['name']}-{len(seen)}"
             seen.add(anchor)
             rows.append(dict(metric) | {"anchor": anchor})
@@ -257,15 +257,11 @@ class Pages:
 
     def _read_days(self) -> list[RowMapping]:
         with self._engine.connect() as connection:
-            return statistics.days(connection) if _is_built(connection) else []
+            return statistics.days(connection) if statistics.is_built(connection) else []
 
 
 def _asked(request: Request) -> tuple[Kind, int]:
     return BY_PATH[request.path_params["kind"]], request.path_params["entity_id"]
-
-
-def _is_built(connection: Connection) -> bool:
-    return bool(connection.exec_driver_sql("select to_regclass('marts.mart_leaderboards') is not null").scalar_one())
 
 
 def _parents(kind: Kind, row: RowMapping | None) -> list[tuple[str, int, str]]:

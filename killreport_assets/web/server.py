@@ -1,6 +1,7 @@
 """Serving the application with uvicorn: in this process, or in several that share one port."""
 
 import os
+import sys
 from contextlib import suppress
 
 import uvicorn
@@ -8,6 +9,7 @@ from sqlalchemy.engine import Engine
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from killreport_assets.base.network import never_proxy_loopback
 from killreport_assets.provision.database import open_database
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.web.app import build_app
@@ -70,3 +72,9 @@ def _run(app: Starlette, host: str, port: int) -> None:
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
+
+
+if __name__ == "__main__":
+    never_proxy_loopback()
+    chosen = load_settings().with_values(auth_port=int(sys.argv[1]))
+    serve(chosen, open_database(chosen), "127.0.0.1", int(sys.argv[1]))

@@ -57,6 +57,11 @@ def build_version(connection: Connection) -> str:
     return ",".join(f"{row.cadence}@{row.built_at.timestamp():.6f}" for row in rows) or "not built"
 
 
+def is_built(connection: Connection) -> bool:
+    """Whether a build has made the marts."""
+    return bool(connection.execute(sa.text("select to_regclass('marts.mart_leaderboards') is not null")).scalar_one())
+
+
 def has_monthly_marts(connection: Connection) -> bool:
     """Whether the nightly models were built."""
     return bool(connection.execute(sa.text("select to_regclass('marts.mart_rivalries') is not null")).scalar_one())

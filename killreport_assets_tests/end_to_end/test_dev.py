@@ -85,7 +85,11 @@ class Dev:
 @contextmanager
 def _running(home: Home, **settings: str) -> Iterator[Dev]:
     port = free_port()
-    ports = {"KILLREPORT_SANDBOX_PORT": str(free_port()), "KILLREPORT_WEBSERVER_PORT": str(port)}
+    ports = {
+        "KILLREPORT_SANDBOX_PORT": str(free_port()),
+        "KILLREPORT_WEBSERVER_PORT": str(port),
+        "KILLREPORT_AUTH_PORT": str(free_port()),
+    }
     environment = home.variables(ports | {"KILLREPORT_BACKLOG_INTERVAL": "10"} | settings)
     output = home.path.with_name("dev.out")
     with output.open("w") as file:

@@ -176,7 +176,12 @@ def test_a_second_run_stores_nothing_and_reads_no_esi_body(embedded_run: Run) ->
 def test_the_ui_starts_and_nothing_of_it_is_left_when_it_is_ended(embedded_run: Run) -> None:
     home = embedded_run[0]
     port = free_port()
-    ports = {"KILLREPORT_WEBSERVER_PORT": str(port), "KILLREPORT_SANDBOX_PORT": str(free_port())}
+    web_port = free_port()
+    ports = {
+        "KILLREPORT_WEBSERVER_PORT": str(port),
+        "KILLREPORT_SANDBOX_PORT": str(free_port()),
+        "KILLREPORT_AUTH_PORT": str(web_port),
+    }
     url = f"http://127.0.0.1:{port}/server_info"
     dev = subprocess.Popen(
         [home.command, "dev"],
@@ -188,6 +193,8 @@ def test_the_ui_starts_and_nothing_of_it_is_left_when_it_is_ended(embedded_run: 
     try:
         wait_until(lambda: dev.poll() is not None or answers(url), UI_SECONDS)
         assert requests.get(url, timeout=30).ok
+        wait_until(lambda: answers(f"http://127.0.0.1:{web_port}/static/icon.svg"), UI_SECONDS)
+        assert "Latest killmails" in requests.get(f"http://127.0.0.1:{web_port}/", timeout=60).text
     finally:
         dev.send_signal(signal.SIGINT)
     assert dev.wait(60) == 130

@@ -137,6 +137,18 @@ feed_cursors = sa.Table(
     comment="How far each feed has been followed",
 )
 
+live_feed = sa.Table(
+    "live_feed",
+    metadata,
+    sa.Column(
+        "killmail_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the killmail that was stored"
+    ),
+    sa.Column("sequence", sa.BigInteger, unique=True, comment="the entry's number; absent: not numbered yet"),
+    time("announced_at", "when it was stored", required=True, now=True),
+    schema="ops",
+    comment="Our own live feed: killmails of the last days as they were stored, for those who follow this one",
+)
+
 feed_gaps = sa.Table(
     "feed_gaps",
     metadata,

@@ -41,6 +41,8 @@ MAX_ALIASES = 30
 MAX_COST_ANONYMOUS, MAX_COST_KNOWN = 5_000, 50_000
 LIVE = {"myKillmails", "workerStatus", "build", "lineage", "zkillboard", "syncMyKillmails", "name", "search"}
 """Fields whose values change without a build: an answer with one of them is not cached."""
+_of_callers = logging.getLogger(f"{__name__}.of_callers")
+_of_callers.disabled = True  # Ariadne logs every error of a caller; _formatted logs those that are ours
 INTERNAL = "this request failed: it is a fault of KillReport, and in its log"
 
 
@@ -59,7 +61,7 @@ class GraphqlEndpoint:
             explorer=ExplorerHttp405(),
             http_handler=GraphQLHTTPSSEHandler(),
             websocket_handler=GraphQLTransportWSHandler(),
-            logger=log.name,
+            logger=_of_callers,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -210,7 +212,7 @@ def _formatted(error: GraphQLError, _debug: bool = False) -> dict[str, Any]:
     if isinstance(original, Refusal):
         formatted |= {"message": str(original), "extensions": {"code": original.code}}
     elif original is None or isinstance(original, GraphQLError):
-        formatted.setdefault("extensions", {"code": "BAD_USER_INPUT"})
+        formatted["extensions"] = {"code": "BAD_USER_INPUT", **formatted.get("extensions", {})}
     elif isinstance(original, exc.OperationalError) and "statement timeout" in str(original):
         formatted |= {"message": "this takes too long: ask for less", "extensions": {"code": "TIMEOUT"}}
     else:

@@ -7,7 +7,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from ariadne import (
-    EnumType,
     MutationType,
     ObjectType,
     QueryType,
@@ -16,7 +15,7 @@ from ariadne import (
     load_schema_from_path,
     make_executable_schema,
 )
-from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema
+from graphql import GraphQLEnumType, GraphQLError, GraphQLResolveInfo, GraphQLSchema
 from sqlalchemy.engine import Connection, RowMapping
 
 from killreport_assets.base.files import PACKAGE
@@ -92,18 +91,14 @@ entity, item, top_loss = ObjectType("Entity"), ObjectType("Item"), ObjectType("T
 
 
 def build_schema() -> GraphQLSchema:
-    """The executable schema; resolvers of other fields are the rows' columns, by their names in snake case."""
-    kinds = EnumType("EntityKind", {name.upper(): kind for name, kind in KINDS.items()})
-    sides = EnumType("Side", {"KILLS": Side.kills, "LOSSES": Side.losses, "BOTH": Side.both})
-    periods = EnumType("Period", PERIODS)
-    bands = ("highsec", "lowsec", "nullsec", "w-space", "abyssal", "pochven", "drifter", "other", "unknown")
-    band = EnumType("SecurityBand", {name.upper().replace("-", "_"): name for name in bands})
-    metrics = ("kills", "losses", "isk_destroyed", "isk_lost", "solo_kills_zkb", "points_destroyed", "final_blows")
-    metric = EnumType("LeaderboardMetric", {name.upper(): name for name in metrics})
-    return make_executable_schema(
+    """The executable schema; resolvers of other fields are the rows' columns, by their names in snake case.
+
+    Values of enums are their names. Ariadne replaces how they are parsed, for values of other kinds, by a function that
+    graphql-core 3.2.14 calls with an argument more: that is undone.
+    """
+    schema = make_executable_schema(
         load_schema_from_path(str(PACKAGE / "web" / "graphql" / "schema.graphql")),
         [query, mutation, subscription, killmail, victim, attacker, entity, item, top_loss],
-        [kinds, sides, periods, band, metric],
         [
             ScalarType("DateTime", serializer=iso, value_parser=_moment),
             ScalarType("Date", serializer=iso, value_parser=_day),
@@ -111,6 +106,10 @@ def build_schema() -> GraphQLSchema:
         ],
         convert_names_case=True,
     )
+    for type_ in schema.type_map.values():
+        if isinstance(type_, GraphQLEnumType):
+            vars(type_).pop("parse_value", None)
+    return schema
 
 
 @query.field("myKillmails")
@@ -167,10 +166,10 @@ async def many_killmails(
 
 
 @query.field("entity")
-async def one_entity(_: None, info: GraphQLResolveInfo, kind: Kind, id: int) -> Entity | None:  # noqa: A002
-    context = _context(info)
-    row, totals = await asyncio.gather(context.reads.entity(kind, id), context.reads.totals(kind, id))
-    return Entity(kind, id) if row is not None or totals is not None else None
+async def one_entity(_: None, info: GraphQLResolveInfo, kind: str, id: int) -> Entity | None:  # noqa: A002
+    context, asked = _context(info), _kind(kind)
+    row, totals = await asyncio.gather(context.reads.entity(asked, id), context.reads.totals(asked, id))
+    return Entity(asked, id) if row is not None or totals is not None else None
 
 
 @query.field("search")
@@ -182,13 +181,13 @@ async def search(_: None, info: GraphQLResolveInfo, text: str, first: int = 10) 
 
 @query.field("leaderboard")
 async def leaderboard(
-    _: None, info: GraphQLResolveInfo, kind: Kind, metric: str, period: str = "90 days", first: int = 10
+    _: None, info: GraphQLResolveInfo, kind: str, metric: str, period: str = "LAST_90_DAYS", first: int = 10
 ) -> list[Facts]:
-    count = _count(first, MAX_RANKS)
+    count, asked = _count(first, MAX_RANKS), _kind(kind)
     rows = await _context(info).reads.run(
-        lambda connection: statistics.leaders(connection, kind, metric, period, count)
+        lambda connection: statistics.leaders(connection, asked, metric.lower(), PERIODS[period], count)
     )
-    return [dict(row) | {"entity": Entity(kind, row["entity_id"], row["entity_name"])} for row in rows]
+    return [dict(row) | {"entity": Entity(asked, row["entity_id"], row["entity_name"])} for row in rows]
 
 
 @query.field("topLosses")
@@ -299,9 +298,9 @@ def _party(bindable: ObjectType, field: str, kind: str, prefix: str, name: str) 
     bindable.set_field(field, resolve)
 
 
-for _kind in ("character", "corporation", "alliance"):
-    _party(victim, _kind, _kind, "victim_", _kind)
-    _party(attacker, _kind, _kind, "", _kind)
+for _name in ("character", "corporation", "alliance"):
+    _party(victim, _name, _name, "victim_", _name)
+    _party(attacker, _name, _name, "", _name)
 _party(victim, "shipType", "ship_type", "victim_", "ship")
 _party(attacker, "shipType", "ship_type", "", "ship")
 
@@ -310,6 +309,11 @@ _party(attacker, "shipType", "ship_type", "", "ship")
 async def killmail_of_loss(row: Facts, info: GraphQLResolveInfo) -> RowMapping | None:
     found: RowMapping | None = await _context(info).reads.killmails.load(row["killmail_id"])
     return found
+
+
+@entity.field("kind")
+def entity_kind(one: Entity, _info: GraphQLResolveInfo) -> str:
+    return one.kind.name.upper()
 
 
 @entity.field("name")
@@ -351,9 +355,9 @@ async def companions(one: Entity, info: GraphQLResolveInfo, first: int = 10) -> 
 
 @entity.field("killmails")
 async def killmails_of(
-    one: Entity, info: GraphQLResolveInfo, side: Side = Side.both, first: int = 50, after: str | None = None
+    one: Entity, info: GraphQLResolveInfo, side: str = "BOTH", first: int = 50, after: str | None = None
 ) -> Facts:
-    return await _connection(_context(info), killmails.of_entity(one.kind, one.id, side), first, after)
+    return await _connection(_context(info), killmails.of_entity(one.kind, one.id, Side(side.lower())), first, after)
 
 
 async def _others(one: Entity, info: GraphQLResolveInfo, first: int, read: Any) -> list[Facts]:
@@ -408,13 +412,17 @@ def _filters(asked: Facts) -> Filters:
         raise ApiError("BAD_USER_INPUT", f"at most {MAX_PAGE} ids in a filter")
     same = ("war_id", "min_value", "max_value", "min_attackers", "max_attackers", "since", "until")
     return Filters(
-        entities=tuple((one["kind"], one["id"], one.get("side", Side.both)) for one in chosen),
+        entities=tuple((_kind(one["kind"]), one["id"], Side(one.get("side", "BOTH").lower())) for one in chosen),
         flags={column: asked[flag] for flag, column in FLAGS.items() if asked.get(flag) is not None},
-        security_bands=tuple(asked.get("security_bands") or ()),
+        security_bands=tuple(band.lower().replace("_", "-") for band in asked.get("security_bands") or ()),
         labels=tuple(asked.get("labels") or ()),
         killmail_ids=None if ids is None else tuple(ids),
         **{name: asked[name] for name in same if asked.get(name) is not None},
     )
+
+
+def _kind(name: str) -> Kind:
+    return KINDS[name.lower()]
 
 
 def _count(asked: int, most: int) -> int:

@@ -16,6 +16,7 @@ from killreport_assets.queues.catalogue import (
     ZKILLBOARD_CHARACTERS,
     WorkQueue,
 )
+from killreport_assets.store.announcements import announce
 from killreport_assets.store.killmails import WriteReport, write_killmails_in
 from killreport_assets.store.stored_killmails import known_killmails
 from killreport_assets.workers.handler import BatchReport, Handler, Outcome, ReceivedMessage
@@ -48,6 +49,7 @@ class KillmailHandler(Handler[None, Body]):
     ) -> BatchReport:
         bodies = [KillmailBody(body, received.message.hash) for received, body in fetched]
         written = write_killmails_in(connection, bodies, "esi")
+        announce(connection, written.stored)
         report = BatchReport(_outcomes([received.id for received, _ in fetched], written))
         count_written(report, written)
         report.sample = [

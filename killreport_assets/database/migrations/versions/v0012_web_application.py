@@ -50,6 +50,28 @@ def upgrade() -> None:
         comment="Tokens for programs that use the API",
     )
     op.create_table(
+        "live_feed",
+        sa.Column(
+            "killmail_id",
+            sa.BigInteger(),
+            autoincrement=False,
+            nullable=False,
+            comment="the killmail that was stored",
+        ),
+        sa.Column("sequence", sa.BigInteger(), comment="the entry's number; absent: not numbered yet"),
+        sa.Column(
+            "announced_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+            comment="when it was stored",
+        ),
+        sa.PrimaryKeyConstraint("killmail_id"),
+        sa.UniqueConstraint("sequence"),
+        schema="ops",
+        comment="Our own live feed: killmails of the last days as they were stored, for those who follow this one",
+    )
+    op.create_table(
         "api_requests",
         sa.Column("caller", sa.Text(), nullable=False, comment="a hash of the token or of the address that asks"),
         sa.Column("minute", sa.DateTime(timezone=True), nullable=False, comment="the minute that is counted"),
