@@ -32,12 +32,15 @@ from killreport_assets.users.sso import new_verifier
 from killreport_assets.users.store import ACTIVE, User, list_users, sign_in
 from killreport_assets.users.syncs import queue_now
 from killreport_assets.users.tokens import token_keeper
+from killreport_assets.web.api_tokens import READ, SYNC, ApiToken, list_tokens, new_token, revoke_token
 from killreport_assets.web.rendering import Problem, Rendering, explained
 
 log = logging.getLogger(__name__)
 SIGN_IN_SECONDS = 900
 """How long a sign-in may take, from leaving our page to returning to it."""
 MAX_FORM_BYTES = 10_000
+TOKEN_DAYS = 365
+"""After which tokens that people make expire."""
 GRANTS_PAGE = "https://community.eveonline.com/support/third-party-applications/"
 """Where players see and end their grants."""
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -67,6 +70,8 @@ class SignIn:
             Route(f"{character}/forget", self.ask_to_forget),
             Route(f"{character}/forget", self.forget, methods=["POST"]),
             Route("/sign-out", self.sign_out, methods=["POST"]),
+            Route("/me/tokens", self.make_token, methods=["POST"]),
+            Route("/me/tokens/{token_id}/revoke", self.revoke, methods=["POST"]),
         ]
 
     @property
@@ -80,8 +85,29 @@ class SignIn:
         if not users:
             request.session.pop("account", None)  # empty, or signed out: the next sign-in starts a new session
         message = request.session.pop("message", None)
+        return await self._me(request, users, message)
+
+    async def make_token(self, request: Request) -> Response:
+        """Make a token for a program, and show it once."""
+        form = await _checked_form(request)
+        token = await run_in_threadpool(self._make_token, request, str(form.get("name", "")), form.get("sync") == "yes")
+        return await self._me(request, await run_in_threadpool(self._own, request), None, token)
+
+    async def revoke(self, request: Request) -> Response:
+        """Revoke one of the account's tokens."""
+        await _checked_form(request)
+        await run_in_threadpool(self._revoke, request)
+        request.session["message"] = "The token is revoked: programs that have it are refused from now on."
+        return RedirectResponse("/me", 303)
+
+    async def _me(
+        self, request: Request, users: list[User], message: str | None, new_token: str | None = None
+    ) -> Response:
         is_open = self._settings.users.sso_client_id is not None
-        return self._page(request, "me.html", users=users, message=message, is_open=is_open)
+        tokens = await run_in_threadpool(self._tokens, request) if users else []
+        return self._page(
+            request, "me.html", users=users, message=message, is_open=is_open, tokens=tokens, new_token=new_token
+        )
 
     async def begin(self, request: Request) -> Response:
         """Send the browser to EVE, with the scopes that the visitor chose."""
@@ -170,6 +196,31 @@ class SignIn:
             if not is_session_valid(connection, request.session):
                 return []
             return list_users(connection, account_id=request.session["account"])
+
+    def _tokens(self, request: Request) -> list[ApiToken]:
+        with self._engine.connect() as connection:
+            return list_tokens(connection, request.session["account"], valid=True)
+
+    def _make_token(self, request: Request, name: str, may_sync: bool) -> str:
+        self._check_signed_in(request)
+        scopes = [READ, SYNC] if may_sync else [READ]
+        try:
+            with writing(self._engine) as connection:
+                return new_token(connection, name, scopes, days=TOKEN_DAYS, account_id=request.session["account"])
+        except UserError as wrong:
+            raise Problem("No token was made", f"{wrong}.") from None
+
+    def _revoke(self, request: Request) -> None:
+        self._check_signed_in(request)
+        try:
+            with writing(self._engine) as connection:
+                revoke_token(connection, request.path_params["token_id"], request.session["account"])
+        except UserError:
+            raise Problem("No such token", "It is none of yours, or was revoked before.", 404) from None
+
+    def _check_signed_in(self, request: Request) -> None:
+        if not self._own(request):
+            raise Problem("You are not signed in", "Tokens belong to those who have signed in.", 403)
 
     def _end(self, request: Request) -> None:
         with writing(self._engine) as connection:

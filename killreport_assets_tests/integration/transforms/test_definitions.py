@@ -22,6 +22,7 @@ from killreport_assets.settings import load_settings
 from killreport_assets.transforms.charts import CHARTS
 from killreport_assets.transforms.dictionary import SEED, generated_files
 from killreport_assets.transforms.project import PROJECT, ensure_manifest, target_folder
+from killreport_assets.web.entities import KINDS
 
 SANDBOX = {name.removeprefix("KILLREPORT_").lower(): url for name, url in service_urls(1).items()}
 LAYERS = {"staging": "stg_", "intermediate": "int_", "marts": ("dim_", "fct_", "mart_")}
@@ -82,14 +83,21 @@ def test_every_reader_of_a_mart_is_an_exposure() -> None:
         "run_summary": (PROJECT.parent / "killreport_assets" / "cli" / "run.py").read_text(),
     }
     exposures = {exposure["name"]: exposure for exposure in manifest()["exposures"].values()}
-    assert exposures.keys() == readers.keys()
+    assert exposures.keys() == readers.keys() | {"web_application"}
+    web = "".join(file.read_text() for file in (PACKAGE / "web").rglob("*.py"))
+    by_kind = {f"mart_{kind}_{level}" for kind in KINDS for level in ("daily", "monthly", "all_time")}
+    public = {node["name"] for node in manifest()["nodes"].values() if node.get("access") == "public"} | {
+        "mart_metrics"
+    }
+    read = {name for name in public if re.search(rf"\b{name}\b", web)} | by_kind
+    assert read == {id_.split(".")[-1] for id_ in exposures["web_application"]["depends_on"]["nodes"]}
     for name, text in readers.items():
         described_columns = {id_.split(".")[-1] for id_ in exposures[name]["depends_on"]["nodes"]}
         assert described_columns == set(re.findall(r"\bmarts\.(\w+)", text)), name
     of_the_package = {
         str(file.relative_to(PACKAGE))
         for file in PACKAGE.rglob("*.py")
-        if re.search(r"\bmarts\.\w+_", file.read_text())
+        if re.search(r"\bmarts\.\w+_", file.read_text()) and "web" not in file.parts
     }
     assert of_the_package <= {
         "cli/main.py",

@@ -61,7 +61,7 @@ def test_the_whole_way_of_a_user(platform: Platform, sandbox: Sandbox, page: Pag
     page.get_by_role("button", name="Forget").click()
     expect(page.get_by_role("status")).to_contain_text("the grant has ended at EVE")
     expect(card).to_have_count(1)
-    page.get_by_role("button", name="Sign out of this page").click()
+    page.get_by_role("button", name="Sign out, on every device").click()
     expect(page.get_by_role("heading", name="Let KillReport read your killmails")).to_be_visible()
     assert platform.rows("select character_id from ops.sign_ins") == [(IDS_CHARACTER,)]
     assert sandbox.statistics()["violations"] == {}

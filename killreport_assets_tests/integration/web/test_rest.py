@@ -63,7 +63,10 @@ def test_bodies_are_those_that_were_received(site: Site) -> None:
         ("startTime/201801010000/endTime/202001010000/", "killmail_time between '2018-01-01' and '2020-01-01'"),
         ("?beforeKillID=50000000&afterKillID=40000000", "killmail_id > 40000000 and killmail_id < 50000000"),
         ("w-space/", "security_band_zkb = 'w-space'"),
-        ("awox/0/finalblow-only/kills/shipID/587/", "not is_awox and final_blow_ship_type_id = 587"),
+        (
+            "awox/0/finalblow-only/kills/characterID/780702065/",
+            "not is_awox and final_blow_character_id = 780702065",
+        ),
         ("groupID/25/losses/", "victim_ship_group_id = 25"),
     ],
 )
