@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import brokers, history, live, names, startup, statistics, workers, writer
+from benchmarks import brokers, history, live, names, startup, statistics, web, workers, writer
 from benchmarks.result import Result
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.queues.pgmq import PgmqBroker
@@ -26,6 +26,7 @@ def main() -> None:
         "history": history.measure,
         "live": live.measure,
         "statistics": statistics.measure,
+        "web": web.measure,
     }
     chosen = sys.argv[1:] or list(measures)
     if unknown := set(chosen) - set(measures):

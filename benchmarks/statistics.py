@@ -39,13 +39,13 @@ QUERIES = {
 def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
     """Two histories, one ten times the other."""
     small = stack.enter_context(databases.fresh())
-    _load(small, copies=2)
-    _build(small, is_nightly=True)
+    load(small, copies=2)
+    build(small, is_nightly=True)
     reference = _one_more_day(small)
     yield Result("one more day of 15,000 killmails at 100,000, with its tests", reference, "s")
     large = stack.enter_context(databases.fresh())
-    _load(large, copies=20)
-    seconds = _build(large, is_nightly=True)
+    load(large, copies=20)
+    seconds = build(large, is_nightly=True)
     yield Result(
         "full build of everything over 1,000,000 killmails, with all tests",
         seconds,
@@ -65,16 +65,17 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
         is_met,
     )
     _write(large, 1, LATE_DAY, first=800_000)
-    seconds = _build(large, is_nightly=False)
+    seconds = build(large, is_nightly=False)
     yield Result(
         "one late killmail at 1,000,000, with its tests", seconds, "s", wanted="at most 45 s", met=seconds <= 45
     )
     yield from _reads(large)
-    seconds = _build(large, is_nightly=True)
+    seconds = build(large, is_nightly=True)
     yield Result("the nightly models and every test, the night after", seconds, "s")
 
 
-def _load(engine: Engine, copies: int) -> None:
+def load(engine: Engine, copies: int) -> None:
+    """Generated killmails, 50,000 for each copy, with prices of every day."""
     world = World()
     with engine.begin() as connection:
         load_static(connection, world)
@@ -101,7 +102,7 @@ def _load(engine: Engine, copies: int) -> None:
 
 def _one_more_day(engine: Engine) -> float:
     _write(engine, DAY, NEW_DAY, first=700_000)
-    return _build(engine, is_nightly=False)
+    return build(engine, is_nightly=False)
 
 
 def _write(engine: Engine, count: int, day: datetime, first: int) -> None:
@@ -112,7 +113,7 @@ def _write(engine: Engine, count: int, day: datetime, first: int) -> None:
         write_killmails(engine, bodies[start : start + 1_000], "everef")
 
 
-def _build(engine: Engine, *, is_nightly: bool) -> float:
+def build(engine: Engine, *, is_nightly: bool) -> float:
     """Seconds of one `dbt build`, its start included."""
     command = [str(DBT), *build_arguments(is_nightly=is_nightly), "--project-dir", str(PROJECT)]
     command += ["--profiles-dir", str(PROJECT)]

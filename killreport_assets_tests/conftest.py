@@ -3,12 +3,13 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 from pytest_socket import disable_socket, enable_socket
 from sqlalchemy.engine import Engine
+from xdist.scheduler import LoadFileScheduling
 
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.sandbox.process import SandboxProcess
@@ -21,6 +22,11 @@ from killreport_assets_testing.requirements import missing
 from killreport_assets_testing.sandbox import Sandbox
 
 TESTS = Path(__file__).parent
+READ_STORY = (
+    "transforms/test_statistics.py",
+    *(f"web/test_{name}.py" for name in ("pages", "graphql", "rest", "looks")),
+)
+"""Files whose tests read the built marts of the fixture `story`."""
 if TYPE_CHECKING:
     from killreport_assets_testing.story import Story
 
@@ -28,14 +34,26 @@ hypothesis.settings.register_profile("busy machine", deadline=None)
 hypothesis.settings.load_profile("busy machine")
 
 
+class _Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """A file runs in one process; so do all files that read the built marts, which are built once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "story" if file.endswith(READ_STORY) else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Scheduling:
+    """Give files to processes."""
+    return _Scheduling(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test with its tier."""
     for item in items:
         tier = Path(item.path).relative_to(TESTS).parts[0]
         item.add_marker(pytest.mark.unit if tier == "unit" else pytest.mark.servers)
-        # A file runs in one process; so do all files that read the built marts, which are built once.
-        has_story = "story" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("story" if has_story else str(item.path)))
+        reads_story = "story" in getattr(item, "fixturenames", ())
+        assert not reads_story or str(item.path).endswith(READ_STORY), f"{item.path} is to be one of READ_STORY"
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The commands for users: the sign-in page, who has signed in, their intervals, their tokens' keys."""
+"""The commands for users: who has signed in, their intervals, their tokens' keys."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -52,7 +52,7 @@ def list_all(
             f"{user.next_at:%F %T}" if user.next_at else "none",
             escape(user.reason or user.corporation_reason or user.outcome or ""),
         )
-    out.print(table if table.row_count else "no user has signed in; `killreport auth serve` serves the page")
+    out.print(table if table.row_count else "no user has signed in; `killreport web serve` serves the page")
 
 
 @users.command()
@@ -150,7 +150,7 @@ def rotate_key() -> None:
     with database_of(current_settings()) as engine:
         done = rotate(engine, current_settings())
     out.print(f"encrypted the tokens of {len(done.tokens.users)} users with key {done.key_id}")
-    out.print("restart `killreport auth serve`, if it runs: its sessions are signed with the old key until then")
+    out.print("restart `killreport web serve`, if it runs: its sessions are signed with the old key until then")
     if done.tokens.damaged:
         out.print(f"[red]damaged[/]: those of {', '.join(map(str, done.tokens.damaged))}; they have to sign in again")
     if done.tokens.key_missing:

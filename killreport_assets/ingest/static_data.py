@@ -198,6 +198,8 @@ def _system(record: Record) -> Record:
         "constellation_id": record.get("constellationID"),
         "region_id": record.get("regionID"),
         "security_status": record.get("securityStatus"),
+        "position_x": (record.get("position") or {}).get("x"),
+        "position_z": (record.get("position") or {}).get("z"),
     }
 
 

@@ -1,1 +1,1 @@
-"""Users, who sign in with EVE: SSO, tokens, their killmail lists, the sign-in pages."""
+"""Users, who sign in with EVE: SSO, tokens, their killmail lists."""

@@ -79,7 +79,7 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
     """
     reading = reading_engine(settings)
     rendering = Rendering(settings)
-    looking = Looking(settings)
+    looking = Looking(settings, is_public=True)
     pages = Pages(reading, rendering, looking)
     sign_in = SignIn(settings, engine, rendering)
     feed = LiveFeed(reading)
@@ -96,6 +96,7 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
         Route("/kill/{killmail_id:eve_id}", pages.killmail),
         Route(entity, pages.entity),
         Route(entity + "/{which:which}", pages.entity_killmails),
+        Route("/regions", pages.regions),
         Route("/search", pages.search),
         Route("/definitions", pages.definitions),
         Route("/coverage", pages.coverage),

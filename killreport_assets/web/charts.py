@@ -74,9 +74,13 @@ def months(rows: Sequence[tuple[date, float, float]]) -> list[Bar]:
     bars = []
     while (year, month) <= max(shown):
         up, down = shown.get((year, month), (0.0, 0.0))
-        bars.append(Bar(f"{year}-{month:02}", up, down, 100 * float(up) / float(most), 100 * float(down) / float(most)))
+        bars.append(Bar(f"{year}-{month:02}", up, down, _height(up, most), _height(down, most)))
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
     return bars
+
+
+def _height(value: float, most: float) -> float:
+    return min(100.0, 100 * float(value) / float(most))
 
 
 def share_of_most(rows: Sequence[RowMapping], column: str) -> list[float]:

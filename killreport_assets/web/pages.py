@@ -20,6 +20,7 @@ from killreport_assets.web.entities import BY_PATH, KINDS, Kind
 from killreport_assets.web.fitting import HOLDS, RACKS, eft_text, fit_of
 from killreport_assets.web.health import Looking
 from killreport_assets.web.killmails import Filters, Place, Side
+from killreport_assets.web.maps import region_map
 from killreport_assets.web.rendering import Problem, Rendering
 
 PAGE = 50
@@ -84,6 +85,10 @@ class Pages:
     async def entity_killmails(self, request: Request) -> Response:
         """Show the kills or losses of an entity, page by page."""
         return await self._answer(request, "kills.html", self._entity_killmails)
+
+    async def regions(self, request: Request) -> Response:
+        """Show every region, each of which has a map."""
+        return await self._answer(request, "regions.html", self._regions)
 
     async def search(self, request: Request) -> Response:
         """Show what a search found."""
@@ -197,6 +202,7 @@ class Pages:
         rows = _marked(found[:ENTITY_PAGE], kind, entity_id)
         monthly = statistics.by_month(connection, kind, entity_id) if statistics.has_monthly_marts(connection) else []
         is_nightly = statistics.has_monthly_marts(connection)
+        state = statistics.state_of(connection)
         facts |= {
             "rows": rows,
             "next_page": f"{facts['here']}/kills-and-losses?after={_cursor(rows[-1])}"
@@ -206,8 +212,10 @@ class Pages:
             "kills_by_month": charts.months([(m["month"], m["kills"], m["losses"]) for m in monthly]),
             "hours": None,
             "tables": _tables(connection, kind, entity_id) if is_nightly else [],
-            "as_of": statistics.state_of(connection).as_of,
+            "as_of": state.as_of,
         }
+        if kind.name == "region" and state.last_day is not None:
+            facts["map"] = region_map(connection, entity_id, state.last_day)
         if is_nightly and (kind.is_player or kind.name == "region"):
             facts["hours"] = charts.heat_map(statistics.hours(connection, kind, entity_id))
         return facts
@@ -222,6 +230,13 @@ class Pages:
         facts["rows"] = _marked(facts["rows"], kind, entity_id)
         name = entities.name_of(kind, row, entity_id)
         return facts | {"heading": f"{name}: {which.replace('-', ' ')}", "about": kind, "note": None}
+
+    def _regions(self, _request: Request, connection: Connection) -> dict[str, Any]:
+        day = statistics.state_of(connection).last_day
+        rows = statistics.regions(connection, day) if day is not None else []
+        lengths = charts.share_of_most(rows, "week")
+        regions = [dict(row) | {"length": length} for row, length in zip(rows, lengths, strict=True)]
+        return {"regions": regions, "day": day}
 
     def _search(self, request: Request, connection: Connection) -> dict[str, Any]:
         words = request.query_params.get("q", "")[:100].strip()
@@ -241,7 +256,7 @@ class Pages:
         grouped = groupby(rows, key=lambda metric: metric["model"])
         return {"by_model": [(model, list(metrics)) for model, metrics in grouped]}
 
-    def _coverage(self, _request: Request, connection: Connection) -> dict[str, Any]:
+    def _coverage(self, request: Request, connection: Connection) -> dict[str, Any]:
         health = self._looking.look()
         feeds = [
             asdict(feed) | {"entries_behind": feed.entries_behind, "cursor": feed.next_sequence - 1}
@@ -250,6 +265,7 @@ class Pages:
         return {
             "state": statistics.state_of(connection),
             "problems": health.problems,
+            "are_problems_shown": not self._looking.is_hidden_from(request),
             "feeds": feeds,
             "kinds": health.coverage,
             "days": self._days(),

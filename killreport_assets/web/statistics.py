@@ -129,6 +129,20 @@ def hours(connection: Connection, kind: Kind, entity_id: int) -> dict[tuple[int,
     return {(row.weekday, row.hour): row.killmails for row in rows}
 
 
+def regions(connection: Connection, day: date) -> list[RowMapping]:
+    """Every region that killmails have: kills of all time, of a day, and of the week that ends with it."""
+    query = """
+        select all_time.region_id, max(all_time.entity_name) as entity_name, max(all_time.kills) as kills,
+               cast(coalesce(sum(daily.kills) filter (where daily.killmail_date = :day), 0) as bigint) as day,
+               cast(coalesce(sum(daily.kills), 0) as bigint) as week
+        from marts.mart_region_all_time as all_time
+        left join marts.mart_region_daily as daily
+            on daily.region_id = all_time.region_id and daily.killmail_date between :day - 6 and :day
+        group by all_time.region_id order by week desc, kills desc, all_time.region_id
+    """
+    return list(connection.execute(sa.text(query), {"day": day}).mappings())
+
+
 def ships_used(connection: Connection, kind: Kind, entity_id: int, limit: int = TOP) -> list[RowMapping]:
     """The hulls that an entity attacked with most, all months."""
     return _summed(connection, "mart_ships_used", kind, entity_id, "ship_type_id", "kills", ("kills", "pilots"), limit)

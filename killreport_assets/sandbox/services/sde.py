@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import zipfile
 from functools import lru_cache
 from typing import Any
@@ -66,6 +67,7 @@ class SandboxSde:
                     regionID="region_id",
                     securityStatus="security_status",
                 )
+                | {"position": _made_position(row["system_id"])}
                 for row in static["systems"]
             ],
             "factions": [_sde(row, "faction_id") for row in static["factions"]],
@@ -76,6 +78,12 @@ class SandboxSde:
             for name, rows in tables.items():
                 export.writestr(f"{name}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         return packed.getvalue()
+
+
+def _made_position(system_id: int) -> dict[str, float]:
+    """A place on the map: genuine ones are not in the sandbox's data."""
+    angle, distance = system_id * 2.399963, 1e16 * (1 + system_id % 17)
+    return {"x": distance * math.cos(angle), "y": 0.0, "z": distance * math.sin(angle)}
 
 
 def _sde(row: Record, key: str, **fields: str) -> Record:

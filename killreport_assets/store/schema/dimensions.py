@@ -168,6 +168,8 @@ systems = _dimension(
     bigint("constellation_id"),
     bigint("region_id"),
     real("security_status", "full precision"),
+    real("position_x", "metres, from west to east on a map"),
+    real("position_z", "metres, from south to north on a map"),
     comment="Solar systems",
 )
 constellations = _dimension(

@@ -87,6 +87,28 @@ def test_pages_follow_each_other_without_a_gap_or_a_repeat(site: Site) -> None:
     assert seen == [id_ for (id_,) in site.story.warehouse.rows(expected)]
 
 
+def test_a_regions_map_has_all_its_systems_and_their_kills(site: Site) -> None:
+    engine = site.story.warehouse.engine
+    region, day = site.story.warehouse.rows(
+        "select region_id, max(killmail_date) from marts.mart_region_daily "
+        "where killmail_date = (select max(killmail_date) from marts.fct_killmails) group by 1"
+    )[0]
+    with engine.begin() as connection:
+        connection.execute(sa.text("update raw.systems set position_x = system_id % 91, position_z = system_id % 17"))
+    page = site.get(f"/region/{region}").text
+    expected = site.scalar(f"select count(*) from raw.systems where region_id = {region}")
+    assert page.count("<circle") == expected > 0
+    kills = site.scalar(
+        f"select sum(kills) from marts.mart_system_daily d join raw.systems s using (system_id) "
+        f"where s.region_id = {region} and killmail_date between date '{day}' - 6 and '{day}'"
+    )
+    assert sum(map(int, re.findall(r": (\d+) kills in the week", page))) == kills > 0
+    with engine.begin() as connection:
+        connection.execute(sa.text("update raw.systems set position_x = null"))
+    assert "have no place yet" in site.get(f"/region/{region}").text
+    assert f'href="/region/{region}"' in site.get("/regions").text
+
+
 def test_a_search_finds_names_ids_and_killmails(site: Site) -> None:
     ship = site.story.warehouse.rows("select victim_ship_type_id, victim_ship_name from marts.fct_killmails limit 1")[0]
     assert f'href="/ship/{ship[0]}"' in site.get("/search", params={"q": ship[1][:6].upper()}).text
@@ -177,3 +199,16 @@ def test_pages_are_read_by_a_role_that_sees_no_token_and_writes_nothing(site: Si
             """)
         ).scalar_one()
         assert writable == 0
+
+
+def test_what_the_operator_has_to_mend_is_shown_to_this_machine_alone(visitor: Visitor) -> None:
+    elsewhere = {"X-Forwarded-For": "203.0.113.9"}  # as a proxy on this machine says it
+    here, there = (visitor.session.get(f"{visitor.url}/health", headers=h, timeout=60) for h in ({}, elsewhere))
+    assert here.json()["problems"]
+    assert there.json() == {"healthy": False}
+    assert here.json()["problems"][0] in _text(visitor.get("/coverage").text)
+    public = _text(visitor.session.get(f"{visitor.url}/coverage", headers=elsewhere, timeout=60).text)
+    assert here.json()["problems"][0] not in public
+    assert "the operator's attention" in public
+    assert visitor.session.get(f"{visitor.url}/metrics", headers=elsewhere, timeout=60).status_code == 403
+    assert "killreport_healthy 0.0" in visitor.get("/metrics").text

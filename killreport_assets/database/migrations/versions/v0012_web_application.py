@@ -1,4 +1,4 @@
-"""The web application: tokens of its API, how often each caller asks, and when accounts signed out."""
+"""The web application: places of systems, its live feed, API tokens, requests, and when accounts signed out."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,6 +9,9 @@ down_revision = "0011"
 
 
 def upgrade() -> None:
+    for name, direction in (("position_x", "from west to east"), ("position_z", "from south to north")):
+        comment = f"metres, {direction} on a map"
+        op.add_column("systems", sa.Column(name, sa.Double(), comment=comment), schema="raw")
     op.create_table(
         "sign_outs",
         sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False, comment="whose sessions"),
