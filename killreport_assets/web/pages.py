@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -15,13 +15,14 @@ from starlette.responses import Response
 
 from killreport_assets.base.errors import UserError
 from killreport_assets.store.trace import trace_killmail
-from killreport_assets.web import charts, entities, formats, killmails, statistics
+from killreport_assets.web import charts, entities, killmails, statistics
 from killreport_assets.web.entities import BY_PATH, KINDS, Kind
 from killreport_assets.web.fitting import HOLDS, RACKS, eft_text, fit_of
 from killreport_assets.web.health import Looking
 from killreport_assets.web.killmails import Filters, Place, Side
 from killreport_assets.web.maps import region_map
 from killreport_assets.web.rendering import Problem, Rendering
+from killreport_assets.web.tables import tables_of
 
 PAGE = 50
 ENTITY_PAGE = 25
@@ -44,18 +45,6 @@ FLAGS = (
     ("is_war", "war"),
 )
 COVERAGE_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of an entity's page: what its rows are, where they link, and its columns (name, title, format)."""
-
-    title: str
-    what: str
-    path: str
-    defined: str
-    rows: list[dict[str, Any]]
-    columns: tuple[tuple[str, str, Callable[[Any], str]], ...]
 
 
 class Pages:
@@ -211,7 +200,7 @@ class Pages:
             "isk_by_month": charts.months([(m["month"], m["isk_destroyed"], m["isk_lost"]) for m in monthly]),
             "kills_by_month": charts.months([(m["month"], m["kills"], m["losses"]) for m in monthly]),
             "hours": None,
-            "tables": _tables(connection, kind, entity_id) if is_nightly else [],
+            "tables": tables_of(connection, kind, entity_id) if is_nightly else [],
             "as_of": state.as_of,
         }
         if kind.name == "region" and state.last_day is not None:
@@ -298,84 +287,6 @@ def _marked(rows: list[RowMapping], kind: Kind, entity_id: int) -> list[dict[str
     """Say of each killmail whether the entity lost the ship."""
     column = "solar_system_id" if kind.is_place else f"victim_{kind.name}_id"
     return [dict(row) | {"is_loss": row[column] == entity_id and not kind.is_place} for row in rows]
-
-
-def _tables(connection: Connection, kind: Kind, entity_id: int) -> list[Table]:
-    if not kind.is_player:
-        return []
-    isk, number = formats.isk, formats.number
-    destroyed = ("isk_destroyed", "ISK destroyed", isk)
-    path = kind.path
-    read = statistics
-    return [
-        _table(
-            "Ships flown",
-            "Ship",
-            "ship",
-            "ship_type_id",
-            read.ships_used(connection, kind, entity_id),
-            ("kills", "Kills", number),
-            ("pilots", "Pilots", number),
-        ),
-        _table(
-            "Ships lost",
-            "Ship",
-            "ship",
-            "losses",
-            read.ships_lost(connection, kind, entity_id),
-            ("losses", "Losses", number),
-            ("isk_lost", "ISK lost", isk),
-        ),
-        _table(
-            "Kills most",
-            kind.title,
-            path,
-            "kills_as_main_party",
-            read.rivals(connection, kind, entity_id),
-            ("kills", "Kills", number),
-            destroyed,
-        ),
-        _table(
-            "Is killed most by",
-            kind.title,
-            path,
-            "kills_as_third_party",
-            read.rivals(connection, kind, entity_id, are_victims=False),
-            ("kills", "Kills", number),
-            destroyed,
-        ),
-        _table(
-            "Attacks with",
-            kind.title,
-            path,
-            "with_id",
-            read.companions(connection, kind, entity_id),
-            ("kills", "Kills", number),
-            destroyed,
-        ),
-        _table(
-            "Places",
-            "System",
-            "system",
-            "solar_system_id",
-            read.places(connection, kind, entity_id),
-            ("kills", "Kills", number),
-            ("losses", "Losses", number),
-        ),
-    ]
-
-
-def _table(
-    title: str,
-    what: str,
-    path: str,
-    defined: str,
-    rows: list[RowMapping],
-    *columns: tuple[str, str, Callable[[Any], str]],
-) -> Table:
-    lengths = charts.share_of_most(rows, columns[0][0])
-    with_lengths = [dict(row) | {"length": length} for row, length in zip(rows, lengths, strict=True)]
-    return Table(title, what, path, defined, with_lengths, columns)
 
 
 def _cursor(row: Any) -> str:

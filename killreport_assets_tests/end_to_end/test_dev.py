@@ -107,11 +107,12 @@ def _running(home: Home, **settings: str) -> Iterator[Dev]:
 
 def test_dev_keeps_its_processes_running_and_ends_all_of_them(home: Home) -> None:
     with _running(home, **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "grpc_proxy"), DEAD_PROXY)) as dev:
-        assert set(dev.state["processes"]) == {"code server platform", "code server transforms", "daemon", "webserver"}
+        started = {"code server platform", "code server transforms", "daemon", "webserver", "web"}
+        assert set(dev.state["processes"]) == started
         assert (dev.state["pid"], dev.state["port"]) == (dev.process.pid, dev.port)
         foreign = requests.get(f"http://127.0.0.1:{dev.port}/", headers={"Host": "evil.example"}, timeout=30)
         assert foreign.status_code == 403
-        for name in ("webserver", "code server platform", "daemon"):
+        for name in ("webserver", "code server platform", "daemon", "web"):
             dev.kill(name)
             assert f"{name} ended by SIGKILL; it starts again in 1 s" in dev.output.read_text()
         wait_until(lambda: dev.has_ticked_since(time.time() - 5), START_SECONDS)

@@ -1,9 +1,9 @@
 """What each field of schema.graphql returns. Reads are in loaders.py and web/; what is allowed is in endpoint.py."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from ariadne import (
@@ -15,7 +15,7 @@ from ariadne import (
     load_schema_from_path,
     make_executable_schema,
 )
-from graphql import GraphQLEnumType, GraphQLError, GraphQLResolveInfo, GraphQLSchema
+from graphql import GraphQLEnumType, GraphQLResolveInfo, GraphQLSchema
 from sqlalchemy.engine import Connection, RowMapping
 
 from killreport_assets.base.files import PACKAGE
@@ -24,34 +24,26 @@ from killreport_assets.web.callers import Caller
 from killreport_assets.web.entities import KINDS, Kind
 from killreport_assets.web.feed import LiveFeed
 from killreport_assets.web.formats import iso
+from killreport_assets.web.graphql.arguments import (
+    MAX_DAYS,
+    MAX_RANKS,
+    PERIODS,
+    ApiError,
+    Facts,
+    checked_count,
+    cursor_of,
+    day_of,
+    filters_of,
+    kind_of,
+    moment_of,
+    place_of,
+)
 from killreport_assets.web.graphql.loaders import Reads
-from killreport_assets.web.killmails import MAX_PAGE, Filters, Place, Side
+from killreport_assets.web.killmails import MAX_PAGE, Filters, Side
 from killreport_assets.web.own import Own
 from killreport_assets.web.status import WorkerStatus
 
-MAX_ENTITIES = 5
-MAX_RANKS = 100
-MAX_DAYS = timedelta(days=366)
 STATUS_SECONDS = 5.0
-FLAGS = {
-    "solo": "is_solo_zkb",
-    "npc": "is_npc_zkb",
-    "awox": "is_awox",
-    "ganked": "is_ganked",
-    "capital": "is_capital",
-    "structure": "is_structure",
-    "war": "is_war",
-    "padding": "is_padding",
-}
-PERIODS = {
-    "TODAY": "today",
-    "WEEK": "week",
-    "MONTH": "month",
-    "LAST_7_DAYS": "7 days",
-    "LAST_90_DAYS": "90 days",
-    "ALL": "all",
-}
-Facts = Mapping[str, Any] | RowMapping
 
 
 @dataclass(frozen=True)
@@ -78,13 +70,6 @@ class Entity:
         return f"/{self.kind.path}/{self.id}"
 
 
-class ApiError(GraphQLError):
-    """An error for the caller to read, with a code for programs."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text, extensions={"code": code})
-
-
 query, mutation, subscription = QueryType(), MutationType(), SubscriptionType()
 killmail, victim, attacker = ObjectType("Killmail"), ObjectType("Victim"), ObjectType("Attacker")
 entity, item, top_loss = ObjectType("Entity"), ObjectType("Item"), ObjectType("TopLoss")
@@ -100,8 +85,8 @@ def build_schema() -> GraphQLSchema:
         load_schema_from_path(str(PACKAGE / "web" / "graphql" / "schema.graphql")),
         [query, mutation, subscription, killmail, victim, attacker, entity, item, top_loss],
         [
-            ScalarType("DateTime", serializer=iso, value_parser=_moment),
-            ScalarType("Date", serializer=iso, value_parser=_day),
+            ScalarType("DateTime", serializer=iso, value_parser=moment_of),
+            ScalarType("Date", serializer=iso, value_parser=day_of),
             ScalarType("BigInt", serializer=lambda value: str(int(value))),
         ],
         convert_names_case=True,
@@ -116,7 +101,7 @@ def build_schema() -> GraphQLSchema:
 async def my_killmails(_: None, info: GraphQLResolveInfo, limit: int = 20) -> list[RowMapping]:
     context = _context(info)
     characters = await context.reads.run(lambda _connection: context.own.characters(context.caller))
-    count = _count(limit, MAX_PAGE)
+    count = checked_count(limit, MAX_PAGE)
 
     def read(connection: Connection) -> list[RowMapping]:
         found: dict[int, RowMapping] = {}
@@ -161,20 +146,20 @@ async def many_killmails(
     after: str | None = None,
     oldest_first: bool = False,
 ) -> Facts:
-    filters = replace(_filters(filter or {}), is_oldest_first=oldest_first)
+    filters = replace(filters_of(filter or {}), is_oldest_first=oldest_first)
     return await _connection(_context(info), filters, first, after)
 
 
 @query.field("entity")
 async def one_entity(_: None, info: GraphQLResolveInfo, kind: str, id: int) -> Entity | None:  # noqa: A002
-    context, asked = _context(info), _kind(kind)
+    context, asked = _context(info), kind_of(kind)
     row, totals = await asyncio.gather(context.reads.entity(asked, id), context.reads.totals(asked, id))
     return Entity(asked, id) if row is not None or totals is not None else None
 
 
 @query.field("search")
 async def search(_: None, info: GraphQLResolveInfo, text: str, first: int = 10) -> list[Entity]:
-    count = _count(first, MAX_RANKS)
+    count = checked_count(first, MAX_RANKS)
     found = await _context(info).reads.run(lambda connection: entities.search(connection, text[:100], count))
     return [Entity(one.kind, one.entity_id, one.name) for one in found[:count]]
 
@@ -183,7 +168,7 @@ async def search(_: None, info: GraphQLResolveInfo, text: str, first: int = 10) 
 async def leaderboard(
     _: None, info: GraphQLResolveInfo, kind: str, metric: str, period: str = "LAST_90_DAYS", first: int = 10
 ) -> list[Facts]:
-    count, asked = _count(first, MAX_RANKS), _kind(kind)
+    count, asked = checked_count(first, MAX_RANKS), kind_of(kind)
     rows = await _context(info).reads.run(
         lambda connection: statistics.leaders(connection, asked, metric.lower(), PERIODS[period], count)
     )
@@ -192,7 +177,7 @@ async def leaderboard(
 
 @query.field("topLosses")
 async def top_losses(_: None, info: GraphQLResolveInfo, day: date, first: int = 10) -> list[RowMapping]:
-    count = _count(first, MAX_RANKS)
+    count = checked_count(first, MAX_RANKS)
     return await _context(info).reads.run(lambda connection: statistics.top_losses(connection, day, count))
 
 
@@ -363,7 +348,7 @@ async def killmails_of(
 async def _others(one: Entity, info: GraphQLResolveInfo, first: int, read: Any) -> list[Facts]:
     if not one.kind.is_player:
         return []
-    count = _count(first, MAX_RANKS)
+    count = checked_count(first, MAX_RANKS)
     rows = await _context(info).reads.run(lambda connection: read(connection, one.kind, one.id, limit=count))
     return [dict(row) | {"entity": Entity(one.kind, row["id"], row["name"])} for row in rows]
 
@@ -373,9 +358,9 @@ async def _status(context: Context) -> WorkerStatus:
 
 
 async def _connection(context: Context, filters: Filters, first: int, after: str | None) -> Facts:
-    count = _count(first, MAX_PAGE)
+    count = checked_count(first, MAX_PAGE)
     if after is not None:
-        filters = replace(filters, before=_place(after))
+        filters = replace(filters, before=place_of(after))
     rows = await context.reads.run(lambda connection: killmails.find(connection, filters, count + 1))
     shown = rows[:count]
     edges = [{"cursor": cursor_of(row), "node": row} for row in shown]
@@ -386,58 +371,6 @@ async def _connection(context: Context, filters: Filters, first: int, after: str
         "end_cursor": edges[-1]["cursor"] if edges else None,
     }
     return {"edges": edges, "nodes": shown, "page_info": page}
-
-
-def cursor_of(row: Facts) -> str:
-    """The cursor of a killmail: opaque to callers."""
-    return f"{int(row['killmail_time'].timestamp())}-{row['killmail_id']}"
-
-
-def _place(cursor: str) -> Place:
-    seconds, _, id_ = cursor.partition("-")
-    if not (seconds.isascii() and seconds.isdigit() and id_.isascii() and id_.isdigit() and len(cursor) <= 30):
-        raise ApiError("BAD_USER_INPUT", "after is no cursor of this API: use endCursor of the page before")
-    try:
-        return Place(datetime.fromtimestamp(int(seconds), UTC), min(int(id_), 2**63 - 1))
-    except (ValueError, OverflowError, OSError):
-        raise ApiError("BAD_USER_INPUT", "after is no cursor of this API") from None
-
-
-def _filters(asked: Facts) -> Filters:
-    chosen = asked.get("entities") or []
-    if len(chosen) > MAX_ENTITIES:
-        raise ApiError("BAD_USER_INPUT", f"at most {MAX_ENTITIES} entities in a filter")
-    ids = asked.get("ids")
-    if ids is not None and len(ids) > MAX_PAGE:
-        raise ApiError("BAD_USER_INPUT", f"at most {MAX_PAGE} ids in a filter")
-    same = ("war_id", "min_value", "max_value", "min_attackers", "max_attackers", "since", "until")
-    return Filters(
-        entities=tuple((_kind(one["kind"]), one["id"], Side(one.get("side", "BOTH").lower())) for one in chosen),
-        flags={column: asked[flag] for flag, column in FLAGS.items() if asked.get(flag) is not None},
-        security_bands=tuple(band.lower().replace("_", "-") for band in asked.get("security_bands") or ()),
-        labels=tuple(asked.get("labels") or ()),
-        killmail_ids=None if ids is None else tuple(ids),
-        **{name: asked[name] for name in same if asked.get(name) is not None},
-    )
-
-
-def _kind(name: str) -> Kind:
-    return KINDS[name.lower()]
-
-
-def _count(asked: int, most: int) -> int:
-    if not 1 <= asked <= most:
-        raise ApiError("BAD_USER_INPUT", f"between 1 and {most} can be asked for at once, not {asked}")
-    return asked
-
-
-def _moment(value: Any) -> datetime:
-    moment = datetime.fromisoformat(str(value))
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _day(value: Any) -> date:
-    return date.fromisoformat(str(value))
 
 
 def _context(info: GraphQLResolveInfo) -> Context:

@@ -237,6 +237,8 @@ def test_entities_have_their_numbers_by_day_month_and_all_time(site: Site) -> No
         ("{ killmails(first: 201) { nodes { killmailId } } }", "between 1 and 200"),
         ("{ killmails(first: -1) { nodes { killmailId } } }", "between 1 and 200"),
         ('{ killmails(after: "x") { nodes { killmailId } } }', "no cursor"),
+        ('{ topLosses(day: "yesterday") { rank } }', "written as 2026-08-21"),
+        ('{ killmails(filter: {since: "now"}) { nodes { killmailId } } }', "written as 2026-08-21T17:05:00Z"),
         ("{ nothing }", "Cannot query field"),
         ("{", "Syntax Error"),
         ("{ " + "build { asOf } " * 2_500 + " }", "token"),

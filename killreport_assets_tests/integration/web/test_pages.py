@@ -11,7 +11,7 @@ from killreport_assets.store.killmails import write_killmails
 from killreport_assets.web.entities import KINDS
 from killreport_assets_testing import genuine
 from killreport_assets_testing.platform import Platform
-from killreport_assets_testing.web_server import Visitor
+from killreport_assets_testing.web_server import Visitor, serving
 from killreport_assets_tests.integration.web.conftest import Site
 
 MOST = "select {kind}_id from marts.mart_{kind}_all_time order by kills + losses desc, 1 limit 1"
@@ -76,15 +76,26 @@ def test_every_killmail_has_a_page_with_its_items_attackers_and_lineage(site: Si
 
 
 def test_pages_follow_each_other_without_a_gap_or_a_repeat(site: Site) -> None:
+    expected = "select killmail_id from marts.fct_killmails order by killmail_time desc, killmail_id desc"
+    assert _followed(site, "/kills") == [id_ for (id_,) in site.story.warehouse.rows(expected)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_so_do_those_of_an_entity(site: Site, kind: str) -> None:
+    entity_id = site.scalar(MOST.format(kind=kind))
+    seen = _followed(site, f"/{KINDS[kind].path}/{entity_id}/kills-and-losses")
+    assert len(seen) == len(set(seen)) == _killmails_of(site, kind, entity_id)
+
+
+def _followed(site: Site, path: str) -> list[int]:
+    """The killmails of a page and of all that follow it."""
     seen: list[int] = []
-    path = "/kills"
     while path:
         page = site.get(path).text
         seen += [int(id_) for id_ in re.findall(r'href="/kill/(\d+)"', page)]
         following = re.search(r'rel="next" href="([^"]+)"', page)
         path = unescape(following[1]).replace(site.url, "") if following else ""
-    expected = "select killmail_id from marts.fct_killmails order by killmail_time desc, killmail_id desc"
-    assert seen == [id_ for (id_,) in site.story.warehouse.rows(expected)]
+    return seen
 
 
 def test_a_regions_map_has_all_its_systems_and_their_kills(site: Site) -> None:
@@ -201,7 +212,12 @@ def test_pages_are_read_by_a_role_that_sees_no_token_and_writes_nothing(site: Si
         assert writable == 0
 
 
-def test_what_the_operator_has_to_mend_is_shown_to_this_machine_alone(visitor: Visitor) -> None:
+def test_what_the_operator_has_to_mend_is_shown_to_this_machine_alone(platform: Platform) -> None:
+    with serving(platform.settings.with_values(min_free_gib=1_000_000), platform.engine) as url:
+        _look_from_here_and_elsewhere(Visitor(url))
+
+
+def _look_from_here_and_elsewhere(visitor: Visitor) -> None:
     elsewhere = {"X-Forwarded-For": "203.0.113.9"}  # as a proxy on this machine says it
     here, there = (visitor.session.get(f"{visitor.url}/health", headers=h, timeout=60) for h in ({}, elsewhere))
     assert here.json()["problems"]

@@ -29,10 +29,13 @@ NEED_DATA = {
     "users interval": ["1", "standard"],
     "users forget": ["1"],
     "tokens rotate-key": [],
+    "api token new": ["a script"],
+    "api token list": [],
+    "api token revoke": ["000000000000"],
     "dbt": ["debug"],
     "pg_dump": ["--schema-only"],
 }
-BEGIN = {"run", "dev", "up", "migrate", "queue", "auth serve", "sandbox", "dagster"}
+BEGIN = {"run", "dev", "up", "migrate", "queue", "auth serve", "web serve", "sandbox", "dagster"}
 """Commands that begin a home. What they start is tested elsewhere."""
 START_NOTHING = {"status", "metrics", "down", "settings", "tokens new-key"}
 
@@ -43,7 +46,7 @@ def _names(group: typer.Typer, prefix: str = "") -> Iterator[str]:
         yield prefix + (command.name or command.callback.__name__.replace("_", "-"))
     for child in group.registered_groups:
         assert child.typer_instance is not None
-        yield from _names(child.typer_instance, f"{child.name} " if child.name else prefix)
+        yield from _names(child.typer_instance, f"{prefix}{child.name} " if child.name else prefix)
 
 
 @pytest.fixture
