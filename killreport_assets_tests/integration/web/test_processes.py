@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -52,8 +52,12 @@ def _answers(port: int) -> bool:
 
 def _workers(process: psutil.Process) -> list[int]:
     """The processes that answer; multiprocessing has a helper of its own."""
-    children = process.children()
-    return sorted(child.pid for child in children if "resource_tracker" not in " ".join(child.cmdline()))
+    workers = []
+    for child in process.children():
+        with suppress(psutil.NoSuchProcess):  # a zombie too
+            if "resource_tracker" not in " ".join(child.cmdline()):
+                workers.append(child.pid)
+    return sorted(workers)
 
 
 def test_a_killed_worker_is_replaced_and_the_site_goes_on(environment: dict[str, str]) -> None:
