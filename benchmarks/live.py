@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.result import Result
+from killreport_assets.base.network import free_port
 from killreport_assets.sandbox.generated import FIRST_GENERATED_ID
 from killreport_assets_testing.databases import Databases
-from killreport_assets_testing.rabbitmq import free_port
 
 COMMAND = Path(sys.executable).with_name("killreport")
 RELEASE_EVERY = 5.0

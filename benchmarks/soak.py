@@ -20,12 +20,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
 
 from benchmarks.live import COMMAND
+from killreport_assets.base.network import free_port
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.engine import DAGSTER_DATABASE, DATABASE, make_engine
 from killreport_assets.monitoring.dagster_health import DEV_FILE
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.pgmq import PgmqBroker
-from killreport_assets_testing.rabbitmq import free_port
 from killreport_assets_testing.waiting import wait_until
 
 START_SECONDS = 300.0

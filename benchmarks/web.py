@@ -16,13 +16,13 @@ from sqlalchemy.engine import Engine
 
 from benchmarks.result import Result
 from benchmarks.statistics import build, load
-from killreport_assets.base.network import any_free_port
+from killreport_assets.base.network import free_port
 from killreport_assets.database.engine import libpq_url
 from killreport_assets.provision.readers import WEB_READER, allow_reading
 from killreport_assets.settings import load_settings
 from killreport_assets.web.entities import KINDS
 from killreport_assets_testing.databases import Databases
-from killreport_assets_testing.waiting import wait_until
+from killreport_assets_testing.waiting import answers, wait_until
 
 HOME = Path("/tmp") / "killreport-bench-web"
 COPIES = int(os.environ.get("BENCH_COPIES", "20"))
@@ -55,7 +55,7 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
 
 @contextmanager
 def _serving(engine: Engine) -> Iterator[str]:
-    port = any_free_port()
+    port = free_port()
     allow_reading(load_settings(home=str(HOME)), engine)
     environment = os.environ | {
         "KILLREPORT_HOME": str(HOME),
@@ -73,18 +73,11 @@ def _serving(engine: Engine) -> Iterator[str]:
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
-        wait_until(lambda: _answers(url))
+        wait_until(lambda: answers(f"{url}/static/icon.svg"))
         yield url
     finally:
         server.terminate()
         server.wait()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/static/icon.svg", timeout=5).ok
-    except requests.RequestException:
-        return False
 
 
 def _ids(engine: Engine, query: str) -> list[int]:

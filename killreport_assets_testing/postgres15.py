@@ -6,8 +6,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from killreport_assets.base.network import free_port
 from killreport_assets.database.embedded import EmbeddedPostgres
-from killreport_assets_testing.rabbitmq import free_port
 
 PASSWORD = "an operator's own"
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from killreport_assets.base.network import free_port
 from killreport_assets.queues.broker import WorkerLimits
 from killreport_assets.queues.catalogue import WorkQueue
 from killreport_assets.queues.rabbitmq import RabbitBroker
@@ -21,14 +22,6 @@ START_SECONDS = 90
 def is_installed() -> bool:
     """Whether the package is there."""
     return (SCRIPTS / "rabbitmq-server").exists()
-
-
-def free_port() -> int:
-    """A port on which nothing listens at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class RabbitNode:

@@ -1,7 +1,6 @@
 """The web application on a port of its own, and a browser without JavaScript that walks through it."""
 
 import re
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import uvicorn
 from pydantic import SecretStr
 from sqlalchemy.engine import Engine
 
+from killreport_assets.base.network import free_port
 from killreport_assets.database.engine import libpq_url
 from killreport_assets.provision.readers import WEB_READER, allow_reading
 from killreport_assets.settings import Settings
@@ -22,9 +22,7 @@ from killreport_assets_testing.waiting import wait_until
 @contextmanager
 def serving(settings: Settings, engine: Engine) -> Iterator[str]:
     """Serve it in a thread; its URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     allow_reading(settings, engine)
     reader = SecretStr(libpq_url(engine.url.set(username=WEB_READER.name)))
     app = build_app(settings.with_values(auth_port=port, web_reader_url=reader), engine)

@@ -33,7 +33,7 @@ def is_port_free(port: int) -> bool:
     return True
 
 
-def any_free_port() -> int:
+def free_port() -> int:
     """A port of 127.0.0.1 that nothing listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

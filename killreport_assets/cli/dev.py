@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from rich.markup import escape
 
 from killreport_assets.base.errors import Taken, UserError
-from killreport_assets.base.network import any_free_port, is_port_free
+from killreport_assets.base.network import free_port, is_port_free
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.cli.common import current_settings, use_sandbox
 from killreport_assets.cli.output import out
@@ -66,7 +66,7 @@ def _web_port(settings: Settings) -> int:
         return port
     if "auth_port" in settings.users.model_fields_set:
         raise Taken(f"port {port} is taken: set KILLREPORT_AUTH_PORT to another")
-    return any_free_port()
+    return free_port()
 
 
 def _run_dagster(stack: ExitStack, settings: Settings, web_port: int) -> None:

@@ -9,7 +9,7 @@ from killreport_assets.base.errors import UserError
 from killreport_assets.cli.common import check_port, current_settings, database_of, service_settings
 from killreport_assets.cli.options import MAX_PORT, MIN_PORT, Sandbox
 from killreport_assets.cli.output import wide as out
-from killreport_assets.settings import Settings, is_loopback
+from killreport_assets.settings import Settings, is_loopback_host
 
 web = typer.Typer(no_args_is_help=True, help="The web application: pages, sign-in, API, health and metrics.")
 auth = typer.Typer(no_args_is_help=True, help="The page where users sign in with EVE: part of the web application.")
@@ -70,7 +70,7 @@ def _serve(settings: Settings, host: str, workers: int) -> None:
     from killreport_assets.web.server import serve as serve_application
 
     port = settings.users.auth_port
-    if not is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}") and settings.users.auth_url is None:
+    if not is_loopback_host(host) and settings.users.auth_url is None:
         raise UserError(
             f"to listen on {host}, set the address for browsers: KILLREPORT_AUTH_URL=https://your.host, "
             "with a proxy in front that terminates TLS"

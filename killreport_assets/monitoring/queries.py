@@ -77,7 +77,8 @@ class Contents:
 def contents(engine: Engine) -> Contents:
     """Count the stored rows, without reading all of them."""
     counted = (killmails, killmail_attackers, killmail_items, rejected_killmails)
-    return Contents(*(row_count(engine, table) for table in counted))
+    with engine.connect() as connection:
+        return Contents(*(row_count(connection, table) for table in counted))
 
 
 def coverage(connection: Connection) -> list[Coverage]:

@@ -80,8 +80,10 @@ def service_spec(key: str, description: str) -> dg.AssetSpec:
 
 def table_metadata(engine: Engine, table: sa.Table) -> Metadata:
     """Row count and a small preview."""
+    with engine.connect() as connection:
+        count = row_count(connection, table)
     return {
-        "dagster/row_count": row_count(engine, table),
+        "dagster/row_count": count,
         "preview": dg.MetadataValue.md(markdown_table(newest_rows(engine, table).to_dict("records"))),
     }
 

@@ -1,6 +1,5 @@
 """Starting the sandbox: in this process, or in one of its own that ends with its parent."""
 
-import socket
 import subprocess
 import time
 import urllib.error
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from killreport_assets.base import child
 from killreport_assets.base.errors import UserError
-from killreport_assets.base.network import is_port_free
+from killreport_assets.base.network import free_port, is_port_free
 from killreport_assets.sandbox.app import build_app
 from killreport_assets.sandbox.generated import Profile
 from killreport_assets.sandbox.services.sso import NATIVE_CLIENT
@@ -38,7 +37,7 @@ class SandboxProcess:
     """A sandbox in a process of its own, which ends with `stop()` or with its parent."""
 
     def __init__(self, port: int | None = None, state: Path | None = None, release_every: float | None = None) -> None:
-        self.port = port or _free_port()
+        self.port = port or free_port()
         if not is_port_free(self.port):
             raise UserError(f"port {self.port} is taken: set KILLREPORT_SANDBOX_PORT to another")
         arguments = [str(self.port)]
@@ -75,13 +74,6 @@ class SandboxProcess:
                 self.stop()
                 raise UserError(f"the sandbox did not start on port {self.port}")
             time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _answers(port: int) -> bool:

@@ -25,9 +25,9 @@ from killreport_assets.settings.groups import (
     UserSettings,
     WebSettings,
 )
-from killreport_assets.settings.types import DailyWindow, Origin, is_loopback
+from killreport_assets.settings.types import DailyWindow, Origin, is_loopback, is_loopback_host
 
-__all__ = ["DailyWindow", "Origin", "Settings", "is_loopback", "load_settings"]
+__all__ = ["DailyWindow", "Origin", "Settings", "is_loopback", "is_loopback_host", "load_settings"]
 PREFIX = "KILLREPORT_"
 DBT_PREFIX = "KILLREPORT_DBT_"
 """The beginning of what dbt's processes get of us (transforms/project.py); no setting begins so."""

@@ -40,6 +40,11 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def is_loopback_host(host: str) -> bool:
+    """Whether a host name or an address is this machine's own."""
+    return is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}")
+
+
 def _checked_by(url_type: Any, readable: Callable[[str], str] = str) -> Callable[[Any], Any]:
     """Validate a URL with one of pydantic's types, but keep it as written, so that passwords are not quoted again."""
     adapter: TypeAdapter[Any] = TypeAdapter(url_type)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -12,21 +12,20 @@ MAX_EXACT_COUNT = 1_000_000
 PREVIEW_ROWS = 5
 
 
-def row_count(engine: Engine, table: sa.Table) -> int:
+def row_count(connection: Connection, table: sa.Table) -> int:
     """The number of rows: exact for small tables, PostgreSQL's estimate for large ones."""
-    with engine.connect() as connection:
-        estimate = connection.execute(
-            sa.text("""
-            select coalesce(sum(c.reltuples) filter (where c.reltuples > 0), 0)
-            from pg_class c
-            where c.relkind = 'r' and (c.oid = cast(:name as regclass) or c.oid in (
-                select inhrelid from pg_inherits where inhparent = cast(:name as regclass)))
-            """),
-            {"name": table.fullname},
-        ).scalar_one()
-        if estimate >= MAX_EXACT_COUNT:
-            return int(estimate)
-        return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+    estimate = connection.execute(
+        sa.text("""
+        select coalesce(sum(c.reltuples) filter (where c.reltuples > 0), 0)
+        from pg_class c
+        where c.relkind = 'r' and (c.oid = cast(:name as regclass) or c.oid in (
+            select inhrelid from pg_inherits where inhparent = cast(:name as regclass)))
+        """),
+        {"name": table.fullname},
+    ).scalar_one()
+    if estimate >= MAX_EXACT_COUNT:
+        return int(estimate)
+    return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
 
 
 def newest_rows(engine: Engine, table: sa.Table) -> "pd.DataFrame":

@@ -90,8 +90,9 @@ class Callers:
         if found is None:
             text = "This token is unknown, expired or revoked; tokens are made on the page /me."
             raise Refusal(401, "UNAUTHENTICATED", text, {"WWW-Authenticate": "Bearer"})
-        with writing(self._engine) as connection:
-            note_use(connection, token)
+        if found.is_use_due:
+            with writing(self._engine) as connection:
+                note_use(connection, token)
         return Caller(_key("token", token), True, found.account_id, frozenset(found.scopes))
 
     def _is_same_site(self, request: HTTPConnection) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from sqlalchemy.engine import RowMapping
 
@@ -30,18 +31,6 @@ class Bar:
     down: float
     up_height: float
     down_height: float
-
-
-@dataclass(frozen=True)
-class Dot:
-    """A solar system on a map: its place from 0 to 1000, its colour's level, and the address that it links to."""
-
-    system_id: int
-    name: str
-    x: float
-    y: float
-    value: int
-    level: int
 
 
 def heat_map(values: Mapping[tuple[int, int], int]) -> list[Cell]:
@@ -83,8 +72,8 @@ def _height(value: float, most: float) -> float:
     return min(100.0, 100 * float(value) / float(most))
 
 
-def share_of_most(rows: Sequence[RowMapping], column: str) -> list[float]:
-    """The length of each row's bar in a table's cell, from 0 to 100."""
+def with_lengths(rows: Sequence[RowMapping], column: str) -> list[dict[str, Any]]:
+    """The rows of a table, with the `length` of each one's bar from 0 to 100: the share of the largest."""
     values = [float(row[column] or 0) for row in rows]
     most = max(values, default=0) or 1
-    return [100 * max(0.0, value) / most for value in values]
+    return [dict(row) | {"length": 100 * max(0.0, value) / most} for row, value in zip(rows, values, strict=True)]

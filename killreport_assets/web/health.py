@@ -6,13 +6,13 @@ from cachetools import TTLCache
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from killreport_assets.monitoring.health import check_health
 from killreport_assets.monitoring.metrics import HealthCollector
 from killreport_assets.monitoring.state import Health
-from killreport_assets.settings import Settings, is_loopback
+from killreport_assets.settings import Settings, is_loopback_host
 
 LOOK_AGAIN_SECONDS = 5.0
 
@@ -49,10 +49,6 @@ class Looking:
         shown = {"healthy": found.is_healthy} if self.is_hidden_from(request) else found.as_json()
         return JSONResponse(shown, 200 if found.is_healthy else 503)
 
-    def is_hidden_from(self, request: Request) -> bool:
+    def is_hidden_from(self, request: HTTPConnection) -> bool:
         """Whether the request comes from elsewhere; behind a proxy, uvicorn names the reader and not the proxy."""
-        return self._is_public and (request.client is None or not is_loopback(f"http://{_host(request.client.host)}"))
-
-
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
+        return self._is_public and (request.client is None or not is_loopback_host(request.client.host))

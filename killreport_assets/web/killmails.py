@@ -4,16 +4,17 @@ The killmails of an entity are found by the indexed arrays of marts.fct_involved
 alliances, factions and types never overlap (CCP's ranges of ids); those of groups do.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from killreport_assets.web.entities import KINDS, Kind
+from killreport_assets.web.entities import Kind
 
 MAX_PAGE = 200
 COLUMNS = (
@@ -26,14 +27,11 @@ COLUMNS = (
     "points, war_id, moon_id, victim_damage_taken, source, stored_at"
 )
 COMPARED = (
-    "is_pvp_zkb",
-    "security_band_zkb",
-    "isk_band",
-    "timezone_band",
-    "attackers_band_zkb",
+    *("is_solo_zkb", "is_npc_zkb", "is_awox", "is_ganked", "is_capital", "is_structure", "is_war", "is_padding"),
+    *("is_pvp_zkb", "security_band_zkb", "isk_band", "timezone_band", "attackers_band_zkb"),
     "victim_ship_category_id",
 )
-FLAGS = ("is_solo_zkb", "is_npc_zkb", "is_awox", "is_ganked", "is_capital", "is_structure", "is_war", "is_padding")
+_CURSOR = re.compile(r"[0-9]{1,11}-[0-9]{1,18}")
 
 
 class Side(StrEnum):
@@ -51,18 +49,39 @@ class Place:
     killmail_time: datetime
     killmail_id: int
 
+    @classmethod
+    def of(cls, row: Mapping[str, Any] | RowMapping) -> "Place":
+        """The place of a row of `COLUMNS`."""
+        return cls(row["killmail_time"], row["killmail_id"])
+
+    @classmethod
+    def of_cursor(cls, cursor: str) -> "Place":
+        """Read what `cursor` wrote.
+
+        Raises:
+            ValueError: it is none of ours.
+        """
+        if not _CURSOR.fullmatch(cursor):
+            raise ValueError(cursor)
+        seconds, killmail_id = map(int, cursor.split("-"))
+        return cls(datetime.fromtimestamp(seconds, UTC), killmail_id)
+
+    @property
+    def cursor(self) -> str:
+        """The place as text for addresses and callers, to whom it is opaque."""
+        return f"{int(self.killmail_time.timestamp())}-{self.killmail_id}"
+
 
 @dataclass(frozen=True)
 class Filters:
     """Which killmails; everything that is set has to be true."""
 
     entities: tuple[tuple[Kind, int, Side], ...] = ()
-    flags: dict[str, bool] = field(default_factory=dict)
     security_bands: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     killmail_ids: tuple[int, ...] | None = None
     equal: dict[str, Any] = field(default_factory=dict)
-    """Values by column, of COMPARED or FLAGS."""
+    """Values by column, of COMPARED."""
     is_final_blow: bool = False
     """Whether the entity has to have given the final blow; only of characters, corporations, alliances and ships."""
     location_id: int | None = None
@@ -77,10 +96,6 @@ class Filters:
     after_id: int | None = None
     before: Place | None = None
     is_oldest_first: bool = False
-
-    def after_page(self, last: RowMapping) -> "Filters":
-        """The same, for the page that follows this killmail."""
-        return replace(self, before=Place(last["killmail_time"], last["killmail_id"]))
 
 
 def find(connection: Connection, filters: Filters, limit: int, offset: int = 0) -> list[RowMapping]:
@@ -144,12 +159,8 @@ def _conditions(filters: Filters, *, is_bound: bool) -> tuple[list[str], dict[st
     for number, (kind, entity_id, side) in enumerate(filters.entities):
         conditions.append(_of_entity(kind, side, f"entity_{number}", is_bound=is_bound))
         parameters[f"entity_{number}"] = entity_id
-    for flag, is_set in filters.flags.items():
-        if flag not in FLAGS:
-            raise KeyError(flag)
-        conditions.append(flag if is_set else f"not {flag}")
     for number, (column, value) in enumerate(filters.equal.items()):
-        if column not in (*COMPARED, *FLAGS):
+        if column not in COMPARED:
             raise KeyError(column)
         conditions.append(f"{column} = :equal_{number}")
         parameters[f"equal_{number}"] = value
@@ -248,4 +259,4 @@ def _bound(connection: Connection, filters: Filters, limit: int) -> date | None:
 
 def of_entity(kind: Kind, entity_id: int, side: Side = Side.both) -> Filters:
     """The killmails of one entity."""
-    return Filters(entities=((KINDS[kind.name], entity_id, side),))
+    return Filters(entities=((kind, entity_id, side),))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import HTTPConnection
 
 from killreport_assets.base.errors import BrokerUnavailable
 from killreport_assets.queues.catalogue import CORPORATION_KILLMAILS, KILLMAILS, USER_KILLMAILS
@@ -88,6 +89,10 @@ class Own:
         with self._engine.connect() as connection:
             row = connection.execute(query, {"kinds": list(KINDS)}).one_or_none()
         return worker_status(self._looking.look(), NewestSync(*row) if row else None)
+
+    def is_hidden_from(self, request: HTTPConnection) -> bool:
+        """Whether what the operator has to mend is hidden from a caller."""
+        return self._looking.is_hidden_from(request)
 
     def _users(self, caller: Caller) -> list[User]:
         if caller.account_id is None:

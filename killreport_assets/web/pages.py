@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -105,18 +105,12 @@ class Pages:
         state = statistics.state_of(connection)
         if not state.killmails or state.last_day is None:
             return {"state": state}
-        regions = connection.exec_driver_sql(
-            "select killmail_date, cast(sum(kills) as bigint) as kills, sum(isk_destroyed) as isk_destroyed "
-            "from marts.mart_system_daily where killmail_date = %(day)s group by 1",
-            {"day": state.last_day},
-        ).mappings()
         is_recent = state.as_of is not None and (state.as_of - state.last_day).days < 90
         period = "90 days" if is_recent else "all"
         return {
             "state": state,
-            "today": regions.one_or_none(),
-            "latest": killmails.find(connection, Filters(since=_start(state.last_day - timedelta(days=30))), 20)
-            or killmails.find(connection, Filters(), 20),
+            "today": statistics.of_day(connection, state.last_day),
+            "latest": killmails.find(connection, Filters(since=_start(state.last_day - timedelta(days=30))), 20),
             "period": period,
             "leaders": {
                 kind: statistics.leaders(connection, KINDS[kind], metric, period) for kind, metric in LEADERS.items()
@@ -132,12 +126,14 @@ class Pages:
             filters = Filters(before=place, since=_start(chosen), until=_start(chosen + timedelta(days=1)))
             heading = f"Killmails of {chosen}"
         facts = self._page_of(request, connection, filters)
-        return facts | {"heading": heading, "about": None, "note": None}
+        return facts | {"heading": heading, "about": None}
 
     def _page_of(self, request: Request, connection: Connection, filters: Filters) -> dict[str, Any]:
         found = killmails.find(connection, filters, PAGE + 1)
         rows = found[:PAGE]
-        next_page = str(request.url.include_query_params(after=_cursor(rows[-1]))) if len(found) > PAGE else None
+        next_page = (
+            str(request.url.include_query_params(after=Place.of(rows[-1]).cursor)) if len(found) > PAGE else None
+        )
         return {"rows": rows, "next_page": next_page, "is_later_page": filters.before is not None}
 
     def _killmail(self, request: Request) -> tuple[str, dict[str, Any]]:
@@ -189,22 +185,21 @@ class Pages:
             return facts
         found = killmails.find(connection, killmails.of_entity(kind, entity_id), ENTITY_PAGE + 1)
         rows = _marked(found[:ENTITY_PAGE], kind, entity_id)
-        monthly = statistics.by_month(connection, kind, entity_id) if statistics.has_monthly_marts(connection) else []
         is_nightly = statistics.has_monthly_marts(connection)
-        state = statistics.state_of(connection)
+        monthly = statistics.by_month(connection, kind, entity_id) if is_nightly else []
         facts |= {
             "rows": rows,
-            "next_page": f"{facts['here']}/kills-and-losses?after={_cursor(rows[-1])}"
+            "next_page": f"{facts['here']}/kills-and-losses?after={Place.of(rows[-1]).cursor}"
             if len(found) > ENTITY_PAGE
             else None,
             "isk_by_month": charts.months([(m["month"], m["isk_destroyed"], m["isk_lost"]) for m in monthly]),
             "kills_by_month": charts.months([(m["month"], m["kills"], m["losses"]) for m in monthly]),
             "hours": None,
             "tables": tables_of(connection, kind, entity_id) if is_nightly else [],
-            "as_of": state.as_of,
+            "as_of": statistics.as_of(connection),
         }
-        if kind.name == "region" and state.last_day is not None:
-            facts["map"] = region_map(connection, entity_id, state.last_day)
+        if kind.name == "region" and (day := statistics.last_day(connection)) is not None:
+            facts["map"] = region_map(connection, entity_id, day)
         if is_nightly and (kind.is_player or kind.name == "region"):
             facts["hours"] = charts.heat_map(statistics.hours(connection, kind, entity_id))
         return facts
@@ -214,18 +209,16 @@ class Pages:
         which = request.path_params["which"]
         side = {"kills": Side.kills, "losses": Side.losses, "kills-and-losses": Side.both}[which]
         row = entities.dimension_rows(connection, kind, [entity_id]).get(entity_id)
-        filters = Filters(entities=((kind, entity_id, side),), before=_place(request))
+        filters = replace(killmails.of_entity(kind, entity_id, side), before=_place(request))
         facts = self._page_of(request, connection, filters)
         facts["rows"] = _marked(facts["rows"], kind, entity_id)
         name = entities.name_of(kind, row, entity_id)
-        return facts | {"heading": f"{name}: {which.replace('-', ' ')}", "about": kind, "note": None}
+        return facts | {"heading": f"{name}: {which.replace('-', ' ')}", "about": kind}
 
     def _regions(self, _request: Request, connection: Connection) -> dict[str, Any]:
-        day = statistics.state_of(connection).last_day
+        day = statistics.last_day(connection) if statistics.is_built(connection) else None
         rows = statistics.regions(connection, day) if day is not None else []
-        lengths = charts.share_of_most(rows, "week")
-        regions = [dict(row) | {"length": length} for row, length in zip(rows, lengths, strict=True)]
-        return {"regions": regions, "day": day}
+        return {"regions": charts.with_lengths(rows, "week"), "day": day}
 
     def _search(self, request: Request, connection: Connection) -> dict[str, Any]:
         words = request.query_params.get("q", "")[:100].strip()
@@ -271,15 +264,10 @@ def _asked(request: Request) -> tuple[Kind, int]:
 
 def _parents(kind: Kind, row: RowMapping | None) -> list[tuple[str, int, str]]:
     """What it belongs to, by its dimension: (path, id, name)."""
-    if row is None:
-        return []
     return [
-        (parent.path, row[f"{parent.name.removeprefix('ship_')}_id"], row[f"{parent.name.removeprefix('ship_')}_name"])
+        (parent.path, row[parent.id_column], row[parent.name_column])
         for parent in KINDS.values()
-        if parent is not kind
-        and f"{parent.name.removeprefix('ship_')}_id" in row
-        and parent.name != "ship_type"
-        and row[f"{parent.name.removeprefix('ship_')}_id"]
+        if row is not None and parent is not kind and row.get(parent.id_column)
     ]
 
 
@@ -287,10 +275,6 @@ def _marked(rows: list[RowMapping], kind: Kind, entity_id: int) -> list[dict[str
     """Say of each killmail whether the entity lost the ship."""
     column = "solar_system_id" if kind.is_place else f"victim_{kind.name}_id"
     return [dict(row) | {"is_loss": row[column] == entity_id and not kind.is_place} for row in rows]
-
-
-def _cursor(row: Any) -> str:
-    return f"{int(row['killmail_time'].timestamp())}-{row['killmail_id']}"
 
 
 def _place(request: Request) -> Place | None:
@@ -302,10 +286,10 @@ def _place(request: Request) -> Place | None:
     text = request.query_params.get("after")
     if text is None:
         return None
-    seconds, _, killmail_id = text.partition("-")
-    if not (seconds.isdigit() and killmail_id.isdigit() and len(seconds) <= 11 and len(killmail_id) <= 18):
-        raise Problem("No such page", "The address of the page is damaged: begin at the first page.", 400)
-    return Place(datetime.fromtimestamp(int(seconds), UTC), int(killmail_id))
+    try:
+        return Place.of_cursor(text)
+    except ValueError:
+        raise Problem("No such page", "The address of the page is damaged: begin at the first page.", 400) from None
 
 
 def _day(text: str) -> date:

@@ -7,6 +7,8 @@ from datetime import date, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from killreport_assets.store.previews import row_count
+from killreport_assets.store.schema.killmails import killmails
 from killreport_assets.web.entities import Kind
 
 TOP = 10
@@ -29,26 +31,28 @@ def state_of(connection: Connection) -> State:
     built = connection.execute(
         sa.text("select built_at, as_of from ops.transform_builds where cadence = 'frequent'")
     ).one_or_none()
-    stored = connection.execute(
-        sa.text("""
-            select cast(coalesce(sum(c.reltuples) filter (where c.reltuples > 0), 0) as bigint)
-            from pg_inherits join pg_class c on c.oid = inhrelid where inhparent = cast('raw.killmails' as regclass)
-        """)
-    ).scalar_one()
-    if stored < 1_000_000:
-        stored = connection.execute(sa.text("select count(*) from raw.killmails")).scalar_one()
+    stored = row_count(connection, killmails)
     if built is None:
         return State(0, stored, None, None, None, None)
-    counted = connection.execute(
-        sa.text("""
-            select (select coalesce(sum(kills), 0) from marts.mart_system_all_time),
-                   (select max(killmail_date) from marts.fct_killmails)
-        """)
-    ).one()
+    counted = connection.execute(sa.text("select coalesce(sum(kills), 0) from marts.mart_system_all_time"))
+    day = last_day(connection)
     newest = connection.execute(
-        sa.text("select max(killmail_time) from marts.fct_killmails where killmail_date = :day"), {"day": counted[1]}
+        sa.text("select max(killmail_time) from marts.fct_killmails where killmail_date = :day"), {"day": day}
     ).scalar_one()
-    return State(int(counted[0]), stored, newest, counted[1], built.built_at, built.as_of)
+    return State(int(counted.scalar_one()), stored, newest, day, built.built_at, built.as_of)
+
+
+def last_day(connection: Connection) -> date | None:
+    """The UTC day of the newest killmail in the marts, once they are built."""
+    day: date | None = connection.execute(sa.text("select max(killmail_date) from marts.fct_killmails")).scalar_one()
+    return day
+
+
+def as_of(connection: Connection) -> date | None:
+    """The day that counted as today in the last build; None without any."""
+    query = sa.text("select as_of from ops.transform_builds where cadence = 'frequent'")
+    day: date | None = connection.execute(query).scalar()
+    return day
 
 
 def build_version(connection: Connection) -> str:
@@ -99,6 +103,15 @@ def by_day(connection: Connection, kind: Kind, entity_id: int, since: date, unti
         f"where {kind.name}_id = :id and killmail_date between :since and :until order by killmail_date"
     )
     return list(connection.execute(sa.text(query), {"id": entity_id, "since": since, "until": until}).mappings())
+
+
+def of_day(connection: Connection, day: date) -> RowMapping:
+    """A day's kills and ISK destroyed, everywhere."""
+    query = sa.text("""
+        select killmail_date, cast(sum(kills) as bigint) as kills, sum(isk_destroyed) as isk_destroyed
+        from marts.mart_system_daily where killmail_date = :day group by 1
+    """)
+    return connection.execute(query, {"day": day}).mappings().one()
 
 
 def leaders(

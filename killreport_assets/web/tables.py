@@ -29,14 +29,13 @@ def tables_of(connection: Connection, kind: Kind, entity_id: int) -> list[Table]
     isk, number = formats.isk, formats.number
     destroyed = ("isk_destroyed", "ISK destroyed", isk)
     path = kind.path
-    read = statistics
     return [
         _table(
             "Ships flown",
             "Ship",
             "ship",
             "ship_type_id",
-            read.ships_used(connection, kind, entity_id),
+            statistics.ships_used(connection, kind, entity_id),
             ("kills", "Kills", number),
             ("pilots", "Pilots", number),
         ),
@@ -45,7 +44,7 @@ def tables_of(connection: Connection, kind: Kind, entity_id: int) -> list[Table]
             "Ship",
             "ship",
             "losses",
-            read.ships_lost(connection, kind, entity_id),
+            statistics.ships_lost(connection, kind, entity_id),
             ("losses", "Losses", number),
             ("isk_lost", "ISK lost", isk),
         ),
@@ -54,7 +53,7 @@ def tables_of(connection: Connection, kind: Kind, entity_id: int) -> list[Table]
             kind.title,
             path,
             "kills_as_main_party",
-            read.rivals(connection, kind, entity_id),
+            statistics.rivals(connection, kind, entity_id),
             ("kills", "Kills", number),
             destroyed,
         ),
@@ -63,7 +62,7 @@ def tables_of(connection: Connection, kind: Kind, entity_id: int) -> list[Table]
             kind.title,
             path,
             "kills_as_third_party",
-            read.rivals(connection, kind, entity_id, are_victims=False),
+            statistics.rivals(connection, kind, entity_id, are_victims=False),
             ("kills", "Kills", number),
             destroyed,
         ),
@@ -72,7 +71,7 @@ def tables_of(connection: Connection, kind: Kind, entity_id: int) -> list[Table]
             kind.title,
             path,
             "with_id",
-            read.companions(connection, kind, entity_id),
+            statistics.companions(connection, kind, entity_id),
             ("kills", "Kills", number),
             destroyed,
         ),
@@ -81,7 +80,7 @@ def tables_of(connection: Connection, kind: Kind, entity_id: int) -> list[Table]
             "System",
             "system",
             "solar_system_id",
-            read.places(connection, kind, entity_id),
+            statistics.places(connection, kind, entity_id),
             ("kills", "Kills", number),
             ("losses", "Losses", number),
         ),
@@ -96,6 +95,4 @@ def _table(
     rows: list[RowMapping],
     *columns: tuple[str, str, Callable[[Any], str]],
 ) -> Table:
-    lengths = charts.share_of_most(rows, columns[0][0])
-    with_lengths = [dict(row) | {"length": length} for row, length in zip(rows, lengths, strict=True)]
-    return Table(title, what, path, defined, with_lengths, columns)
+    return Table(title, what, path, defined, charts.with_lengths(rows, columns[0][0]), columns)

@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from killreport_assets.base.network import free_port
 from killreport_assets.sandbox.process import SandboxProcess
-from killreport_assets_testing.rabbitmq import free_port
 from killreport_assets_tests.end_to_end.conftest import Home
 
 ESCAPE = """do $$ begin

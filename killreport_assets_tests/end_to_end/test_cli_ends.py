@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from killreport_assets_testing.rabbitmq import free_port
+from killreport_assets.base.network import free_port
 from killreport_assets_testing.waiting import wait_until
 from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
 

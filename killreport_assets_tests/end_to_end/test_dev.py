@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import requests
 
-from killreport_assets_testing.rabbitmq import free_port
+from killreport_assets.base.network import free_port
 from killreport_assets_testing.waiting import wait_until
 from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psutil
 
+from killreport_assets.base.network import free_port
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.sandbox.process import SandboxProcess
-from killreport_assets_testing.rabbitmq import free_port
 from killreport_assets_testing.waiting import wait_until
 from killreport_assets_tests.end_to_end.conftest import COMMAND, Home
 

@@ -11,9 +11,9 @@ import requests
 
 from killreport_assets import __version__
 from killreport_assets.base.files import PACKAGE
+from killreport_assets.base.network import free_port
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets_testing import genuine
-from killreport_assets_testing.rabbitmq import free_port
 from killreport_assets_testing.waiting import answers, wait_until
 from killreport_assets_tests.end_to_end.conftest import Home
 

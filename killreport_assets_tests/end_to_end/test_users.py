@@ -13,12 +13,12 @@ import pytest
 import requests
 import sqlalchemy as sa
 
+from killreport_assets.base.network import free_port
 from killreport_assets.orchestration.instance import dagster_environment
 from killreport_assets.sandbox.services.sso import CLIENT_SECRET, CONFIDENTIAL_CLIENT
 from killreport_assets.sandbox.world import BODIES_CHARACTER, World
 from killreport_assets.settings import load_settings
 from killreport_assets.users.vault import KEY_FILE
-from killreport_assets_testing.rabbitmq import free_port
 from killreport_assets_testing.sandbox import Sandbox
 from killreport_assets_testing.waiting import answers, wait_until
 from killreport_assets_testing.web_server import Visitor

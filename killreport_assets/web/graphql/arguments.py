@@ -56,7 +56,7 @@ def filters_of(asked: Facts) -> Filters:
     same = ("war_id", "min_value", "max_value", "min_attackers", "max_attackers", "since", "until")
     return Filters(
         entities=tuple((kind_of(one["kind"]), one["id"], Side(one.get("side", "BOTH").lower())) for one in chosen),
-        flags={column: asked[flag] for flag, column in FLAGS.items() if asked.get(flag) is not None},
+        equal={column: asked[flag] for flag, column in FLAGS.items() if asked.get(flag) is not None},
         security_bands=tuple(band.lower().replace("_", "-") for band in asked.get("security_bands") or ()),
         labels=tuple(asked.get("labels") or ()),
         killmail_ids=None if ids is None else tuple(ids),
@@ -80,24 +80,16 @@ def checked_count(asked: int, most: int) -> int:
     return asked
 
 
-def cursor_of(row: Facts) -> str:
-    """The cursor of a killmail: opaque to callers."""
-    return f"{int(row['killmail_time'].timestamp())}-{row['killmail_id']}"
-
-
 def place_of(cursor: str) -> Place:
     """Read a cursor.
 
     Raises:
         ApiError: it is none of ours.
     """
-    seconds, _, id_ = cursor.partition("-")
-    if not (seconds.isascii() and seconds.isdigit() and id_.isascii() and id_.isdigit() and len(cursor) <= 30):
-        raise ApiError("BAD_USER_INPUT", "after is no cursor of this API: use endCursor of the page before")
     try:
-        return Place(datetime.fromtimestamp(int(seconds), UTC), min(int(id_), 2**63 - 1))
-    except (ValueError, OverflowError, OSError):
-        raise ApiError("BAD_USER_INPUT", "after is no cursor of this API") from None
+        return Place.of_cursor(cursor)
+    except ValueError:
+        raise ApiError("BAD_USER_INPUT", "after is no cursor of this API: use endCursor of the page before") from None
 
 
 def moment_of(value: Any) -> datetime:

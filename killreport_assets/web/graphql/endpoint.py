@@ -134,7 +134,8 @@ class GraphqlEndpoint:
             return build_version(connection)
 
     async def _context(self, request: Any, _data: Any = None) -> Context:
-        return Context(request.scope["state"]["caller"], Reads(self._engine), self._own, self._feed)
+        caller, is_elsewhere = request.scope["state"]["caller"], self._own.is_hidden_from(request)
+        return Context(caller, Reads(self._engine), self._own, self._feed, is_elsewhere)
 
     def _rules(self, context: Any, document: DocumentNode, data: Any) -> Sequence[type[ASTValidationRule]]:
         """The rules beside GraphQL's own, once those hold: fragments that contain themselves have no depth."""

@@ -31,7 +31,6 @@ from killreport_assets.web.graphql.arguments import (
     ApiError,
     Facts,
     checked_count,
-    cursor_of,
     day_of,
     filters_of,
     kind_of,
@@ -39,7 +38,7 @@ from killreport_assets.web.graphql.arguments import (
     place_of,
 )
 from killreport_assets.web.graphql.loaders import Reads
-from killreport_assets.web.killmails import MAX_PAGE, Filters, Side
+from killreport_assets.web.killmails import MAX_PAGE, Filters, Place, Side
 from killreport_assets.web.own import Own
 from killreport_assets.web.status import WorkerStatus
 
@@ -54,6 +53,8 @@ class Context:
     reads: Reads
     own: Own
     feed: LiveFeed
+    is_elsewhere: bool
+    """Whether the caller is not to read what the operator has to mend (Looking.is_hidden_from)."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ async def my_killmails(_: None, info: GraphQLResolveInfo, limit: int = 20) -> li
     def read(connection: Connection) -> list[RowMapping]:
         found: dict[int, RowMapping] = {}
         for character_id in characters:
-            filters = Filters(entities=((KINDS["character"], character_id, Side.both),))
+            filters = killmails.of_entity(KINDS["character"], character_id)
             found |= {row["killmail_id"]: row for row in killmails.find(connection, filters, count)}
         newest = sorted(found.values(), key=lambda row: (row["killmail_time"], row["killmail_id"]), reverse=True)
         return newest[:count]
@@ -354,7 +355,8 @@ async def _others(one: Entity, info: GraphQLResolveInfo, first: int, read: Any) 
 
 
 async def _status(context: Context) -> WorkerStatus:
-    return await context.reads.run(lambda _connection: context.own.status())
+    status = await context.reads.run(lambda _connection: context.own.status())
+    return replace(status, problems=[]) if context.is_elsewhere else status
 
 
 async def _connection(context: Context, filters: Filters, first: int, after: str | None) -> Facts:
@@ -363,7 +365,7 @@ async def _connection(context: Context, filters: Filters, first: int, after: str
         filters = replace(filters, before=place_of(after))
     rows = await context.reads.run(lambda connection: killmails.find(connection, filters, count + 1))
     shown = rows[:count]
-    edges = [{"cursor": cursor_of(row), "node": row} for row in shown]
+    edges = [{"cursor": Place.of(row).cursor, "node": row} for row in shown]
     page = {
         "has_next_page": len(rows) > count,
         "has_previous_page": after is not None,

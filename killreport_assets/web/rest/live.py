@@ -36,22 +36,21 @@ class Ephemeral:
     def _sequence(self, request: Request) -> Response:
         if refusal := self._refusal(request):
             return refusal
-        return JSONResponse({"sequence": self._newest()}, headers=HEADERS)
-
-    def _newest(self) -> int:
         with writing(self._engine) as connection:
             number_entries(connection)
-            return newest_entry(connection)
+            return JSONResponse({"sequence": newest_entry(connection)}, headers=HEADERS)
 
     def _entry(self, request: Request, sequence: int) -> Response:
         if refusal := self._refusal(request):
             return refusal
-        if sequence > self._newest():
-            return _missing()
         with self._engine.connect() as connection:
             found = entry(connection, sequence)
+        if found is None:  # it may not be numbered yet
+            with writing(self._engine) as connection:
+                number_entries(connection)
+                found = entry(connection, sequence)
         if found is None:
-            return _missing()
+            return JSONResponse({"error": "there is no such entry, yet or any more"}, 404, headers=HEADERS)
         killmail_id = found["killmail_id"]
         with self._reading.connect() as connection:
             body = bodies_of(connection, [killmail_id]).get(killmail_id)
@@ -75,7 +74,3 @@ class Ephemeral:
         except Refusal as refusal:
             return JSONResponse({"error": str(refusal)}, refusal.status, HEADERS | refusal.headers)
         return None
-
-
-def _missing() -> Response:
-    return JSONResponse({"error": "there is no such entry, yet or any more"}, 404, headers=HEADERS)

@@ -84,9 +84,9 @@ def read_path(path: str, further: Mapping[str, str] | None = None) -> Listing:
         elif name in BANDS:
             listing = _with(listing, security_bands=(*listing.filters.security_bands, BANDS[name]))
         elif name == "solo":
-            listing = _flag(listing, "is_solo_zkb", is_set=True)
+            listing = _equal(listing, "is_solo_zkb", True)
         elif name == "ganked":
-            listing = _flag(listing, "is_ganked", is_set=True)
+            listing = _equal(listing, "is_ganked", True)
         elif name == "finalblow-only":
             listing = _with(listing, is_final_blow=True)
         elif name in {"year", "month"}:
@@ -108,8 +108,8 @@ def _with(listing: Listing, **changes: Any) -> Listing:
     return replace(listing, filters=replace(listing.filters, **changes))
 
 
-def _flag(listing: Listing, flag: str, *, is_set: bool) -> Listing:
-    return _with(listing, flags=listing.filters.flags | {flag: is_set})
+def _equal(listing: Listing, column: str, value: Any) -> Listing:
+    return _with(listing, equal=listing.filters.equal | {column: value})
 
 
 def _number(name: str, remaining: Iterator[str], most: int = MAX_ID) -> int:
@@ -145,7 +145,7 @@ def _with_month(listing: Listing, dates: Mapping[str, int]) -> Listing:
 
 
 def _switch(flag: str) -> Callable[[Listing, str, Iterator[str]], Listing]:
-    return lambda listing, name, remaining: _flag(listing, flag, is_set=_number(name, remaining, 1) == 1)
+    return lambda listing, name, remaining: _equal(listing, flag, _number(name, remaining, 1) == 1)
 
 
 def _field(attribute: str, most: int = MAX_ID) -> Callable[[Listing, str, Iterator[str]], Listing]:
@@ -156,8 +156,7 @@ def _label(listing: Listing, name: str, remaining: Iterator[str]) -> Listing:
     label = next(remaining, "")
     if label not in LABELS:
         raise BadPath(f"{name} needs one of {', '.join(LABELS)}")
-    column, value = LABELS[label]
-    return _with(listing, equal=listing.filters.equal | {column: value})
+    return _equal(listing, *LABELS[label])
 
 
 def _past(listing: Listing, name: str, remaining: Iterator[str]) -> Listing:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.base.network import free_port
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.engine import create_missing_databases, database_urls, make_engine
 from killreport_assets.database.migrate import head, migrate
@@ -21,7 +22,6 @@ from killreport_assets.settings import load_settings
 from killreport_assets.store.origin import origin_of, stamp_origin
 from killreport_assets.store.schema import users as user_tables
 from killreport_assets_testing.databases import Databases
-from killreport_assets_testing.rabbitmq import free_port
 from killreport_assets_testing.waiting import wait_until
 
 

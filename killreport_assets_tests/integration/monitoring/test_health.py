@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.logs import LOGGER, configure_logging
+from killreport_assets.base.network import free_port
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.monitoring.health import check_health
 from killreport_assets.orchestration.event_log import purge_event_log, purge_runs
@@ -35,7 +36,7 @@ from killreport_assets.workers.names import resolve_names
 from killreport_assets.workers.publisher import publish_ids, publish_pending
 from killreport_assets_testing import genuine
 from killreport_assets_testing.platform import Platform
-from killreport_assets_testing.rabbitmq import RabbitNode, free_port
+from killreport_assets_testing.rabbitmq import RabbitNode
 from killreport_assets_testing.waiting import wait_until
 
 

@@ -19,8 +19,8 @@ from playwright.sync_api import Page
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from killreport_assets.base.network import free_port
 from killreport_assets_testing.browser import CHROMIUM, browsing
-from killreport_assets_testing.rabbitmq import free_port
 from killreport_assets_testing.requirements import missing
 from killreport_assets_testing.waiting import wait_until
 

@@ -13,13 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import BrokerUnavailable
+from killreport_assets.base.network import free_port
 from killreport_assets.queues.broker import Delivery, WorkBroker, WorkerLimits
 from killreport_assets.queues.catalogue import CHARACTERS, KILLMAILS, TYPES
 from killreport_assets.queues.envelope import Message, decode
 from killreport_assets.queues.pgmq import PgmqBroker
 from killreport_assets.queues.rabbitmq import RabbitBroker
 from killreport_assets.queues.retry import RetryDelays
-from killreport_assets_testing.rabbitmq import RabbitNode, free_port
+from killreport_assets_testing.rabbitmq import RabbitNode
 from killreport_assets_testing.waiting import wait_until
 
 QUICK = WorkerLimits(idle_seconds=0.4, batch_size=10)

@@ -264,6 +264,16 @@ def test_large_and_foreign_bodies_are_refused(site: Site) -> None:
 JSON = {"Content-Type": "application/json"}
 
 
+def test_what_the_operator_has_to_mend_is_no_answer_for_those_elsewhere(platform: Platform) -> None:
+    body = {"query": "{ workerStatus { healthy problems } }"}
+    with serving(platform.settings.with_values(min_free_gib=1_000_000), platform.engine) as url:
+        for headers, is_here in (({}, True), ({"X-Forwarded-For": "203.0.113.9"}, False)):
+            status = requests.post(f"{url}/graphql", json=body, headers=headers, timeout=60).json()["data"][
+                "workerStatus"
+            ]
+            assert (status["healthy"], bool(status["problems"])) == (False, is_here)
+
+
 def test_an_answer_is_not_made_again_before_the_next_build(site: Site, statements: list[str]) -> None:
     body = {"query": "{ leaderboard(kind: SHIP_TYPE, metric: LOSSES, period: ALL) { rank value } }"}
     first = requests.post(f"{site.url}/graphql", json=body, timeout=60)

@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect
 
 from killreport_assets.sandbox.world import BODIES_CHARACTER
 from killreport_assets.store.announcements import announce
 from killreport_assets.web.entities import KINDS
-from killreport_assets_testing.browser import CHROMIUM, QUIET
+from killreport_assets_testing.browser import CHROMIUM, browsing
 from killreport_assets_testing.platform import Platform
 from killreport_assets_testing.requirements import missing
 from killreport_assets_tests.integration.web.conftest import Site
@@ -35,14 +35,10 @@ class Windows:
     @contextmanager
     def open(self, *, javascript: bool = False) -> Iterator[Page]:
         """A page of a fresh browser."""
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-            context = browser.new_context(java_script_enabled=javascript)
-            context.route("**/*", self._check)
-            page = context.new_page()
+        with browsing(javascript=javascript) as page:
+            page.context.route("**/*", self._check)
             page.set_default_timeout(60_000)
             yield page
-            browser.close()
 
     def _check(self, route: Route) -> None:
         if urlsplit(route.request.url).netloc != self.host:
@@ -138,9 +134,7 @@ def test_with_javascript_new_killmails_are_announced_and_times_can_be_local(site
 def test_a_user_makes_a_token_and_revokes_it(platform: Platform, url: str) -> None:
     if CHROMIUM is None:
         missing("Chromium is not installed: apt install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = browser.new_context(java_script_enabled=False).new_page()
+    with browsing() as page:
         page.set_default_timeout(60_000)
         page.goto(f"{url}/me")
         page.get_by_role("button", name="Log in with EVE Online").click()
@@ -156,4 +150,3 @@ def test_a_user_makes_a_token_and_revokes_it(platform: Platform, url: str) -> No
         page.get_by_role("button", name="Revoke a <b>script</b>").click()
         expect(page.get_by_role("status")).to_contain_text("is revoked")
         assert platform.scalar("select count(*) from ops.api_tokens where revoked_at is null") == 0
-        browser.close()

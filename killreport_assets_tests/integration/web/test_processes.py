@@ -13,10 +13,10 @@ import psutil
 import pytest
 import requests
 
+from killreport_assets.base.network import free_port
 from killreport_assets.database.engine import libpq_url
 from killreport_assets.provision.readers import WEB_READER, allow_reading
 from killreport_assets_testing.platform import Platform
-from killreport_assets_testing.rabbitmq import free_port
 from killreport_assets_testing.waiting import wait_until
 
 KILLREPORT = Path(sys.executable).parent / "killreport"

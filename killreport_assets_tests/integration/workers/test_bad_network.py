@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import URL, Engine, make_url
 
 from killreport_assets.base.errors import BrokerUnavailable, ServerUnreachable
+from killreport_assets.base.network import free_port
 from killreport_assets.cli.exit_codes import ExitCode
 from killreport_assets.cli.failures import report
 from killreport_assets.database import engine as engines
@@ -34,7 +35,7 @@ from killreport_assets.workers.publisher import publish_ids
 from killreport_assets.workers.worker import run_worker
 from killreport_assets_testing.network import BadNetwork
 from killreport_assets_testing.platform import TIERS, Platform
-from killreport_assets_testing.rabbitmq import RabbitNode, empty, free_port
+from killreport_assets_testing.rabbitmq import RabbitNode, empty
 from killreport_assets_testing.sandbox import Sandbox
 from killreport_assets_testing.waiting import wait_until
 
