@@ -95,7 +95,8 @@ def _pages(engine: Engine, url: str) -> Iterator[Result]:
     for name, kind in KINDS.items():
         most = f"select {name}_id from marts.mart_{name}_all_time order by kills + losses desc, 1 limit 10"
         few = f"select {name}_id from marts.mart_{name}_all_time order by kills + losses, 1 limit 10"
-        paths[f"a {kind.title.lower()}"] = [f"/{kind.path}/{id_}" for id_ in _ids(engine, most) + _ids(engine, few)]
+        if ids := _ids(engine, most) + _ids(engine, few):
+            paths[f"a page of the kind {kind.title.lower()}"] = [f"/{kind.path}/{id_}" for id_ in ids]
     for name, asked in paths.items():
         times, largest = [], 0
         for path in asked:

@@ -31,6 +31,8 @@ def current_settings() -> Settings:
 def use_sandbox(urls: Mapping[str, str]) -> Settings:
     """Point every service at a sandbox, in this process and its children; its rate limit is above the real ESI's."""
     os.environ.update(urls)
+    for name in (*urls, "KILLREPORT_SSO_CLIENT_SECRET"):
+        os.environ.pop(f"{name}_FILE", None)
     os.environ.pop("KILLREPORT_SSO_CLIENT_SECRET", None)  # it belongs to an application at the real EVE
     os.environ.setdefault("KILLREPORT_ESI_MAX_RPS", str(SANDBOX_MAX_RPS))
     current_settings.cache_clear()

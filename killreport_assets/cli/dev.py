@@ -4,10 +4,9 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from rich.markup import escape
 
@@ -140,9 +139,6 @@ def _prepare_storage() -> None:
 
 
 def _wipe_heartbeats() -> None:
-    """Forget the daemon, or Dagster's UI says for minutes that it runs; a database that is down is not started."""
-    import dagster as dg
-    from dagster_postgres.utils import DagsterPostgresException
+    from killreport_assets.orchestration.leader import wipe_heartbeats
 
-    with suppress(sa.exc.OperationalError, DagsterPostgresException), dg.DagsterInstance.get() as instance:
-        instance.wipe_daemon_heartbeats()
+    wipe_heartbeats()

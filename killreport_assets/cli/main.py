@@ -16,11 +16,15 @@ from killreport_assets.base.logs import configure_logging
 from killreport_assets.base.network import never_proxy_loopback
 from killreport_assets.base.stopping import Stopped, stop_on_signals
 from killreport_assets.cli import api as api_cli
+from killreport_assets.cli import operations as operation_cli
+from killreport_assets.cli import people as people_cli
 from killreport_assets.cli import programs as program_cli
 from killreport_assets.cli import repair as repair_cli
+from killreport_assets.cli import services as service_cli
 from killreport_assets.cli import users as user_cli
 from killreport_assets.cli import web as web_cli
 from killreport_assets.cli import work as work_cli
+from killreport_assets.cli import workers as worker_cli
 from killreport_assets.cli.common import check_port, current_settings
 from killreport_assets.cli.exit_codes import SUMMARY, ExitCode
 from killreport_assets.cli.options import (
@@ -46,12 +50,18 @@ app = typer.Typer(
     epilog=f"Settings are variables that start with KILLREPORT_; `killreport settings` lists them. {SUMMARY}",
 )
 app.add_typer(work_cli.app)
+app.add_typer(worker_cli.app)
+app.add_typer(service_cli.app)
 app.add_typer(repair_cli.app)
 app.add_typer(program_cli.app)
 app.add_typer(web_cli.app)
 app.add_typer(web_cli.web, name="web")
 app.add_typer(api_cli.api, name="api")
 app.add_typer(web_cli.auth, name="auth")
+app.add_typer(operation_cli.app)
+app.add_typer(people_cli.analyst, name="analyst")
+app.add_typer(people_cli.erase, name="erase")
+app.add_typer(people_cli.alerts, name="alerts")
 app.add_typer(user_cli.users, name="users")
 app.add_typer(user_cli.tokens, name="tokens")
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])

@@ -56,6 +56,11 @@ class EmbeddedPostgres:
         """Whether it was started once: its data are there."""
         return (self._data / "PG_VERSION").exists()
 
+    @property
+    def data_version(self) -> int | None:
+        """The major version of PostgreSQL whose files these are; None: there are none."""
+        return int((self._data / "PG_VERSION").read_text()) if self.exists() else None
+
     def is_running(self) -> bool:
         """Whether the server runs and accepts connections."""
         return self.pid is not None and (self._pid_file() or [""] * 8)[-1].strip() == "ready"
@@ -140,6 +145,7 @@ class EmbeddedPostgres:
             self._remove_stale_locks()
             if not self.exists():
                 self._initialise()
+            self._refuse_other_version()
             listen = f"-h 127.0.0.1 -p {port}" if port else "-c listen_addresses=''"
             # Root's server runs as a user of its own, which has to reach its data, but not to list HOME.
             self._home.chmod(0o700 if self._server().system_user is None else 0o711)
@@ -150,6 +156,14 @@ class EmbeddedPostgres:
             self._link_socket()
         if tcp_port is not None:
             self._set_password()
+
+    def _refuse_other_version(self) -> None:
+        target = postgres_wheel().TARGET_POSTGRES_VERSION
+        if self.data_version != target:
+            raise ServerRefuses(
+                f"the data in {self._home} are of PostgreSQL {self.data_version}, this version of killreport has "
+                f"{target}: make a backup, then `killreport upgrade`"
+            )
 
     def _initialise(self) -> None:
         """Make the data directory under another name first: one that a killed process left is never mistaken for it."""
@@ -204,7 +218,7 @@ class EmbeddedPostgres:
         return FileLock(self._home / "postgres.lock")
 
     def _server(self, data: Path | None = None) -> Any:
-        return _wheel().get_server(data or self._data, cleanup_mode=None, start=False)
+        return postgres_wheel().get_server(data or self._data, cleanup_mode=None, start=False)
 
     def _pg_ctl(self, *arguments: str, hint: str = "") -> None:
         import subprocess
@@ -257,12 +271,17 @@ def program(name: str) -> Path:
     Raises:
         UserError: the `embedded` extra is missing.
     """
-    wheel = _wheel()
+    wheel = postgres_wheel()
     folder: Path = wheel.POSTGRES_VERSIONS[wheel.TARGET_POSTGRES_VERSION]
     return folder / name
 
 
-def _wheel() -> Any:
+def postgres_wheel() -> Any:
+    """The module of the wheel that has the servers.
+
+    Raises:
+        UserError: the `embedded` extra is missing.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it warns about a missing XDG_RUNTIME_DIR, which is not used

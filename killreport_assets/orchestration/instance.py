@@ -58,7 +58,8 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     all_queue_runs = max(MAX_ALL_WORKER_RUNS, queue_runs)
     limits = {"all_runs": all_queue_runs + 4, "backlog_runs": all_queue_runs, "queue_worker_runs": queue_runs}
     yaml = DAGSTER_YAML.format(url=DAGSTER_URL, **limits)
-    (home / "dagster.yaml").write_text(yaml)
+    if settings.operator.dagster_yaml == "own":
+        (home / "dagster.yaml").write_text(yaml)
     urls = database_urls(settings)
     create_missing_databases(urls)
     return {

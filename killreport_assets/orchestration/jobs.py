@@ -24,7 +24,7 @@ from killreport_assets.orchestration.ops.produce import (
     publish_dead_letters,
     publish_pending_entities,
 )
-from killreport_assets.orchestration.ops.trace import delete_old_events, observe_entity, observe_killmail
+from killreport_assets.orchestration.ops.trace import delete_old_events, make_backup, observe_entity, observe_killmail
 from killreport_assets.queues.catalogue import WORK_QUEUES, WorkQueue
 from killreport_assets.store.schema import statistics as statistics_tables
 from killreport_assets.store.schema import tables
@@ -77,6 +77,7 @@ replay_dead_letters = _job_of("replay_dead_letters", publish_dead_letters)
 trace_killmail = _job_of("trace_killmail", observe_killmail)
 trace_entity = _job_of("trace_entity", observe_entity)
 purge_event_log = _job_of("purge_event_log", delete_old_events)
+back_up = _job_of("back_up", make_backup)
 PRODUCING_JOBS = {name: _producing_job(producer) for name, producer in producers().items()}
 WORKER_JOBS = [_worker_job(queue) for queue in WORK_QUEUES]
 ingest_killmails = dg.define_asset_job(
@@ -126,6 +127,7 @@ JOBS = [
     trace_killmail,
     trace_entity,
     purge_event_log,
+    back_up,
     check_raw_tables,
     check_lineage,
     *PRODUCING_JOBS.values(),

@@ -7,6 +7,7 @@ import dagster as dg
 from killreport_assets.orchestration.automation import TRIGGER_TAG, is_under_way, schedule_status
 from killreport_assets.orchestration.jobs import (
     PRODUCING_JOBS,
+    back_up,
     check_lineage,
     check_raw_tables,
     load_market_history,
@@ -33,6 +34,7 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         (check_raw_tables, crons.checks_schedule),
         (check_lineage, crons.lineage_schedule),
         (purge_event_log, crons.purge_schedule),
+        *([(back_up, crons.backup_schedule)] if settings.operator.backup_dir else []),
         *((job, crons.of_producer(name)) for name, job in PRODUCING_JOBS.items()),
     ]
     return [_schedule(job, cron, status) for job, cron in jobs]

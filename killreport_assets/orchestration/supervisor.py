@@ -35,6 +35,8 @@ class Program:
     name: str
     module: str
     arguments: tuple[str, ...] = ()
+    may_end: bool = False
+    """Whether an end with exit code 0 is one: then it is not started again."""
 
 
 @dataclass
@@ -46,6 +48,7 @@ class _Running:
     started_at: float
     deaths: int = 0
     restart_at: float | None = None
+    has_ended: bool = False
 
 
 @dataclass
@@ -54,6 +57,8 @@ class Supervisor:
 
     say: Callable[[str], None]
     changed: Callable[[dict[str, int]], None]
+    stop_seconds: float | None = None
+    """How long programs may take to end, before they are killed; None: as long as Dagster's."""
     _batches: list[list[_Running]] = field(default_factory=list)
     _groups: set[int] = field(default_factory=set)
 
@@ -81,16 +86,23 @@ class Supervisor:
     def __exit__(self, *_: object) -> None:
         """End every program with all its processes; those that use others were started after them and end first."""
         for batch in reversed(self._batches):
-            _end_groups({running.process.pid for running in batch})
-        _end_groups(self._groups)  # what programs that died have left
+            _end_groups({running.process.pid for running in batch}, self.stop_seconds or STOP_SECONDS)
+        _end_groups(self._groups, STOP_SECONDS)  # what programs that died have left
         for running in self._running():
             running.process.wait()
+
+    def have_all_ended(self) -> bool:
+        """Whether every program has ended that may."""
+        return all(running.has_ended for running in self._running())
 
     def _running(self) -> list[_Running]:
         return list(chain.from_iterable(self._batches))
 
     def _check(self, running: _Running) -> None:
         now = time.monotonic()
+        if running.program.may_end and running.process.poll() == 0:
+            running.has_ended = True
+            return
         if running.restart_at is not None and now >= running.restart_at:
             running.process, running.started_at, running.restart_at = self._open(running.program), now, None
             self._report()
@@ -133,13 +145,13 @@ class StateFile:
         self.path.unlink(missing_ok=True)
 
 
-def _end_groups(groups: set[int]) -> None:
+def _end_groups(groups: set[int], seconds: float) -> None:
     """End the processes of groups, by force if need be: a code server that waits for a lost run waits forever."""
     members = [process for process in psutil.process_iter() if _group_of(process) in groups]
     for process in members:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
-    _, alive = psutil.wait_procs(members, timeout=STOP_SECONDS)
+    _, alive = psutil.wait_procs(members, timeout=seconds)
     for process in alive:
         with suppress(psutil.NoSuchProcess):
             process.kill()

@@ -68,7 +68,7 @@ class OnlyOwnPages:
             return _refused(403, "pages of other sites may not use Dagster's UI")
         if headers.get("sec-fetch-site") not in OWN_SITES and not _is_link(scope, headers):
             return _refused(403, "pages of other sites may not use Dagster's UI")
-        if scope["type"] == "http" and scope["path"] == "/graphql" and not _is_safe_graphql(scope, headers):
+        if scope["type"] == "http" and scope["path"].endswith("/graphql") and not _is_safe_graphql(scope, headers):
             return _refused(405, "send GraphQL by POST with the content type application/json")
         return None
 
@@ -97,8 +97,8 @@ def _refused(status: int, reason: str) -> PlainTextResponse:
 class GuardedWebserver(DagsterWebserver[WorkspaceProcessContext, Any]):
     """Dagster's webserver behind that middleware, with the assets' charts."""
 
-    def __init__(self, context: WorkspaceProcessContext, hosts: Iterable[str]) -> None:
-        super().__init__(context, live_data_poll_rate=POLL_MILLISECONDS)
+    def __init__(self, context: WorkspaceProcessContext, hosts: Iterable[str], path_prefix: str = "") -> None:
+        super().__init__(context, app_path_prefix=path_prefix, live_data_poll_rate=POLL_MILLISECONDS)
         self._instance = context.instance
         self._hosts = hosts
 
@@ -131,15 +131,25 @@ def allowed_hosts(settings: Settings, port: int) -> list[str]:
     return [*loopback, *settings.process.ui_allowed_hosts]
 
 
-def serve(workspace: Path, port: int, settings: Settings) -> None:
-    """Serve the UI of a workspace on loopback until interrupted; Dagster's home is DAGSTER_HOME."""
+def serve(
+    workspace: Path,
+    port: int,
+    settings: Settings,
+    *,
+    host: str = "127.0.0.1",
+    is_read_only: bool = False,
+    path_prefix: str = "",
+) -> None:
+    """Serve the UI of a workspace until interrupted; Dagster's home is DAGSTER_HOME."""
     with DagsterInstance.get() as instance:
         instance.optimize_for_webserver(STATEMENT_MILLISECONDS, POOL_RECYCLE_SECONDS, POOL_MAX_OVERFLOW)
         target = WorkspaceFileTarget([str(workspace)])
-        with WorkspaceProcessContext(instance, workspace_load_target=target, version=__version__) as context:
-            app = GuardedWebserver(context, allowed_hosts(settings, port)).create_asgi_app()
+        with WorkspaceProcessContext(
+            instance, workspace_load_target=target, version=__version__, read_only=is_read_only
+        ) as context:
+            app = GuardedWebserver(context, allowed_hosts(settings, port), path_prefix).create_asgi_app()
             # An open page's WebSocket must not hold up the end.
-            uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=STOP_SECONDS)
+            uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=STOP_SECONDS)
 
 
 if __name__ == "__main__":

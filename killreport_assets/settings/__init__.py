@@ -18,6 +18,7 @@ from killreport_assets.settings.groups import (
     DataSettings,
     Group,
     HealthSettings,
+    OperatorSettings,
     ProcessSettings,
     QueueSettings,
     ScheduleSettings,
@@ -27,8 +28,9 @@ from killreport_assets.settings.groups import (
 )
 from killreport_assets.settings.types import DailyWindow, Origin, is_loopback, is_loopback_host
 
-__all__ = ["DailyWindow", "Origin", "Settings", "is_loopback", "is_loopback_host", "load_settings"]
+__all__ = ["DailyWindow", "Origin", "Settings", "is_loopback", "is_loopback_host", "load_settings", "origin_of"]
 PREFIX = "KILLREPORT_"
+FILE_SUFFIX = "_FILE"
 DBT_PREFIX = "KILLREPORT_DBT_"
 """The beginning of what dbt's processes get of us (transforms/project.py); no setting begins so."""
 SomeGroup = TypeVar("SomeGroup", bound=Group)
@@ -47,6 +49,7 @@ class Settings:
     web: WebSettings
     schedules: ScheduleSettings
     health: HealthSettings
+    operator: OperatorSettings
 
     @property
     def home(self) -> Path:
@@ -72,14 +75,17 @@ class Settings:
 def load_settings(**values: object) -> Settings:
     """Read the settings from the environment; `values` take precedence.
 
+    `KILLREPORT_NAME_FILE` names a file with the value of `KILLREPORT_NAME`: for secrets of Docker, Kubernetes, systemd.
+
     Raises:
         UserError: a variable has an invalid value, or there is no such setting; the message names the variable and
             never contains a secret.
     """
     problems: list[str] = []
+    from_files: dict[str, object] = dict(_read_files(problems))
 
     def read(group: type[SomeGroup]) -> SomeGroup:
-        given = {name: values[name] for name in group.model_fields if name in values}
+        given = {name: value for name, value in (from_files | values).items() if name in group.model_fields}
         try:
             return group(**given)  # type: ignore[arg-type]
         except ValidationError as invalid:
@@ -96,11 +102,36 @@ def load_settings(**values: object) -> Settings:
         web=read(WebSettings),
         schedules=read(ScheduleSettings),
         health=read(HealthSettings),
+        operator=read(OperatorSettings),
     )
     problems.extend(_unknown_variables(settings))
     if problems:
         raise UserError("wrong setting: " + "; ".join(problems))
     return settings
+
+
+def _read_files(problems: list[str]) -> dict[str, str]:
+    """The values that are in files, by the setting's name."""
+    found: dict[str, str] = {}
+    for variable in sorted(os.environ):
+        setting = variable.removesuffix(FILE_SUFFIX)
+        if setting == variable or not variable.startswith(PREFIX):
+            continue
+        if setting in os.environ:
+            problems.append(f"{setting} and {variable} are both set: keep one of them")
+            continue
+        try:
+            found[setting.removeprefix(PREFIX).lower()] = Path(os.environ[variable]).read_text().strip()
+        except (OSError, UnicodeDecodeError) as unreadable:
+            problems.append(f"{variable}: {unreadable}")
+    return found
+
+
+def origin_of(name: str) -> str:
+    """Where a setting's value comes from, by its variable's name: environment, its file, or default."""
+    if name in os.environ:
+        return "environment"
+    return os.environ.get(f"{name}{FILE_SUFFIX}", "default")
 
 
 def _fields(group: Group) -> Mapping[str, Any]:
@@ -113,7 +144,7 @@ def _unknown_variables(settings: Settings) -> list[str]:
     problems = []
     for name in sorted(os.environ):
         setting = name.upper().removeprefix(PREFIX)
-        if setting == name.upper() or setting in known or name.startswith(DBT_PREFIX):
+        if setting == name.upper() or setting.removesuffix(FILE_SUFFIX) in known or name.startswith(DBT_PREFIX):
             continue
         nearest = get_close_matches(setting, known, n=1)
         hint = f"do you mean {PREFIX}{nearest[0]}?" if nearest else "`killreport settings` lists them"

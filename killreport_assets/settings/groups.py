@@ -5,6 +5,7 @@ environment. Nothing here connects to a server.
 """
 
 from datetime import time
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
@@ -12,11 +13,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from killreport_assets.settings.home import find_home
 from killreport_assets.settings.types import (
+    Addresses,
     ByQueue,
     Contact,
     Cron,
     DailyWindow,
     DayWindow,
+    EveIds,
     Home,
     Hosts,
     HttpUrl,
@@ -207,6 +210,7 @@ class ScheduleSettings(Group):
     affiliations_schedule: Cron = Field("10 2 * * *", description="cron: fetch stale affiliations")
     scan_schedule: Cron = Field("7 * * * *", description="cron: publish entities that are still pending")
     static_data_schedule: Cron = Field("25 11 * * *", description="cron: look for a new static data export")
+    backup_schedule: Cron = Field("20 2 * * *", description="cron: back up to KILLREPORT_BACKUP_DIR")
     checks_schedule: Cron = Field("41 3 * * *", description="cron: check the raw tables and the queues")
     lineage_schedule: Cron = Field("50 5 * * 0", description="cron: check that lineage and pending are complete")
     purge_schedule: Cron = Field("30 1 * * *", description="cron: purge Dagster's event log")
@@ -245,6 +249,37 @@ class HealthSettings(Group):
         7200, ge=60, le=2_592_000, description="seconds that a change may wait for a dbt build"
     )
     min_free_gib: float = Field(2.0, ge=0, le=1_000_000, description="free space of HOME's disk, GiB")
+
+
+class OperatorSettings(Group):
+    """Looking after the platform: who may, backups, alerts, what is kept."""
+
+    admins: EveIds = Field(
+        (), description="ids of characters, corporations and alliances whose pilots /auth/verify lets into Dagster's UI"
+    )
+    alert_urls: SecretStr | None = Field(
+        None,
+        description="where alerts go, as Apprise's URLs, separated by blanks: mailto://…, discord://…, ntfy://…; "
+        "https://github.com/caronc/apprise/wiki",
+    )
+    alert_pause: int = Field(
+        900, ge=0, le=604_800, description="seconds before a problem that comes and goes is in an alert again"
+    )
+    backup_dir: Path | None = Field(None, description="where the schedule's backups go; unset: it makes none")
+    backup_keep: int = Field(7, ge=1, le=10_000, description="backups that are kept in it")
+    max_backup_hours: int = Field(
+        48, ge=1, le=10_000, description="hours since the last backup from which on `killreport doctor` warns"
+    )
+    sync_days: int = Field(90, ge=1, le=10_000, description="days that readings of killmail lists are kept")
+    dead_letter_days: int = Field(90, ge=1, le=10_000, description="days that replayed dead letters are kept")
+    code_servers: Addresses = Field(
+        {},
+        description="where the code locations are served: platform=host:port,transforms=host:port; unset: every "
+        "program of Dagster starts its own",
+    )
+    dagster_yaml: Literal["own", "external"] = Field(
+        "own", description="external: HOME/dagster/dagster.yaml is the operator's, and is not written"
+    )
 
 
 class ProcessSettings(Group):

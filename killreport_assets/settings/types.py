@@ -119,6 +119,15 @@ def _ascending(value: tuple[float, ...]) -> tuple[float, ...]:
     return value
 
 
+def _addresses(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+    if any(not re.fullmatch(r"(\[[0-9a-f:.]+\]|[\w.-]+):[0-9]{1,5}", address) for _, _, address in pairs):
+        raise ValueError("must be like platform=code-platform:4000,transforms=code-transforms:4000")
+    return {name: address for name, _, address in pairs}
+
+
 def _by_queue(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -142,6 +151,10 @@ RetryDelaySeconds = Annotated[
 ]
 RegionId = Annotated[int, Field(ge=10_000_000, lt=20_000_000)]
 RegionIds = Annotated[tuple[RegionId, ...], NoDecode, BeforeValidator(_comma_separated)]
+EveId = Annotated[int, Field(ge=1, lt=2**63)]
+EveIds = Annotated[tuple[EveId, ...], NoDecode, BeforeValidator(_comma_separated)]
+CodeLocation = Literal["platform", "transforms"]
+Addresses = Annotated[dict[CodeLocation, str], NoDecode, BeforeValidator(_addresses)]
 Home = Annotated[Path, BeforeValidator(lambda value: value or find_home())]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_comma_separated)]
 QueueNumber = Annotated[int, Field(ge=1, le=1000)]

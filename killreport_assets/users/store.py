@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from killreport_assets.base.errors import UserError
 from killreport_assets.esi.routes import CORPORATION_SCOPE
 from killreport_assets.models.ids import FIRST_NPC_CORPORATION, LAST_NPC_CORPORATION, is_npc_corporation
+from killreport_assets.store.schema import tables
 from killreport_assets.store.schema.users import killmail_lists, sign_ins, tokens
 from killreport_assets.users.grants import Grant, Tokens
 from killreport_assets.users.killmail_lists import OF_CORPORATION, OF_USER
@@ -73,13 +74,23 @@ class StoredTokens:
     owner_hash: str
 
 
+class Erased(UserError):
+    """The character was erased at its owner's request."""
+
+
 def sign_in(connection: Connection, vault: Vault, grant: Grant, account_id: int | None) -> int:
     """Store a new sign-in; returns the account that the character now belongs to.
 
     `account_id` is the account of the browser that signed in. A character whose owner has changed starts over: nothing
     of the old owner's grant, account or settings is kept.
+
+    Raises:
+        Erased: nothing about the character is stored any more.
     """
     identity = grant.identity
+    erased = sa.select(tables.erasures.c.character_id).where(tables.erasures.c.character_id == identity.character_id)
+    if connection.execute(erased).scalar() is not None:
+        raise Erased(f"character {identity.character_id} was erased")
     stored_tokens(connection, identity.character_id, lock=True)  # locked first, as refreshing does
     known = connection.execute(
         sa.select(sign_ins.c.owner_hash, sign_ins.c.account_id)

@@ -11,6 +11,7 @@ import secrets
 import time
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import SecretStr
 from sqlalchemy.engine import Engine
@@ -26,10 +27,11 @@ from killreport_assets.esi.routes import CHARACTER_SCOPE, CORPORATION_SCOPE
 from killreport_assets.http.errors import Refused, ServiceError
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings
+from killreport_assets.users.admins import first_of
 from killreport_assets.users.grants import Grant
 from killreport_assets.users.sessions import begin_session, end_all_sessions, end_session, is_session_valid
 from killreport_assets.users.sso import new_verifier
-from killreport_assets.users.store import ACTIVE, User, list_users, sign_in
+from killreport_assets.users.store import ACTIVE, Erased, User, list_users, sign_in
 from killreport_assets.users.syncs import queue_now
 from killreport_assets.users.tokens import token_keeper
 from killreport_assets.web.api_tokens import READ, SYNC, ApiToken, list_tokens, new_token, revoke_token
@@ -64,6 +66,7 @@ class SignIn:
         character = "/characters/{character_id:eve_id}"
         return [
             Route("/me", self.home),
+            Route("/auth/verify", self.verify),
             Route("/sign-in", self.begin, methods=["POST"]),
             Route("/callback", self.callback),
             Route(f"{character}/sync", self.sync, methods=["POST"]),
@@ -86,6 +89,24 @@ class SignIn:
             request.session.pop("account", None)  # empty, or signed out: the next sign-in starts a new session
         message = request.session.pop("message", None)
         return await self._me(request, users, message)
+
+    async def verify(self, request: Request) -> Response:
+        """Answer a proxy that asks who its visitor is: 204 and the user's name, 401 or 403.
+
+        For those in KILLREPORT_ADMINS, by character, corporation or alliance; docs/deploy.md has proxies' snippets.
+        """
+        users = await run_in_threadpool(self._own, request)
+        if not users:
+            raise Problem("Sign in first", "This part of KillReport is for its operators: sign in with EVE.", 401)
+        admin = await run_in_threadpool(self._admin_of, [user.character_id for user in users])
+        if admin is None:
+            raise Problem("Not for you", "None of your characters is one of this KillReport's operators.", 403)
+        name = quote(next(user.character_name for user in users if user.character_id == admin))
+        return Response(status_code=204, headers={"X-Remote-User": name, "X-Remote-User-Id": str(admin)})
+
+    def _admin_of(self, character_ids: list[int]) -> int | None:
+        with self._engine.connect() as connection:
+            return first_of(connection, character_ids, self._settings.operator.admins)
 
     async def make_token(self, request: Request) -> Response:
         """Make a token for a program, and show it once."""
@@ -293,6 +314,13 @@ def explained_sign_in(error: Exception) -> Problem:
         return Problem("EVE's sign-in does not answer", f"{error}. Nothing was stored; try again in a minute.", 502)
     if isinstance(error, BrokerUnavailable):
         return Problem("Not queued yet", "The work queues are unreachable; the sync is queued once they are back.", 503)
+    if isinstance(error, Erased):
+        return Problem(
+            "This character was erased",
+            "Its owner asked for everything about it to be deleted here, so nothing is stored now either. "
+            "Ask the operator of this KillReport if you want it back.",
+            403,
+        )
     if isinstance(error, UserError):
         log.error("the sign-in page: %s", error)  # for the operator: it may name files and settings
         return Problem(

@@ -10,10 +10,12 @@ from sqlalchemy.engine import Engine
 from killreport_assets.base.text import printable
 from killreport_assets.database.engine import database_urls, make_engine
 from killreport_assets.models.ids import EntityKind, zkillboard_url
+from killreport_assets.operations.backup import back_up, delete_old
 from killreport_assets.orchestration.event_log import purge_event_log, purge_runs
 from killreport_assets.orchestration.markdown import in_markdown
 from killreport_assets.orchestration.metadata import asset_key, causes_table
 from killreport_assets.settings import Settings
+from killreport_assets.store.retention import delete_old_dead_letters, delete_old_syncs
 from killreport_assets.store.schema import tables
 from killreport_assets.store.trace import trace_entity as read_entity
 from killreport_assets.store.trace import trace_killmail as read_killmail
@@ -75,13 +77,30 @@ def _runs(runs: list[str | None]) -> dg.MarkdownMetadataValue:
 
 
 @dg.op(out=dg.Out(dg.Nothing))
-def delete_old_events(context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
-    """Delete Dagster's events older than KILLREPORT_EVENT_LOG_DAYS, and its runs older than KILLREPORT_RUN_DAYS."""
-    process = settings.process
+def delete_old_events(
+    context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings], database: dg.ResourceParam[Engine]
+) -> None:
+    """Delete what is older than KILLREPORT_EVENT_LOG_DAYS, _RUN_DAYS, _SYNC_DAYS and _DEAD_LETTER_DAYS."""
+    process, operator = settings.process, settings.operator
     dagster = make_engine(database_urls(settings).dagster.set(drivername="postgresql+psycopg"), pool_size=1)
     try:
         events = purge_event_log(dagster, timedelta(days=process.event_log_days))
         runs = purge_runs(context.instance, dagster, timedelta(days=process.run_days))
     finally:
         dagster.dispose()
-    context.add_output_metadata({"purged events": events, "purged runs": runs})
+    syncs = delete_old_syncs(database, timedelta(days=operator.sync_days))
+    letters = delete_old_dead_letters(database, timedelta(days=operator.dead_letter_days))
+    context.add_output_metadata(
+        {"purged events": events, "purged runs": runs, "purged syncs": syncs, "purged dead letters": letters}
+    )
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def make_backup(context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
+    """Back up both databases to KILLREPORT_BACKUP_DIR, and delete old backups."""
+    operator = settings.operator
+    if operator.backup_dir is None:
+        raise dg.Failure("KILLREPORT_BACKUP_DIR is not set: it says where backups go")
+    made = back_up(settings, operator.backup_dir, with_marts=True, say=context.log.info)
+    deleted = delete_old(operator.backup_dir, operator.backup_keep)
+    context.add_output_metadata({"backup": str(made), "deleted": len(deleted)})

@@ -219,6 +219,18 @@ followed = sa.Table(
     comment="Whose killmails the operator wants listed on zKillboard regularly",
 )
 
+erasures = sa.Table(
+    "erasures",
+    metadata,
+    sa.Column(
+        "character_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the character that was erased"
+    ),
+    time("erased_at", "when", required=True, now=True),
+    text("reason", "who asked for it and why, in the operator's words", required=True),
+    schema="ops",
+    comment="Characters about which nothing is kept but the killmails: no source brings their names back",
+)
+
 request_pace = sa.Table(
     "request_pace",
     metadata,
