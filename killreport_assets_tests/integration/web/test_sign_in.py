@@ -360,3 +360,26 @@ def test_without_an_application_no_one_can_sign_in_and_all_else_works(platform: 
         assert "Signing in is not set up here" in visitor.get().text
         assert visitor.get("/").status_code == 200
         assert visitor.post("/sign-in", csrf="of no form").status_code == 403
+
+
+def test_a_proxy_learns_who_may_use_dagsters_ui(
+    platform: Platform, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for admins, expected in ((f"{BODIES_CHARACTER}", 204), ("98000009", 204), ("99000009", 204), ("1,2,3", 403)):
+        monkeypatch.setenv("KILLREPORT_ADMINS", admins)
+        with serving(load_settings(), platform.engine) as url:
+            visitor = Visitor(url)
+            assert visitor.get("/auth/verify").status_code == 401
+            visitor.sign_in(BODIES_CHARACTER)
+            platform.execute("delete from raw.character_affiliations")
+            platform.execute(
+                "insert into raw.character_affiliations "
+                "(character_id, valid_from, corporation_id, alliance_id, confirmed_at) "
+                f"values ({BODIES_CHARACTER}, now(), 98000009, 99000009, now())"
+            )
+            answer = visitor.get("/auth/verify")
+            assert (admins, answer.status_code) == (admins, expected)
+            if expected == 204:
+                assert answer.headers["X-Remote-User-Id"] == str(BODIES_CHARACTER)
+            visitor.post("/sign-out")
+            assert visitor.get("/auth/verify").status_code == 401

@@ -1,9 +1,11 @@
 """Settings: defaults, origins, and one clear sentence for a wrong one."""
 
+from pathlib import Path
+
 import pytest
 
 from killreport_assets.base.errors import UserError
-from killreport_assets.settings import is_loopback, load_settings
+from killreport_assets.settings import is_loopback, load_settings, origin_of
 
 
 def test_nothing_configured_means_embedded_servers_and_real_services() -> None:
@@ -137,3 +139,45 @@ def test_every_number_among_the_settings_has_bounds() -> None:
                 bounds = {type(part).__name__ for part in info.metadata}
                 assert {"Le", "Lt"} & bounds, name
                 assert {"Ge", "Gt"} & bounds, name
+
+
+def test_a_value_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("postgresql://me:hunter2@db/killreport\n")
+    monkeypatch.setenv("KILLREPORT_DATABASE_URL_FILE", str(file))
+    url = load_settings().database.database_url
+    assert url is not None
+    assert url.get_secret_value() == "postgresql://me:hunter2@db/killreport"
+    assert origin_of("KILLREPORT_DATABASE_URL") == str(file)
+    monkeypatch.setenv("KILLREPORT_DATABASE_URL", "postgresql://db/killreport")
+    with pytest.raises(UserError, match="KILLREPORT_DATABASE_URL and KILLREPORT_DATABASE_URL_FILE are both set"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("ESI_MAX_RPS_FILE", "fast", "KILLREPORT_ESI_MAX_RPS: "),
+        ("ESI_MAX_RSP_FILE", "5", "there is no setting KILLREPORT_ESI_MAX_RSP_FILE"),
+        ("TOKEN_KEY_FILE", None, "KILLREPORT_TOKEN_KEY_FILE: "),
+    ],
+)
+def test_a_wrong_file_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, content: str | None, says: str
+) -> None:
+    file = tmp_path / "value"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv(f"KILLREPORT_{name}", str(file))
+    with pytest.raises(UserError) as error:
+        load_settings()
+    assert says in str(error.value)
+
+
+def test_code_servers_are_addresses_by_code_location(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KILLREPORT_CODE_SERVERS", "platform=code:4266, transforms=[::1]:4267")
+    assert load_settings().operator.code_servers == {"platform": "code:4266", "transforms": "[::1]:4267"}
+    for wrong in ("code:4266", "platform=code", "other=code:1"):
+        monkeypatch.setenv("KILLREPORT_CODE_SERVERS", wrong)
+        with pytest.raises(UserError, match="KILLREPORT_CODE_SERVERS"):
+            load_settings()
