@@ -4,12 +4,12 @@
 .DEFAULT_GOAL := help
 VENV = .venv/bin
 SQL = dbt_transforms/models dbt_transforms/tests killreport_assets/cli/queries
-LOCK = uv pip compile setup.cfg --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
+LOCK = uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet
 
-.PHONY: help install run dev test lint format docs migration bench clean lock
+.PHONY: help install run dev test test-deploy lint format docs migration bench image clean lock
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1	/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /make \1	/p' Makefile | expand -t 16
 
 install: ## create .venv with the locked dependencies, bytecode compiled
 	@scripts/install.sh
@@ -23,6 +23,11 @@ dev: install ## open the Dagster UI over the same data, with a feed that grows
 test: install ## provision what the tests need and run every test
 	@scripts/provision.sh
 	@$(VENV)/pytest $(PYTEST_ARGS)
+
+test-deploy: install ## test what deploy/ has, and several daemons: what cannot be had here is reported as skipped
+	@scripts/provision.sh nginx promtool
+	@$(VENV)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r deploy/requirements.lock
+	@$(VENV)/pytest killreport_assets_tests/deployment $(PYTEST_ARGS)
 
 lint: install ## ruff, mypy, import-linter, codespell and sqlfluff
 	@$(VENV)/ruff check .
@@ -49,11 +54,15 @@ bench: install ## measure, and print ratios against a reference of the same run
 	@scripts/provision.sh
 	@$(VENV)/python -m benchmarks
 
+image: install ## build the image of deploy/Containerfile: make image BASE=… BUILDER="podman build --format docker"
+	@scripts/image.sh
+
 clean: ## stop the embedded server and remove what was built; data in .killreport stays
 	@if [ -x $(VENV)/killreport ]; then $(VENV)/killreport down; fi
 	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@if [ -d .killreport ]; then echo "data is kept in .killreport: remove that directory to start again"; fi
 
 lock: install ## resolve both lock files again for all Pythons: everything, and what runs without the test tools (needs uv)
-	@$(LOCK) --all-extras --output-file requirements.lock
-	@$(LOCK) --extra embedded --extra dbt --output-file requirements-runtime.lock --constraint requirements.lock
+	@$(LOCK) --all-extras --output-file requirements.lock setup.cfg
+	@$(LOCK) --constraint requirements.lock --output-file deploy/requirements.lock deploy/requirements.in
+	@$(LOCK) --extra embedded --extra dbt --output-file requirements-runtime.lock --constraint requirements.lock setup.cfg

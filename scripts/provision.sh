@@ -1,17 +1,26 @@
 #!/bin/sh
 # Make sure that the tests find what they need of Debian's packages: a RabbitMQ server to start a private node of (its
-# service is left off), and Chromium to look at the sign-in page with.
+# service is left off), and Chromium to look at pages with. Arguments name more: nginx, promtool.
 set -eu
 
 has() {
     case "$1" in
         rabbitmq-server) [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] ;;
+        nginx-light) [ -x /usr/sbin/nginx ] ;;
+        prometheus) command -v promtool >/dev/null 2>&1 ;;
         chromium) command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 ;;
     esac
 }
 
 missing=
-for package in rabbitmq-server chromium; do
+wanted="rabbitmq-server chromium"
+for more in "$@"; do
+    case "$more" in
+        nginx) wanted="$wanted nginx-light" ;;
+        promtool) wanted="$wanted prometheus" ;;
+    esac
+done
+for package in $wanted; do
     has "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0

@@ -19,7 +19,7 @@ from killreport_assets.cli.output import out, print_error, print_line
 from killreport_assets.settings import is_loopback_host
 
 app = typer.Typer()
-CODE_SERVER_PORT = 4266
+CODE_SERVER_PORTS = {"platform": 4266, "transforms": 4267}
 MODULES = {"platform": "killreport_assets.definitions", "transforms": "killreport_assets.transforms.definitions"}
 Host = Annotated[str, typer.Option(help="the address to listen on; nothing asks for a password")]
 
@@ -64,10 +64,13 @@ def daemon() -> None:
 def code_server(
     location: Annotated[CodeLocation, typer.Argument(help="the code location")],
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=MIN_PORT, max=MAX_PORT, help="the port to listen on")] = CODE_SERVER_PORT,
+    port: Annotated[
+        int | None, typer.Option(min=MIN_PORT, max=MAX_PORT, help="default: 4266 for platform, 4267 for transforms")
+    ] = None,
 ) -> None:
     """Serve a code location to the daemon and the UI, which find it by KILLREPORT_CODE_SERVERS."""
     settings = current_settings()
+    port = port or CODE_SERVER_PORTS[location.value]
     check_port(host, port, "another --port")
     from killreport_assets.orchestration.instance import enter_dagster_environment
 
@@ -126,7 +129,7 @@ def health(
         Part.web: settings.users.auth_port,
         Part.ui: settings.process.webserver_port,
         Part.metrics: settings.process.metrics_port,
-        Part.code_server: CODE_SERVER_PORT,
+        Part.code_server: CODE_SERVER_PORTS["platform"],
     }
     problem = problem_of(part.value, settings, port or ports.get(part))
     if problem is not None:

@@ -10,11 +10,12 @@ from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine.url import URL
 
 from killreport_assets.base.errors import BrokerUnavailable, UserError
 from killreport_assets.base.network import is_port_free
 from killreport_assets.base.redaction import without_secrets
-from killreport_assets.database.engine import make_engine, reachable_urls
+from killreport_assets.database.engine import database_exists, make_engine, reachable_urls
 from killreport_assets.database.migrate import current_version, head, unknown_version
 from killreport_assets.monitoring.dagster_health import dagster_health
 from killreport_assets.monitoring.liveness import problem_of
@@ -24,7 +25,7 @@ from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings, origin_of
 from killreport_assets.store.schema.users import tokens
-from killreport_assets.users.vault import Unreadable, Vault
+from killreport_assets.users.vault import KeyMissing, Unreadable, Vault
 
 State = Literal["ok", "note", "warning", "problem"]
 GIB = 2**30
@@ -55,7 +56,17 @@ def examine(settings: Settings) -> Iterator[Finding]:
         return
     yield from _of_database("database", make_engine(urls.killreport), lambda engine: _platform(settings, engine))
     dagster = urls.dagster.set(drivername="postgresql+psycopg")
+    if not _exists(dagster):
+        yield Finding("Dagster", "note", "Dagster has not run here yet: it has no database")
+        return
     yield from _of_database("Dagster", make_engine(dagster, pool_size=1), lambda engine: _dagster(settings, engine))
+
+
+def _exists(url: URL) -> bool:
+    try:
+        return database_exists(url)
+    except UserError:
+        return True  # the server's own finding says why it cannot be reached
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
@@ -188,7 +199,7 @@ def _keys(settings: Settings, connection: Connection) -> Iterator[Finding]:
     for key_id, ciphertext, count in samples:
         try:
             vault.decrypt(ciphertext, key_id)
-        except Unreadable as unreadable:
+        except (KeyMissing, Unreadable) as unreadable:
             yield Finding("keys", "problem", f"{count} sign-ins: {unreadable}", "put the key back")
         else:
             yield Finding("keys", "ok", f"key {key_id} opens the tokens of {count} sign-ins")

@@ -35,8 +35,9 @@ def erase_character(engine: Engine, keeper: TokenKeeper, character_id: int, reas
         UserError: it is erased already.
     """
     with writing(engine) as connection:
-        added = insert(tables.erasures).values(character_id=character_id, reason=reason).on_conflict_do_nothing()
-        if not connection.execute(added).rowcount:
+        row = {"character_id": character_id, "reason": reason}
+        added = insert(tables.erasures).values(row).on_conflict_do_nothing().returning(tables.erasures.c.character_id)
+        if connection.execute(added).scalar() is None:
             raise UserError(f"character {character_id} is erased already; killreport erase list")
     problem = keeper.forget(character_id)  # a request to EVE: not within a transaction of ours
     with writing(engine) as connection:

@@ -45,7 +45,7 @@ def old_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_files_are_upgraded_and_the_old_ones_kept(old_home: Path) -> None:
     server = EmbeddedPostgres(old_home)
     assert pending_upgrade(old_home) == (OLD, 18)
-    with pytest.raises(ServerRefuses, match="of PostgreSQL 16, .* `killreport upgrade`"):
+    with pytest.raises(ServerRefuses, match=r"of PostgreSQL 16, .* `killreport upgrade`"):
         server.start()
     kept = upgrade_files(old_home)
     assert pending_upgrade(old_home) is None

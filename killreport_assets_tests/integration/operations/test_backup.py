@@ -198,7 +198,7 @@ def test_old_backups_go_and_an_unfinished_one_is_none(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / MANIFEST).write_text("{}")
     (tmp_path / "killreport-20260109T000000Z").mkdir()
-    assert [path.name[-9:-8] for path in delete_old(tmp_path, 2)] == ["T"] * 3
+    assert len(delete_old(tmp_path, 2)) == 3
     assert [path.name for path in backups(tmp_path)] == ["killreport-20260103T000000Z", "killreport-20260104T000000Z"]
 
 
@@ -224,4 +224,4 @@ def test_the_commands_say_where_and_what(
     assert (done.code, "restored: made at" in done.stdout) == (0, True), done.stderr
     assert command("restore", path).code == 2
     shutil.rmtree(path)
-    assert command("restore", path).is_one_line
+    assert command("restore", "--check", path).is_one_line

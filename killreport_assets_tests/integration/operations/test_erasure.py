@@ -1,7 +1,9 @@
 """Erasing a character: nothing but its killmails is left, and nothing brings it back."""
 
 from datetime import UTC, datetime
+from io import StringIO
 
+import pytest
 from sqlalchemy.engine import Engine
 
 from killreport_assets.sandbox.world import BODIES_CHARACTER
@@ -18,7 +20,7 @@ from killreport_assets_testing.web_server import Visitor, serving
 
 PILOT = BODIES_CHARACTER
 OTHER = PILOT + 1
-NAME = "A Pilot's Name"
+NAME = "Name of a Pilot"
 
 
 def _bring(engine: Engine, character_id: int) -> None:
@@ -74,7 +76,7 @@ def test_an_erased_character_cannot_sign_in(platform: Platform, command: Command
     assert platform.scalar("select count(*) from ops.sign_ins") == 0
 
 
-def test_nothing_is_erased_without_a_yes(platform: Platform, command: Command) -> None:
-    answer = command("erase", "character", str(PILOT), "--reason", "asked")
-    assert answer.code == 1
+def test_nothing_is_erased_without_a_yes(platform: Platform, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO("n\n"))
+    assert command("erase", "character", str(PILOT), "--reason", "asked").code == 1
     assert platform.scalar("select count(*) from ops.erasures") == 0
