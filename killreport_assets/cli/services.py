@@ -102,7 +102,7 @@ def ui(
 
     if not is_loopback_host(host) and not read_only:
         print_error(
-            f"warning: whoever reaches {host}:{chosen} commands Dagster, nobody has to sign in: let only a proxy reach "
+            f"warning: who reaches {host}:{chosen} commands Dagster without a sign-in: let only a proxy reach "
             "it that asks /auth/verify first (docs/deploy.md), or add --read-only"
         )
     enter_dagster_environment(settings)

@@ -107,7 +107,7 @@ def _read(file: Path) -> dict[str, KnownProblem]:
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError) as damaged:
-        log.warning("%s cannot be read, and begins anew: %s", file, damaged)
+        log.warning("%s cannot be read, and begins again: %s", file, damaged)
         return {}
 
 

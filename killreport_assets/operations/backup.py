@@ -196,7 +196,7 @@ def save_keys(settings: Settings, directory: Path, beside: Path) -> list[Path]:
         UserError: the directory is that of the backups, or inside it.
     """
     if directory.resolve().is_relative_to(beside.resolve()):
-        raise UserError("keys beside the backup would open it for whoever gets it: give --keys another place")
+        raise UserError("keys beside the backup would open it for its finder: give --keys another place")
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     saved = []
     for name in KEY_FILES:

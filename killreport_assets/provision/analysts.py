@@ -1,6 +1,6 @@
 """Roles for analysts: they read what dbt makes, within limits, and nothing else of the platform.
 
-All are members of one group, to which what dbt makes anew is granted too. The platform's own roles are in readers.py.
+All are members of one group, to which what dbt makes again is granted too. The platform's own roles are in readers.py.
 """
 
 import re

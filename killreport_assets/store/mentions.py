@@ -72,13 +72,13 @@ def without_lineage(connection: Connection, kind: EntityKind) -> Forgotten:
     )
 
 
-def mentions_of(connection: Connection, killmail_id: int) -> list[Mention]:
-    """All fetchable entities that one killmail mentions."""
+def mentions_of(connection: Connection, killmail_id: int, killmail_time: datetime) -> list[Mention]:
+    """All fetchable entities that one killmail mentions; its time spares the search of all other months."""
     mentioned: list[Mention] = []
     for kind, places in PLACES.items():
         branches = " union all ".join(
             f"select {place.column} as id, unnest({place.roles}) as role from {place.table.fullname} "
-            "where killmail_id = :killmail_id"
+            "where killmail_id = :killmail_id and killmail_time = :killmail_time"
             for place in places
         )
         rows = connection.execute(
@@ -90,7 +90,7 @@ def mentions_of(connection: Connection, killmail_id: int) -> list[Mention]:
             left join raw.entity_names n on n.entity_kind = '{kind}' and n.entity_id = m.id
             where {is_fetchable(kind, "m.id")} group by m.id order by m.id
             """),
-            {"killmail_id": killmail_id},
+            {"killmail_id": killmail_id, "killmail_time": killmail_time},
         )
         mentioned += [Mention(*row) for row in rows]
     return mentioned

@@ -76,18 +76,18 @@ def trace_killmail(connection: Connection, killmail_id: int) -> KillmailTrace:
     ).one_or_none()
     if killmail is None:
         raise UserError(f"killmail {killmail_id} is not stored")
+    id_, time, hash_, source, stored_at = killmail
     rows = connection.execute(
         sa.text(f"select entity_kind, entity_id, {_COLUMNS} from ops.enrichments where killmail_id = :id"),
         {"id": killmail_id},
     )
     recorded = {(row.entity_kind, row.entity_id): row for row in rows}
     causes = []
-    for mention in mentions_of(connection, killmail_id):
+    for mention in mentions_of(connection, killmail_id, time):
         row = recorded.get((mention.kind, mention.entity_id))
         identity = (mention.kind, mention.entity_id, mention.name, killmail_id)
         nothing = (mention.roles, None, None, None, None, None, None, None, "known")
         causes.append(TracedCause(*identity, *(row[2:] if row is not None else nothing)))
-    id_, time, hash_, source, stored_at = killmail
     return KillmailTrace(id_, time, hash_, source, stored_at, causes)
 
 

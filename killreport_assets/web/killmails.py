@@ -144,13 +144,16 @@ def zkillboard_of(connection: Connection, killmail_ids: Sequence[int]) -> list[R
 
 
 def _of(connection: Connection, table: str, killmail_ids: Sequence[int], order: str) -> list[RowMapping]:
+    asked: dict[str, Any] = {"ids": list(killmail_ids)}
     condition = ""
-    if table in {"fct_attackers", "fct_items"}:  # leave out the partitions of other months
-        condition = """and killmail_time between
-            (select min(killmail_time) from marts.fct_killmails where killmail_id = any(:ids))
-            and (select max(killmail_time) from marts.fct_killmails where killmail_id = any(:ids))"""
+    if table in {"fct_attackers", "fct_items"}:  # with known times, other months are not even planned
+        times = sa.text(
+            "select min(killmail_time), max(killmail_time) from marts.fct_killmails where killmail_id = any(:ids)"
+        )
+        asked["first"], asked["last"] = connection.execute(times, asked).one()
+        condition = "and killmail_time between :first and :last"
     query = f"select * from marts.{table} where killmail_id = any(:ids) {condition} order by {order}"
-    return list(connection.execute(sa.text(query), {"ids": list(killmail_ids)}).mappings())
+    return list(connection.execute(sa.text(query), asked).mappings())
 
 
 def _conditions(filters: Filters, *, is_bound: bool) -> tuple[list[str], dict[str, Any]]:

@@ -32,12 +32,24 @@ NEED_DATA = {
     "api token new": ["a script"],
     "api token list": [],
     "api token revoke": ["000000000000"],
+    "backup": ["backups"],
+    "upgrade": ["--check"],
+    "analyst add": ["anna"],
+    "analyst list": [],
+    "analyst remove": ["anna"],
+    "erase character": ["1", "--reason", "asked", "--yes"],
+    "erase list": [],
     "dbt": ["debug"],
     "pg_dump": ["--schema-only"],
 }
-BEGIN = {"run", "dev", "up", "migrate", "queue", "auth serve", "web serve", "sandbox", "dagster"}
+BEGIN = {
+    *("run", "dev", "up", "migrate", "restore", "queue", "work", "auth serve", "web serve", "sandbox", "dagster"),
+    *("daemon", "code-server", "ui"),
+}
 """Commands that begin a home. What they start is tested elsewhere."""
-START_NOTHING = {"status", "metrics", "down", "settings", "tokens new-key"}
+START_NOTHING = {
+    *("status", "doctor", "health", "metrics", "down", "settings", "tokens new-key", "alerts test", "alerts watch"),
+}
 
 
 def _names(group: typer.Typer, prefix: str = "") -> Iterator[str]:
