@@ -88,7 +88,10 @@ def build_rest(engine: Engine, callers: Callers, *, anonymous: int, known: int) 
             listing = read_path(f"systemID/{system_id}/startTime/{moment}")
             around = listing.filters.since
             assert around is not None
-            since, until = around - timedelta(hours=HOURS_BEFORE), around + timedelta(hours=HOURS_AFTER)
+            try:
+                since, until = around - timedelta(hours=HOURS_BEFORE), around + timedelta(hours=HOURS_AFTER)
+            except OverflowError:
+                raise BadPath("the time is at the end of the calendar") from None
             filters = Filters(entities=listing.filters.entities, since=since, until=until)
             kills = answers.killmails_of(connection, Listing(filters))
             return {"systemID": system_id, "since": since.isoformat(), "until": until.isoformat(), "kills": kills}

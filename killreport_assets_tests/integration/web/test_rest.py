@@ -270,3 +270,9 @@ def _examples(strategy: Any, count: int) -> list[Any]:
 
     collect()
     return found
+
+
+@pytest.mark.parametrize("moment", ["000101010000", "999912312359"])
+def test_the_ends_of_the_calendar_are_no_fault_of_ours(site: Site, moment: str) -> None:
+    answer = site.get(f"/api/related/30000142/{moment}/")
+    assert (answer.status_code, answer.json()) == (200, {"error": "the time is at the end of the calendar"})
