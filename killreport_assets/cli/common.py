@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import UserError
-from killreport_assets.settings import Settings, load_settings
+from killreport_assets.settings import Settings, load_settings, set_variable
 
 if TYPE_CHECKING:
     from killreport_assets.queues.broker import WorkBroker
@@ -30,10 +30,10 @@ def current_settings() -> Settings:
 
 def use_sandbox(urls: Mapping[str, str]) -> Settings:
     """Point every service at a sandbox, in this process and its children; its rate limit is above the real ESI's."""
-    os.environ.update(urls)
-    for name in (*urls, "KILLREPORT_SSO_CLIENT_SECRET"):
-        os.environ.pop(f"{name}_FILE", None)
-    os.environ.pop("KILLREPORT_SSO_CLIENT_SECRET", None)  # it belongs to an application at the real EVE
+    for name, url in urls.items():
+        set_variable(name, url)
+    for name in ("KILLREPORT_SSO_CLIENT_SECRET", "KILLREPORT_SSO_CLIENT_SECRET_FILE"):
+        os.environ.pop(name, None)  # it belongs to an application at the real EVE
     os.environ.setdefault("KILLREPORT_ESI_MAX_RPS", str(SANDBOX_MAX_RPS))
     current_settings.cache_clear()
     return current_settings()

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import sqlalchemy as sa
@@ -21,8 +22,8 @@ from killreport_assets.settings import Settings
 DATABASE = "killreport"
 DAGSTER_DATABASE = "dagster"
 CONNECT_SECONDS = 10
-IN_TIME = {"connect_timeout": CONNECT_SECONDS}
-"""Else a host that says nothing is waited for without end."""
+IN_TIME: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
+"""Else a host that says nothing is waited for without end, and text of a server without an encoding comes as bytes."""
 
 
 @dataclass(frozen=True)

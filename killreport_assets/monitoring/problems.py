@@ -99,6 +99,8 @@ def _dagster(found: Health, settings: Settings) -> Iterator[str]:
         yield f"{name} fails: {error}"
     if not is_alive:
         return
+    if not dagster.is_on:
+        yield "Dagster knows no schedule and no sensor that was ever on: do the code locations load? Its UI shows it"
     if found.origin == "live" and dagster.is_on and not any(dagster.is_on.values()):
         yield "no schedule and no sensor is on: switch them on in the UI, under Automation"
     for name, ticked_at in dagster.sensor_ticks.items():

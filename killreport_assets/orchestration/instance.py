@@ -1,11 +1,9 @@
 """Dagster's home: `HOME/dagster/dagster.yaml`, and the environment variables of Dagster's processes."""
 
-import os
-
 from killreport_assets.base.files import project_file
 from killreport_assets.database.engine import create_missing_databases, database_urls
 from killreport_assets.queues.catalogue import MAX_WORKER_RUNS
-from killreport_assets.settings import Settings
+from killreport_assets.settings import Settings, set_variable
 
 DAGSTER_URL = "KILLREPORT_DAGSTER_DATABASE_URL"
 WORKSPACE = project_file("workspace.yaml")
@@ -71,4 +69,5 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
 
 def enter_dagster_environment(settings: Settings) -> None:
     """Make this process and its children use KillReport's Dagster home."""
-    os.environ.update(dagster_environment(settings))
+    for name, value in dagster_environment(settings).items():
+        set_variable(name, value)

@@ -28,7 +28,16 @@ from killreport_assets.settings.groups import (
 )
 from killreport_assets.settings.types import DailyWindow, Origin, is_loopback, is_loopback_host
 
-__all__ = ["DailyWindow", "Origin", "Settings", "is_loopback", "is_loopback_host", "load_settings", "origin_of"]
+__all__ = [
+    "DailyWindow",
+    "Origin",
+    "Settings",
+    "is_loopback",
+    "is_loopback_host",
+    "load_settings",
+    "origin_of",
+    "set_variable",
+]
 PREFIX = "KILLREPORT_"
 FILE_SUFFIX = "_FILE"
 DBT_PREFIX = "KILLREPORT_DBT_"
@@ -125,6 +134,12 @@ def _read_files(problems: list[str]) -> dict[str, str]:
         except (OSError, UnicodeDecodeError) as unreadable:
             problems.append(f"{variable}: {unreadable}")
     return found
+
+
+def set_variable(name: str, value: str) -> None:
+    """Give a setting another value in this process and its children, wherever it came from."""
+    os.environ.pop(f"{name}{FILE_SUFFIX}", None)
+    os.environ[name] = value
 
 
 def origin_of(name: str) -> str:

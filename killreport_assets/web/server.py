@@ -1,6 +1,5 @@
 """Serving the application with uvicorn: in this process, or in several that share one port."""
 
-import os
 import sys
 from contextlib import suppress
 
@@ -11,7 +10,7 @@ from starlette.routing import Route
 
 from killreport_assets.base.network import never_proxy_loopback
 from killreport_assets.provision.database import open_database
-from killreport_assets.settings import Settings, load_settings
+from killreport_assets.settings import Settings, load_settings, set_variable
 from killreport_assets.web.app import build_app
 from killreport_assets.web.health import Looking
 
@@ -30,7 +29,7 @@ def serve(settings: Settings, engine: Engine, host: str, port: int, workers: int
     if workers == 1:
         _run(app, host, port)
         return
-    os.environ[PORT_VARIABLE] = str(port)
+    set_variable(PORT_VARIABLE, str(port))
     with suppress(KeyboardInterrupt):
         uvicorn.run(
             "killreport_assets.web.server:worker_app",

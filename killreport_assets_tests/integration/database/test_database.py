@@ -257,3 +257,11 @@ def test_data_that_another_machine_uses_is_left_alone(tmp_path: Path) -> None:
         assert server.is_running()
     finally:
         server.stop()
+
+
+def test_a_server_whose_databases_have_no_encoding_is_used_all_the_same(databases: Databases, engine: Engine) -> None:
+    with databases.named("template0 encoding 'SQL_ASCII' locale 'C'") as name:
+        plain = make_engine(make_url(databases.url(name)))
+        with plain.connect() as connection:
+            assert connection.execute(sa.text("show server_encoding")).scalar_one() == "SQL_ASCII"
+        plain.dispose()

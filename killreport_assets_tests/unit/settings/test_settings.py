@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from killreport_assets.base.errors import UserError
-from killreport_assets.settings import is_loopback, load_settings, origin_of
+from killreport_assets.settings import is_loopback, load_settings, origin_of, set_variable
 
 
 def test_nothing_configured_means_embedded_servers_and_real_services() -> None:
@@ -181,3 +181,12 @@ def test_code_servers_are_addresses_by_code_location(monkeypatch: pytest.MonkeyP
         monkeypatch.setenv("KILLREPORT_CODE_SERVERS", wrong)
         with pytest.raises(UserError, match="KILLREPORT_CODE_SERVERS"):
             load_settings()
+
+
+def test_a_program_of_ours_may_change_what_came_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "days").write_text("7")
+    monkeypatch.setenv("KILLREPORT_RUN_DAYS_FILE", str(tmp_path / "days"))
+    assert load_settings().process.run_days == 7
+    monkeypatch.setenv("KILLREPORT_RUN_DAYS", "")  # undone after the test
+    set_variable("KILLREPORT_RUN_DAYS", "9")
+    assert load_settings().process.run_days == 9
