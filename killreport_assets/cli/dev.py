@@ -82,7 +82,9 @@ def _run_dagster(stack: ExitStack, settings: Settings, web_port: int) -> None:
     _prepare_storage()
     supervisor.start(processes.code_servers)
     supervisor.watch(until=processes.have_loaded)
-    supervisor.start([processes.daemon, processes.webserver, processes.web_application])
+    has_alerts = settings.operator.alert_urls is not None
+    further = [processes.alerts] if has_alerts else []
+    supervisor.start([processes.daemon, processes.webserver, processes.web_application, *further])
     supervisor.watch(until=processes.is_serving)
     out.print(f"Dagster's UI: [bold]http://127.0.0.1:{port}[/]  (Ctrl-C stops it)")
     out.print(f"Killmails, for readers and their programs: [bold]http://127.0.0.1:{web_port}[/]")

@@ -15,7 +15,7 @@ from killreport_assets.base.errors import UserError
 from killreport_assets.cli.common import check_port, current_settings
 from killreport_assets.cli.exit_codes import ExitCode
 from killreport_assets.cli.options import MAX_PORT, MIN_PORT
-from killreport_assets.cli.output import out, print_error, print_line
+from killreport_assets.cli.output import err, out, print_error, print_line
 from killreport_assets.settings import is_loopback_host
 
 app = typer.Typer()
@@ -71,7 +71,7 @@ def code_server(
     """Serve a code location to the daemon and the UI, which find it by KILLREPORT_CODE_SERVERS."""
     settings = current_settings()
     port = port or CODE_SERVER_PORTS[location.value]
-    check_port(host, port, "another --port")
+    check_port(host, port, "KILLREPORT_CODE_SERVERS")
     from killreport_assets.orchestration.instance import enter_dagster_environment
 
     enter_dagster_environment(settings)
@@ -101,8 +101,8 @@ def ui(
     from killreport_assets.orchestration.workspace import workspace_file
 
     if not is_loopback_host(host) and not read_only:
-        print_error(
-            f"warning: who reaches {host}:{chosen} commands Dagster without a sign-in: let only a proxy reach "
+        err.print(
+            f"[yellow]warning:[/] who reaches {host}:{chosen} commands Dagster without a sign-in: let only a proxy reach "
             "it that asks /auth/verify first (docs/deploy.md), or add --read-only"
         )
     enter_dagster_environment(settings)

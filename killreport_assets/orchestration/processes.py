@@ -1,4 +1,4 @@
-"""The processes of `killreport dev`: two code servers, the daemon, the webserver, the web application.
+"""The processes of `killreport dev`: two code servers, the daemon, the webserver, the web application, alerts.
 
 The workspace file connects Dagster's. The code locations are those of workspace.yaml at the top, which starts code
 servers of its own for each program that reads it. Keeping the processes running is in supervisor.py.
@@ -56,6 +56,11 @@ class DagsterProcesses:
     def web_application(self) -> Program:
         """Pages, sign-in and API, which need no Dagster."""
         return Program("web", "killreport_assets.web.server", (str(self.web_port),))
+
+    @property
+    def alerts(self) -> Program:
+        """Messages when problems begin and end, for KILLREPORT_ALERT_URLS."""
+        return Program("alerts", "killreport_assets.cli", ("alerts", "watch"))
 
     def write_workspace(self) -> None:
         """Write the workspace file."""

@@ -133,7 +133,8 @@ def test_dev_keeps_its_processes_running_and_ends_all_of_them(home: Home) -> Non
 
 
 def test_a_restart_of_the_embedded_server_is_survived_and_so_is_the_death_of_dev(home: Home) -> None:
-    with _running(home) as dev:
+    with _running(home, KILLREPORT_ALERT_URLS="json://127.0.0.1:9/") as dev:
+        assert "alerts" in dev.state["processes"]
         wait_until(lambda: dev.has_ticked_since(0), START_SECONDS)
         assert "is down" in home.run("down").stdout
         assert "is up" in home.run("up").stdout
