@@ -102,8 +102,8 @@ def ui(
 
     if not is_loopback_host(host) and not read_only:
         err.print(
-            f"[yellow]warning:[/] who reaches {host}:{chosen} commands Dagster without a sign-in: let only a proxy reach "
-            "it that asks /auth/verify first (docs/deploy.md), or add --read-only"
+            f"[yellow]warning:[/] who reaches {host}:{chosen} commands Dagster without a sign-in: let only a proxy "
+            "reach it that asks /auth/verify first (docs/deploy.md), or add --read-only"
         )
     enter_dagster_environment(settings)
     prefix = path_prefix.rstrip("/")
