@@ -7,6 +7,7 @@ the lock, so a killed leader leaves no daemon behind, and one that loses the loc
 import logging
 import os
 import runpy
+import signal
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.base.redaction import without_secrets
+from killreport_assets.base.stopping import Stopped
 from killreport_assets.database.engine import database_urls, make_engine
 from killreport_assets.database.locks import Lock, hold_while_connected
 from killreport_assets.database.reconnect import describe_connection_error
@@ -50,6 +52,10 @@ def lead(settings: Settings, workspace: Path, say: Callable[[str], None]) -> Non
     sys.argv = ["dagster-daemon", "run", "--workspace", str(workspace), "--log-level", "warning"]
     try:
         runpy.run_module("dagster._daemon", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if ended.code in (None, 0):  # Dagster ends so on SIGTERM and Ctrl-C, and for no other reason
+            raise Stopped(signal.SIGTERM) from None
+        raise
     finally:
         wipe_heartbeats()
 
