@@ -26,7 +26,8 @@ test: install ## provision what the tests need and run every test
 
 test-deploy: install ## test what deploy/ has, and several daemons: what cannot be had here is reported as skipped
 	@scripts/provision.sh nginx promtool
-	@$(VENV)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r deploy/requirements.lock
+	@$(VENV)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r deploy/requirements.lock || \
+		echo "the checkers of deploy/requirements.lock could not be installed: what they check is skipped"
 	@$(VENV)/pytest killreport_assets_tests/deployment $(PYTEST_ARGS)
 
 lint: install ## ruff, mypy, import-linter, codespell and sqlfluff

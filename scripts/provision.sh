@@ -45,7 +45,10 @@ fi
 for package in $missing; do
     if ! has "$package"; then
         echo "Some tests need Debian's package $package: apt install $package (no service of it has to run)." >&2
-        if [ "${CI:-}" = true ]; then exit 1; fi
+        case "$package" in
+            nginx-light | prometheus) ;; # what they check is skipped, in CI too
+            *) if [ "${CI:-}" = true ]; then exit 1; fi ;;
+        esac
         echo "Without it they are reported as skipped." >&2
     fi
 done
