@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
-from killreport_assets.web.entities import Kind
+from killreport_assets.web.entities import KINDS, Kind
 
 MAX_PAGE = 200
 COLUMNS = (
@@ -159,6 +159,8 @@ def _of(connection: Connection, table: str, killmail_ids: Sequence[int], order: 
 def _conditions(filters: Filters, *, is_bound: bool) -> tuple[list[str], dict[str, Any]]:
     conditions: list[str] = []
     parameters: dict[str, Any] = {}
+    if is_bound and not filters.entities:
+        conditions.append("killmail_date >= :bound")
     for number, (kind, entity_id, side) in enumerate(filters.entities):
         conditions.append(_of_entity(kind, side, f"entity_{number}", is_bound=is_bound))
         parameters[f"entity_{number}"] = entity_id
@@ -237,20 +239,23 @@ def _bound(connection: Connection, filters: Filters, limit: int) -> date | None:
     Without it PostgreSQL reads either every killmail of a prolific entity, or years of days for a rare one.
     """
     chosen = replace(filters, entities=(), before=None)
-    if len(filters.entities) != 1 or chosen != Filters():
+    if len(filters.entities) > 1 or chosen != Filters():
         return None
-    kind, entity_id, side = filters.entities[0]
+    # Without an entity the killmails of all regions count: those of an unknown region only move the day further back.
+    kind, entity_id, side = filters.entities[0] if filters.entities else (KINDS["region"], None, Side.kills)
+    is_of = f"{kind.name}_id = :id" if filters.entities else "true"
     counted = {Side.kills: "kills", Side.losses: "losses", Side.both: "kills + losses"}[side]
     query = f"""
         select min(killmail_date) from (
-            select killmail_date, coalesce(sum({counted}) over (
+            select killmail_date, coalesce(sum(sum({counted})) over (
                 order by killmail_date desc rows between unbounded preceding and 1 preceding
             ), 0) as later
             from marts.mart_{kind.name}_daily
-            where {kind.name}_id = :id and killmail_date <= coalesce(cast(:day as date), current_date + 1)
+            where {is_of} and killmail_date <= coalesce(cast(:day as date), current_date + 1)
+            group by killmail_date
         ) days where later < :limit + (
             select coalesce(sum({counted}), 0) from marts.mart_{kind.name}_daily
-            where {kind.name}_id = :id and killmail_date = cast(:day as date)
+            where {is_of} and killmail_date = cast(:day as date)
         )
     """
     if side is Side.both:  # a killmail on both sides of which it is counts twice: read a little more
