@@ -51,7 +51,7 @@ def _problem_of_listener(part: str, port: int) -> str | None:
         connection.request("GET", path, headers={"Host": f"127.0.0.1:{port}"})
         status = connection.getresponse().status
         connection.close()
-    except OSError as silent:
+    except (OSError, http.client.HTTPException) as silent:
         return f"{part} does not answer on port {port}: {silent}"
     # Behind a path of its own the UI has no page at this one: then it is a 404, by a server that lives.
     return f"{part} answers {status}" if status >= 500 else None

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection, Engine
 
-from killreport_assets.base.errors import UserError
 from killreport_assets.database.migrate import writing
 from killreport_assets.store.schema import tables
 from killreport_assets.users.tokens import TokenKeeper
@@ -31,14 +30,11 @@ def erase_character(engine: Engine, keeper: TokenKeeper, character_id: int, reas
 
     Its tokens, readings of its list, affiliations and name go; the killmails keep its id.
 
-    Raises:
-        UserError: it is erased already.
+    What an interruption left undone is done by erasing it again; the first reason stays.
     """
     with writing(engine) as connection:
         row = {"character_id": character_id, "reason": reason}
-        added = insert(tables.erasures).values(row).on_conflict_do_nothing().returning(tables.erasures.c.character_id)
-        if connection.execute(added).scalar() is None:
-            raise UserError(f"character {character_id} is erased already; killreport erase list")
+        connection.execute(insert(tables.erasures).values(row).on_conflict_do_nothing())
     problem = keeper.forget(character_id)  # a request to EVE: not within a transaction of ours
     with writing(engine) as connection:
         _delete(connection, character_id)

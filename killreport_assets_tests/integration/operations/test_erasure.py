@@ -64,7 +64,15 @@ def test_an_erased_character_stays_erased(platform: Platform, sandbox: Sandbox, 
     assert platform.scalar(f"select count(*) from raw.character_affiliations where character_id = {OTHER}") == 1
     assert platform.scalar("select count(*) from raw.killmails") == killmails
     assert "mail of 1 May" in command("erase", "list", "--json").stdout
-    assert command("erase", "character", str(PILOT), "--reason", "again", "--yes").is_one_line
+    # An erasure that was interrupted after its first step is finished by another one.
+    platform.execute("delete from ops.erasures")
+    _bring(platform.engine, PILOT)
+    platform.execute(f"insert into ops.erasures (character_id, reason) values ({PILOT}, 'interrupted')")
+    assert command("erase", "character", str(PILOT), "--reason", "again", "--yes").code == 0
+    assert platform.rows(f"select name from raw.characters where character_id = {PILOT}") == [
+        (f"Erased pilot {PILOT}",)
+    ]
+    assert "interrupted" in command("erase", "list", "--json").stdout
 
 
 def test_an_erased_character_cannot_sign_in(platform: Platform, command: Command) -> None:
