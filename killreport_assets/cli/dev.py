@@ -3,14 +3,13 @@
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from rich.markup import escape
 
 from killreport_assets.base.errors import Taken, UserError
+from killreport_assets.base.files import held_by_one
 from killreport_assets.base.network import free_port, is_port_free
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.cli.common import current_settings, use_sandbox
@@ -25,6 +24,7 @@ from killreport_assets.provision.database import open_database
 from killreport_assets.settings import Settings
 
 GRPC_SECONDS = "120"
+RUNS_ALREADY = "killreport dev already runs in {}: stop it, or set another KILLREPORT_HOME"
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -45,7 +45,7 @@ def serve(*, live: bool, release_every: float) -> None:
     web_port = _web_port(settings)
     _exit_on_signals()
     with ExitStack() as stack:
-        stack.enter_context(_only_one(settings.home))
+        stack.enter_context(held_by_one(settings.home / "dev.lock", RUNS_ALREADY.format(settings.home)))
         if not live and settings.services.origin != "sandbox":
             from killreport_assets.sandbox.process import SandboxProcess
 
@@ -91,21 +91,10 @@ def _run_dagster(stack: ExitStack, settings: Settings, web_port: int) -> None:
     supervisor.watch()
 
 
-@contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    """Two daemons on one Dagster home would start every run twice."""
-    home.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(home / "dev.lock", timeout=0):
-            yield
-    except Timeout:
-        raise Taken(f"killreport dev already runs in {home}: stop it, or set another KILLREPORT_HOME") from None
-
-
 def _be_the_only_daemon(stack: ExitStack, settings: Settings) -> None:
-    """The same for two machines with one Dagster database; a restart of the server ends this lock."""
-    url = database_urls(settings).dagster.set(drivername="postgresql+psycopg")
-    engine = make_engine(url)
+    """Two daemons of one Dagster database would start every run twice; a restart of the server ends this lock."""
+    url = database_urls(settings).dagster
+    engine = make_engine(url, pool_size=1)
     connection = engine.connect()
     stack.callback(engine.dispose)
     stack.callback(connection.invalidate)  # it may be broken: the session ends in any case

@@ -222,14 +222,11 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="print an object
 @app.command()
 def migrate() -> None:
     """Create missing databases and migrate their schema to this version; safe to repeat."""
-    from killreport_assets.database.engine import create_missing_databases, database_urls, make_engine
     from killreport_assets.database.migrate import head
-    from killreport_assets.provision.database import bring_up_to_date
+    from killreport_assets.provision.database import bring_up_to_date, created_database
 
     settings = current_settings()
-    urls = database_urls(settings)
-    create_missing_databases(urls)
-    changed = bring_up_to_date(settings, make_engine(urls.killreport))
+    changed = bring_up_to_date(settings, created_database(settings))
     out.print(f"migrated to version {head()}" if changed else f"already at version {head()}")
 
 

@@ -42,13 +42,14 @@ def backup(
 
     settings = current_settings()
     if keys is not None:
-        save_keys(settings, keys, directory)
+        for saved in save_keys(settings, keys, directory):
+            _say(f"saved {saved}")
     made = back_up(settings, directory, with_marts=not without_marts, say=_say)
     rows = read_manifest(made).rows
     _say(f"{rows.get('raw.killmails', 0):,} killmails; {sum(rows.values()):,} rows in {len(rows)} tables")
     for deleted in delete_old(directory, keep) if keep else []:
         _say(f"deleted {deleted}")
-    if keys is None and (settings.home / "token-key").exists():
+    if keys is None and (settings.users.token_key is not None or (settings.home / "token-key").exists()):
         _say("the key of users' tokens is not in it: keep a copy elsewhere (--keys), or users have to sign in again")
     print_line(str(made))
 
@@ -59,7 +60,7 @@ def restore(
     keys: Annotated[Path | None, typer.Option(help="the directory of the keys, as given to `backup --keys`")] = None,
     check: Annotated[
         bool, typer.Option("--check", help="only check that it is whole, and that this version reads it")
-    ] = (False),
+    ] = False,
 ) -> None:
     """Restore a backup into an empty KILLREPORT_HOME, or empty databases, and migrate it to this version.
 
@@ -118,7 +119,7 @@ def upgrade(
 ) -> None:
     """Bring the data to this version: the embedded PostgreSQL's files, both databases' schemas. Safe to repeat.
 
-    Stop `killreport dev`, daemons and workers of the older version first, and make a backup.
+    Make a backup with the older version first, and stop its `dev`, daemons and workers.
     """
     from killreport_assets.operations.upgrade import pending_steps
 
@@ -130,10 +131,10 @@ def upgrade(
             step.take()
     if not steps:
         out.print("everything is at this version")
-    elif not check:
-        out.print("done; start what you had stopped")
     elif check:
         raise typer.Exit(ExitCode.unhealthy)
+    else:
+        out.print("done; start what you had stopped")
 
 
 def _say(line: str) -> None:

@@ -114,10 +114,11 @@ def watch() -> None:
 @alerts.command("test")
 def test() -> None:
     """Send one message to every address of KILLREPORT_ALERT_URLS."""
-    from killreport_assets.operations.alerts import sender
+    from killreport_assets.operations.alerts import Addresses
 
-    send = sender(current_settings())
-    if not send("KillReport: a test", "This is what `killreport alerts test` sends. Nothing is wrong."):
-        out.print("[red]not every address took it[/]: check KILLREPORT_ALERT_URLS")
+    text = "This is what `killreport alerts test` sends. Nothing is wrong."
+    if refused := Addresses(current_settings()).refusing("KillReport: a test", text):
+        numbers = ", ".join(map(str, refused))
+        out.print(f"[red]not every address of KILLREPORT_ALERT_URLS took it[/]: check number {numbers}")
         raise typer.Exit(ExitCode.service)
     out.print("sent to every address of KILLREPORT_ALERT_URLS")

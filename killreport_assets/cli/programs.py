@@ -48,17 +48,15 @@ def dagster(context: typer.Context) -> None:
 def pg_dump(context: typer.Context) -> None:
     """Run PostgreSQL's pg_dump on KillReport's database: `killreport pg_dump --format custom --file backup`."""
     from killreport_assets.database.embedded import program
-    from killreport_assets.database.engine import libpq_url
+    from killreport_assets.database.engine import libpq_arguments
     from killreport_assets.provision.database import check_for_data
 
     command = program("pg_dump")
     if _only_asks(context.args, PG_DUMP_HELP):
         _become(command, context.args)
-    url = check_for_data(current_settings()).killreport
-    if password := url.password or url.query.get("password"):
-        os.environ["PGPASSWORD"] = str(password)  # every user of the machine can read arguments
-    shown = url._replace(password=None).difference_update_query(["password"])
-    _become(command, [f"--dbname={libpq_url(shown)}", *context.args])
+    database, variables = libpq_arguments(check_for_data(current_settings()).killreport)
+    os.environ.update(variables)
+    _become(command, [database, *context.args])
 
 
 def _only_asks(arguments: Sequence[str], options: set[str] = HELP) -> bool:

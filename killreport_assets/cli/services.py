@@ -20,7 +20,6 @@ from killreport_assets.settings import is_loopback_host
 
 app = typer.Typer()
 CODE_SERVER_PORTS = {"platform": 4266, "transforms": 4267}
-MODULES = {"platform": "killreport_assets.definitions", "transforms": "killreport_assets.transforms.definitions"}
 Host = Annotated[str, typer.Option(help="the address to listen on; nothing asks for a password")]
 
 
@@ -73,10 +72,11 @@ def code_server(
     port = port or CODE_SERVER_PORTS[location.value]
     check_port(host, port, "KILLREPORT_CODE_SERVERS")
     from killreport_assets.orchestration.instance import enter_dagster_environment
+    from killreport_assets.orchestration.workspace import code_locations
 
     enter_dagster_environment(settings)
     arguments = ["code-server", "start", "--host", host, "--port", str(port), "--log-level", "warning"]
-    arguments += ["--module-name", MODULES[location.value], "--location-name", location.value]
+    arguments += ["--module-name", code_locations()[location.value], "--location-name", location.value]
     dagster = Path(sys.executable).with_name("dagster")
     os.execv(dagster, [str(dagster), *arguments])  # noqa: S606
 

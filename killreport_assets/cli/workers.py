@@ -53,16 +53,18 @@ def _work(settings: Settings, queue: "WorkQueue", *, is_endless: bool) -> None:
     stopped_by = _finish_on_signals()
     with database_of(settings, asks_services=True, begins=True) as engine, broker_of(settings, engine) as broker:
         outcomes = work_in_foreground(settings, engine, broker, queue, is_endless=is_endless, settled=_show)
-    said = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(outcomes.items())) or "nothing to do"
-    out.print(f"{queue.name}: {said}")
+    out.print(f"{queue.name}: {_said(outcomes)}")
     if is_stopping():
         raise Stopped(stopped_by[-1])
 
 
 def _show(report: "WorkerReport") -> None:
-    shown = Counter(report.outcomes)
-    said = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(shown.items()))
+    said = _said(Counter(report.outcomes))
     out.print(f"{datetime.now(UTC):%F %T} {said}", *(f"[red]{escape(error)}[/]" for error in report.errors[:1]))
+
+
+def _said(outcomes: Counter[str]) -> str:
+    return ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(outcomes.items())) or "nothing to do"
 
 
 def _finish_on_signals() -> list[int]:

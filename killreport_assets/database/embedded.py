@@ -132,7 +132,7 @@ class EmbeddedPostgres:
             self._link_socket()
             return
         self._home.mkdir(parents=True, exist_ok=True)
-        with self._locked():
+        with self.locked():
             self._wait_for_change()
             if self.is_running() and tcp_port in {None, self.tcp_port}:  # another process has started it meanwhile
                 return
@@ -162,7 +162,7 @@ class EmbeddedPostgres:
         if self.data_version != target:
             raise ServerRefuses(
                 f"the data in {self._home} are of PostgreSQL {self.data_version}, this version of killreport has "
-                f"{target}: make a backup, then `killreport upgrade`"
+                f"{target}: `killreport upgrade` brings them to it, and keeps the old files"
             )
 
     def _initialise(self) -> None:
@@ -210,11 +210,12 @@ class EmbeddedPostgres:
         self._tcp_file.unlink(missing_ok=True)
         if self.pid is None:
             return False
-        with self._locked():
+        with self.locked():
             self._pg_ctl("-m", "fast", "stop")
         return True
 
-    def _locked(self) -> FileLock:
+    def locked(self) -> FileLock:
+        """Hold this while the server, or its files, are changed."""
         return FileLock(self._home / "postgres.lock")
 
     def _server(self, data: Path | None = None) -> Any:

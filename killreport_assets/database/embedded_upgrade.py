@@ -34,40 +34,48 @@ def upgrade_files(home: Path) -> Path:
     if versions is None:
         raise ServerRefuses(f"the files in {home} need no upgrade")
     old, new = versions
+    kept = home / f"postgres-{old}"
+    if old not in postgres_wheel().POSTGRES_VERSIONS:
+        raise ServerRefuses(f"the files in {home} are of PostgreSQL {old}, which this package cannot upgrade to {new}")
+    if kept.exists():
+        raise ServerRefuses(f"{kept}, where the old files are to be kept, is there already: move it elsewhere first")
+    server = EmbeddedPostgres(home)
+    with server.locked():
+        if server.pid is not None:
+            raise ServerRefuses("the embedded PostgreSQL runs: stop it first, `killreport down`")
+        made = home / f"{UNFINISHED}{secrets.token_hex(4)}"
+        made.mkdir()
+        try:
+            _upgrade_to(made, home, old, new)
+        except BaseException:
+            shutil.rmtree(made, ignore_errors=True)
+            raise
+        (home / "postgres").rename(kept)
+        made.rename(home / "postgres")
+    return kept
+
+
+def _upgrade_to(made: Path, home: Path, old: int, new: int) -> None:
     data = home / "postgres"
     wheel = postgres_wheel()
-    if old not in wheel.POSTGRES_VERSIONS:
-        raise ServerRefuses(f"the files in {home} are of PostgreSQL {old}, which this package cannot upgrade to {new}")
-    if EmbeddedPostgres(home).pid is not None:
-        raise ServerRefuses("the embedded PostgreSQL runs: stop it first, `killreport down`")
     old_programs, new_programs = wheel.POSTGRES_VERSIONS[old], wheel.POSTGRES_VERSIONS[new]
-    made = home / f"{UNFINISHED}{secrets.token_hex(4)}"
-    made.mkdir()
     server = wheel.get_server(made, cleanup_mode=None, start=False)
     user = server.system_user
     with tempfile.TemporaryDirectory(prefix="killreport-") as folder:
         if user is not None:
             shutil.chown(folder, user)
-        try:
-            home.chmod(0o700 if user is None else 0o711)
-            has_checksums = " 0" not in _line(old_programs, data, user, "Data page checksum version")
-            server.pgdata = made
-            _initialise(server, made, new_programs, with_checksums=has_checksums)
-            _run(
-                new_programs / "pg_upgrade",
-                *("--old-bindir", old_programs, "--new-bindir", new_programs),
-                *("--old-datadir", data, "--new-datadir", made, "--username", "postgres", "--socketdir", folder),
-                user=user,
-                cwd=folder,
-            )
-            (made / "pg_hba.conf").write_text(HBA)
-        except BaseException:
-            shutil.rmtree(made, ignore_errors=True)
-            raise
-    kept = home / f"postgres-{old}"
-    data.rename(kept)
-    made.rename(data)
-    return kept
+        home.chmod(0o700 if user is None else 0o711)
+        has_checksums = " 0" not in _line(old_programs, data, user, "Data page checksum version")
+        server.pgdata = made
+        _initialise(server, made, new_programs, with_checksums=has_checksums)
+        _run(
+            new_programs / "pg_upgrade",
+            *("--old-bindir", old_programs, "--new-bindir", new_programs),
+            *("--old-datadir", data, "--new-datadir", made, "--username", "postgres", "--socketdir", folder),
+            user=user,
+            cwd=folder,
+        )
+        (made / "pg_hba.conf").write_text(HBA)
 
 
 def _initialise(server: Any, made: Path, programs: Path, *, with_checksums: bool) -> None:

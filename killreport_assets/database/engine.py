@@ -21,6 +21,8 @@ from killreport_assets.settings import Settings
 
 DATABASE = "killreport"
 DAGSTER_DATABASE = "dagster"
+DRIVER = "postgresql+psycopg"
+"""psycopg 3; Dagster itself needs psycopg2."""
 CONNECT_SECONDS = 10
 IN_TIME: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "utf8"}
 """Else a host that says nothing is waited for without end, and text of a server without an encoding comes as bytes."""
@@ -49,7 +51,7 @@ def database_urls(settings: Settings) -> DatabaseUrls:
         own = make_url(server.url(DATABASE, "psycopg"))
         dagster = make_url(server.url(DAGSTER_DATABASE, "psycopg2"))
     else:
-        own = make_url(settings.database.database_url.get_secret_value()).set(drivername="postgresql+psycopg")
+        own = make_url(settings.database.database_url.get_secret_value()).set(drivername=DRIVER)
         dagster = own.set(drivername="postgresql+psycopg2", database=DAGSTER_DATABASE)
     if settings.database.dagster_database_url is not None:
         dagster = make_url(settings.database.dagster_database_url.get_secret_value()).set(
@@ -75,8 +77,18 @@ def libpq_url(url: URL) -> str:
     return f"postgresql://{credentials}@{address}/{url.database}{query}"
 
 
+def libpq_arguments(url: URL) -> tuple[str, dict[str, str]]:
+    """The argument and the variables by which PostgreSQL's programs find a database.
+
+    The password is a variable: every user of a machine can read the arguments of its processes.
+    """
+    password = url.password or url.query.get("password")
+    shown = url._replace(password=None).difference_update_query(["password"])
+    return f"--dbname={libpq_url(shown)}", {"PGPASSWORD": str(password)} if password else {}
+
+
 def make_engine(url: URL, pool_size: int = 4) -> Engine:
-    """Create an engine whose sessions use UTC and whose idle connections are checked before use."""
+    """Create an engine of psycopg 3, whichever driver the URL names: sessions use UTC, and idle ones are checked."""
     # Detects a server that disappears silently within half a minute instead of hours.
     arguments = {
         "options": "-c timezone=UTC",
@@ -88,7 +100,7 @@ def make_engine(url: URL, pool_size: int = 4) -> Engine:
         "tcp_user_timeout": 30_000,
     }
     return sa.create_engine(
-        url,
+        url.set(drivername=DRIVER),
         pool_size=pool_size,
         max_overflow=4,
         pool_pre_ping=True,
@@ -103,7 +115,7 @@ def database_exists(url: URL) -> bool:
     Raises:
         ServerUnreachable: the server cannot be reached.
     """
-    probe = sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.NullPool, connect_args=IN_TIME)
+    probe = sa.create_engine(url.set(drivername=DRIVER), poolclass=sa.NullPool, connect_args=IN_TIME)
     try:
         with probe.connect():
             return True
@@ -125,7 +137,7 @@ def create_missing_databases(urls: DatabaseUrls) -> None:
         if database_exists(url):
             continue
         server = sa.create_engine(
-            url.set(drivername="postgresql+psycopg", database="postgres"),
+            url.set(drivername=DRIVER, database="postgres"),
             poolclass=sa.NullPool,
             isolation_level="AUTOCOMMIT",
             connect_args=IN_TIME,

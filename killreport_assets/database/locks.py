@@ -87,6 +87,11 @@ def hold_while_connected(connection: Connection, lock: Lock) -> bool:
     return is_taken
 
 
+def is_held(connection: Connection, lock: Lock) -> bool:
+    """Whether any session of this database holds a lock."""
+    return bool(_holders(connection, lock))
+
+
 @contextmanager
 def publisher_lock(engine: Engine) -> Iterator[tuple[Connection, int]]:
     """Hold a lock of its own; yields its connection, with no transaction open, and the publisher's number.
@@ -135,15 +140,19 @@ def _log_holders(engine: Engine, lock: Lock, is_taken: threading.Event) -> None:
     while not is_taken.wait(pause):
         pause = NEXT_WARNING_SECONDS
         with suppress(sa.exc.SQLAlchemyError), engine.connect() as connection:
-            holders = ", ".join(connection.execute(_HOLDERS, {"key": int(lock)}).scalars())
+            holders = ", ".join(_holders(connection, lock))
             if holders:
                 log.warning("waiting for the lock %s of PostgreSQL, held by %s", lock.name, holders)
 
 
+def _holders(connection: Connection, lock: Lock) -> list[str]:
+    return list(connection.execute(_HOLDERS, {"key": int(lock)}).scalars())
+
+
 _HOLDERS = sa.text("""
     select format('%s (PostgreSQL''s process %s, %s since %s UTC)', coalesce(nullif(a.application_name, ''), a.usename),
-                  a.pid, a.state, to_char(a.state_change at time zone 'utc', 'HH24:MI:SS'))
-    from pg_locks l join pg_database d on d.oid = l.database join pg_stat_activity a on a.pid = l.pid
+                  l.pid, a.state, to_char(a.state_change at time zone 'utc', 'HH24:MI:SS'))
+    from pg_locks l join pg_database d on d.oid = l.database left join pg_stat_activity a on a.pid = l.pid
     where d.datname = current_database() and l.locktype = 'advisory' and l.granted
         and (cast(l.classid as bigint) << 32) + cast(l.objid as bigint) = :key
         and l.objsubid = 1  -- a lock with one key

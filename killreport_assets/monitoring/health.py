@@ -18,7 +18,7 @@ from killreport_assets.monitoring import queries as health
 from killreport_assets.monitoring.dagster_health import dagster_health, dev_problems
 from killreport_assets.monitoring.problems import problems_of
 from killreport_assets.monitoring.state import Health
-from killreport_assets.provision.database import no_data
+from killreport_assets.provision.database import no_data, unfinished_restore
 from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings
@@ -42,6 +42,8 @@ def _gather(settings: Settings) -> Health:
     found = Health(datetime.now(UTC), str(settings.home), "down (embedded)", broker)
     found.disk_free_bytes = _free_bytes(settings)
     found.dev_problems = dev_problems(settings.home)
+    if (unfinished := unfinished_restore(settings)) is not None:
+        found.problems.append(unfinished)
     urls = reachable_urls(settings)
     if urls is None:
         is_new = not EmbeddedPostgres(settings.home).exists()
@@ -50,7 +52,7 @@ def _gather(settings: Settings) -> Health:
         return found
     found.database = without_secrets(_database(settings, urls))
     engine = make_engine(urls.killreport)
-    dagster = make_engine(urls.dagster.set(drivername="postgresql+psycopg"), pool_size=1)
+    dagster = make_engine(urls.dagster, pool_size=1)
     try:
         if _check_database(found, settings, engine):
             _check_broker(found, settings, engine)

@@ -10,33 +10,30 @@ import sqlalchemy as sa
 from sqlalchemy.engine.url import URL
 
 from killreport_assets.base.redaction import without_secrets
-from killreport_assets.database.engine import reachable_urls
-from killreport_assets.database.locks import Lock
+from killreport_assets.database.engine import DRIVER, reachable_urls
+from killreport_assets.database.locks import Lock, is_held
 from killreport_assets.settings import Settings
 
 SECONDS = 2.0
 PATHS = {"web": "/static/icon.svg", "ui": "/server_info", "metrics": None, "code-server": None}
 """What is asked of each part that listens; None: only whether it accepts connections."""
 HEARTBEATS = sa.text("select extract(epoch from now() - min(timestamp) at time zone 'utc') from daemon_heartbeats")
-LEADERS = sa.text("""
-    select count(*) from pg_locks l join pg_database d on d.oid = l.database
-    where d.datname = current_database() and l.locktype = 'advisory' and l.granted
-        and (cast(l.classid as bigint) << 32) + cast(l.objid as bigint) = :key and l.objsubid = 1
-""")
 
 
 def problem_of(part: str, settings: Settings, port: int | None) -> str | None:
-    """Why a part does not live; None if it does."""
+    """Why a part does not live; None if it does. Of a daemon nothing can be said while PostgreSQL is down: None too."""
     if part in PATHS:
         return _problem_of_listener(part, int(port or 0))
     urls = reachable_urls(settings)
-    if urls is None:
-        return "the embedded PostgreSQL is down"
     try:
         if part == "daemon":
-            return _problem_of_daemon(settings, urls.dagster)
+            return _problem_of_daemon(settings, urls.dagster) if urls is not None else None
+        if urls is None:
+            return "the embedded PostgreSQL is down"
         _ask(urls.killreport)
     except sa.exc.SQLAlchemyError as failed:
+        if part == "daemon":
+            return None  # a restart of the daemon does not bring the server back
         return f"the database does not answer: {without_secrets(str(failed).splitlines()[0])}"
     return None
 
@@ -68,10 +65,10 @@ def _problem_of_daemon(settings: Settings, url: URL) -> str | None:
     """A daemon that stands by lives as long as the leading one does."""
     engine = _engine(url)
     with engine.connect() as connection:
-        leaders = connection.execute(LEADERS, {"key": int(Lock.DAEMON)}).scalar_one()
-        silence = connection.execute(HEARTBEATS).scalar_one() if leaders else None
+        is_led = is_held(connection, Lock.DAEMON)
+        silence = connection.execute(HEARTBEATS).scalar_one() if is_led else None
     engine.dispose()
-    if not leaders:
+    if not is_led:
         return "no daemon leads"
     limit = 2 * settings.health.max_daemon_silence
     if silence is not None and silence > limit:
@@ -81,4 +78,4 @@ def _problem_of_daemon(settings: Settings, url: URL) -> str | None:
 
 def _engine(url: URL) -> sa.Engine:
     arguments = {"connect_timeout": int(SECONDS), "options": f"-c statement_timeout={int(SECONDS * 1000)}"}
-    return sa.create_engine(url.set(drivername="postgresql+psycopg"), poolclass=sa.NullPool, connect_args=arguments)
+    return sa.create_engine(url.set(drivername=DRIVER), poolclass=sa.NullPool, connect_args=arguments)

@@ -8,16 +8,14 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from killreport_assets.base.errors import Taken, UserError
+from killreport_assets.base.errors import UserError
+from killreport_assets.base.files import held_by_one, replace_file
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.base.text import printable
 from killreport_assets.monitoring.health import check_health
@@ -29,7 +27,7 @@ BEGINS_AFTER = timedelta(seconds=10)
 ENDS_AFTER = timedelta(seconds=60)
 NUMBERS = re.compile(r"[0-9][0-9.,:]*")
 Send = Callable[[str, str], bool]
-"""Sends a title and a text; whether every address took it."""
+"""Sends a title and a text; whether any address took it."""
 log = logging.getLogger(__name__)
 
 
@@ -54,7 +52,7 @@ class Alerts:
     def look(self, problems: Sequence[str], now: datetime, send: Send) -> None:
         """Compare the problems of now with those that are known, and send what has begun and what has ended.
 
-        What cannot be sent is sent at the next look.
+        What no address takes is sent at the next look.
         """
         for text in problems:
             known = self._known.setdefault(_key(text), KnownProblem(text, now, now))
@@ -117,52 +115,59 @@ def _moments(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(file: Path, known: dict[str, KnownProblem]) -> None:
-    new = file.with_suffix(".new")
-    new.write_text(json.dumps({key: asdict(one) for key, one in known.items()}, default=str) + "\n")
-    new.replace(file)
+    replace_file(file, json.dumps({key: asdict(one) for key, one in known.items()}, default=str) + "\n")
 
 
-def sender(settings: Settings) -> Send:
-    """What sends to KILLREPORT_ALERT_URLS.
+class Addresses:
+    """Where alerts go: the addresses of KILLREPORT_ALERT_URLS."""
 
-    Raises:
-        UserError: the setting is missing, or an address in it is none; the text does not repeat it.
-    """
-    import apprise  # it knows a hundred services, and takes its time
+    def __init__(self, settings: Settings) -> None:
+        """Read the setting.
 
-    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it may log addresses
-    if settings.operator.alert_urls is None:
-        raise UserError("KILLREPORT_ALERT_URLS is not set: it says where alerts go, as in mailto://… or ntfy://…")
-    addresses = apprise.Apprise()
-    for number, address in enumerate(settings.operator.alert_urls.get_secret_value().split(), 1):
-        if not addresses.add(address):
-            raise UserError(
-                f"KILLREPORT_ALERT_URLS: address {number} is none that Apprise knows: "
-                "https://github.com/caronc/apprise/wiki lists them"
-            )
+        Raises:
+            UserError: it has no address, or one that Apprise does not know; the text does not repeat it.
+        """
+        import apprise  # it knows a hundred services, and takes its time
 
-    def send(title: str, text: str) -> bool:
-        is_sent = bool(addresses.notify(title=title, body=text))
-        if not is_sent:
-            log.warning("an alert could not be sent to every address of KILLREPORT_ALERT_URLS; it is tried again")
-        return is_sent
+        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it may log addresses
+        urls = settings.operator.alert_urls.get_secret_value().split() if settings.operator.alert_urls else []
+        if not urls:
+            raise UserError("KILLREPORT_ALERT_URLS is not set: it says where alerts go, as in mailto://… or ntfy://…")
+        self._addresses = [apprise.Apprise() for _ in urls]
+        for number, (address, url) in enumerate(zip(self._addresses, urls, strict=True), 1):
+            if not address.add(url):
+                raise UserError(
+                    f"KILLREPORT_ALERT_URLS: address {number} is none that Apprise knows: "
+                    "https://github.com/caronc/apprise/wiki lists them"
+                )
 
-    return send
+    def send(self, title: str, text: str) -> bool:
+        """Send to every address; whether any took it. One that does not answer keeps nothing from the others."""
+        return len(self.refusing(title, text)) < len(self._addresses)
+
+    def refusing(self, title: str, text: str) -> list[int]:
+        """Send to every address; the numbers, from 1, of those that did not take it."""
+        refused = [
+            number for number, address in enumerate(self._addresses, 1) if not address.notify(title=title, body=text)
+        ]
+        if refused:
+            log.warning("an alert was not taken by addresses %s of KILLREPORT_ALERT_URLS", refused)
+        return refused
 
 
 def watch(settings: Settings, is_over: Callable[[], bool] = lambda: False) -> None:
     """Look at the platform's health again and again, and send what begins and ends.
 
     Raises:
-        UserError: see `sender`.
+        UserError: see `Addresses`.
         Taken: another process does so in this home.
     """
-    send = sender(settings)
-    with _only_one(settings.home):
+    addresses = Addresses(settings)
+    with held_by_one(settings.home / "alerts.lock", f"`killreport alerts watch` already runs in {settings.home}"):
         alerts = Alerts(settings.home / "alerts.json", timedelta(seconds=settings.operator.alert_pause))
         while not is_over():
             started = time.monotonic()
-            alerts.look(_problems(settings), datetime.now(UTC), send)
+            alerts.look(_problems(settings), datetime.now(UTC), addresses.send)
             time.sleep(max(0.0, LOOK_SECONDS - (time.monotonic() - started)))
 
 
@@ -172,13 +177,3 @@ def _problems(settings: Settings) -> Sequence[str]:
     except Exception as error:
         log.exception("the health cannot be checked")
         return [f"the health cannot be checked: {type(error).__name__}"]
-
-
-@contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    home.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(home / "alerts.lock", timeout=0):
-            yield
-    except Timeout:
-        raise Taken(f"`killreport alerts watch` already runs in {home}") from None

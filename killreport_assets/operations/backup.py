@@ -8,6 +8,7 @@ Keys are never in it: `save_keys`. Restoring is in restore.py.
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -22,22 +23,23 @@ from sqlalchemy.engine.url import URL
 
 from killreport_assets import __version__
 from killreport_assets.base.errors import ServerRefuses, UserError
+from killreport_assets.base.files import held_by_one, replace_file
 from killreport_assets.base.redaction import without_secrets
 from killreport_assets.database.embedded import program
-from killreport_assets.database.engine import database_exists, libpq_url, make_engine
+from killreport_assets.database.engine import DatabaseUrls, database_exists, libpq_arguments, make_engine
 from killreport_assets.database.migrate import current_version
 from killreport_assets.provision.database import check_for_data
+from killreport_assets.provision.readers import WRITTEN_BY_DBT
 from killreport_assets.settings import Settings
 from killreport_assets.store.schema import tables
+from killreport_assets.users.vault import KEY_FILE
 
 PREFIX = "killreport-"
 UNFINISHED = ".unfinished-"
 MANIFEST = "manifest.json"
 JOBS = "2"
-KEY_FILES = ("token-key", "reader-password", "web-password")
+KEY_FILES = (KEY_FILE, "reader-password", "web-password")
 COUNTED_SCHEMAS = ("raw", "ops")
-MADE_AGAIN = ("staging", "intermediate", "marts")
-"""The schemas that dbt makes from the others."""
 
 
 @dataclass(frozen=True)
@@ -64,39 +66,49 @@ def back_up(settings: Settings, directory: Path, *, with_marts: bool, say: Calla
 
     Raises:
         NoDatabase: there is nothing to back up.
+        Taken: another backup is being made to this directory.
         ServerRefuses: pg_dump failed; its last line is in the text, and nothing is left in the directory.
     """
     urls = check_for_data(settings)
     made_at = datetime.now(UTC)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    unfinished = directory / f"{UNFINISHED}{os.getpid()}"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(mode=0o700)
+    with held_by_one(directory / ".lock", f"another backup to {directory} is being made: let it finish"):
+        for left_by_a_killed_one in directory.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(left_by_a_killed_one)
+        unfinished = directory / f"{UNFINISHED}{secrets.token_hex(4)}"
+        unfinished.mkdir(mode=0o700)
+        made = directory / f"{PREFIX}{made_at:%Y%m%dT%H%M%SZ}"
+        try:
+            _write_backup(unfinished, urls, made_at, with_marts, say)
+            unfinished.rename(made)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+    return made
+
+
+def _write_backup(
+    target: Path, urls: DatabaseUrls, made_at: datetime, with_marts: bool, say: Callable[[str], None]
+) -> None:
     engine = make_engine(urls.killreport, pool_size=1)
     try:
-        rows, version, origin, postgres = _dump_platform(engine, unfinished / "killreport", with_marts, say)
-        if database_exists(urls.dagster):
-            say("dumping Dagster's database: runs and events …")
-            _dump(urls.dagster, unfinished / "dagster")
-        manifest = Manifest(
-            made_at.isoformat(timespec="seconds"),
-            __version__,
-            version,
-            origin,
-            postgres,
-            with_marts,
-            rows,
-            checksums(unfinished),
-        )
-        (unfinished / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1) + "\n")
-        made = directory / f"{PREFIX}{made_at:%Y%m%dT%H%M%SZ}"
-        unfinished.rename(made)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+        rows, version, origin, postgres = _dump_platform(engine, target / "killreport", with_marts, say)
     finally:
         engine.dispose()
-    return made
+    if database_exists(urls.dagster):
+        say("dumping Dagster's database: runs and events …")
+        _dump(urls.dagster, target / "dagster")
+    manifest = Manifest(
+        made_at.isoformat(timespec="seconds"),
+        __version__,
+        version,
+        origin,
+        postgres,
+        with_marts,
+        rows,
+        checksums(target),
+    )
+    (target / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1) + "\n")
 
 
 def _dump_platform(
@@ -110,7 +122,7 @@ def _dump_platform(
         origin = connection.execute(sa.select(tables.origin.c.origin)).scalar()
         postgres = str(connection.exec_driver_sql("show server_version").scalar_one())
         say("dumping killmails, entities and what is to be done …")
-        schemas = [] if with_marts else [f"--exclude-schema={schema}" for schema in MADE_AGAIN]
+        schemas = [] if with_marts else [f"--exclude-schema={schema}" for schema in WRITTEN_BY_DBT]
         _dump(engine.url, target, f"--snapshot={snapshot}", *schemas)
         say("counting what was dumped …")
         return row_counts(connection), version, origin, postgres
@@ -133,20 +145,15 @@ def _dump(url: URL, target: Path, *options: str) -> None:
     run_program("pg_dump", url, "--format=directory", f"--jobs={JOBS}", "--no-owner", f"--file={target}", *options)
 
 
-def run_program(name: str, url: URL, *arguments: str, database: str | None = None) -> None:
-    """Run one of PostgreSQL's programs on a database; the password is in its environment and not in its arguments.
+def run_program(name: str, url: URL, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs on a database.
 
     Raises:
         ServerRefuses: it failed; the text has what it said last.
     """
-    environment = dict(os.environ)
-    if password := url.password or url.query.get("password"):
-        environment["PGPASSWORD"] = str(password)
-    shown = url._replace(password=None).difference_update_query(["password"])
-    if database is not None:
-        shown = shown.set(database=database)
-    command = [str(program(name)), f"--dbname={libpq_url(shown)}", *arguments]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    database, variables = libpq_arguments(url)
+    command = [str(program(name)), database, *arguments]
+    ended = subprocess.run(command, env=os.environ | variables, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         said = [line for line in ended.stderr.splitlines() if line.strip()] or [f"exit code {ended.returncode}"]
         raise ServerRefuses(f"{name} failed: {without_secrets(said[-1])}")
@@ -190,7 +197,9 @@ def delete_old(directory: Path, keep: int) -> list[Path]:
 
 
 def save_keys(settings: Settings, directory: Path, beside: Path) -> list[Path]:
-    """Copy the keys that HOME has to a directory of their own, readable by its owner only; returns the copies.
+    """Copy the keys of HOME, and those of KILLREPORT_TOKEN_KEY, to files that only their owner can read.
+
+    Returns the copies. In both cases the keys of users' tokens come to be `token-key`, which a restore brings to HOME.
 
     Raises:
         UserError: the directory is that of the backups, or inside it.
@@ -198,13 +207,9 @@ def save_keys(settings: Settings, directory: Path, beside: Path) -> list[Path]:
     if directory.resolve().is_relative_to(beside.resolve()):
         raise UserError("keys beside the backup would open it for its finder: give --keys another place")
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    saved = []
-    for name in KEY_FILES:
-        source = settings.home / name
-        if source.exists():
-            target = directory / name
-            target.touch(mode=0o600)
-            target.chmod(0o600)
-            target.write_bytes(source.read_bytes())
-            saved.append(target)
-    return saved
+    keys = {name: (settings.home / name).read_text() for name in KEY_FILES if (settings.home / name).exists()}
+    if (setting := settings.users.token_key) is not None:
+        keys[KEY_FILE] = "".join(f"{key.strip()}\n" for key in setting.get_secret_value().split(",") if key.strip())
+    for name, content in keys.items():
+        replace_file(directory / name, content, mode=0o600)
+    return [directory / name for name in keys]

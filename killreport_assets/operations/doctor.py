@@ -25,7 +25,7 @@ from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings, origin_of
 from killreport_assets.store.schema.users import tokens
-from killreport_assets.users.vault import KeyMissing, Unreadable, Vault
+from killreport_assets.users.vault import KEY_FILE, KeyMissing, Unreadable, Vault
 
 State = Literal["ok", "note", "warning", "problem"]
 GIB = 2**30
@@ -55,11 +55,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", "problem", "the embedded PostgreSQL is down, or has never been up", "killreport up")
         return
     yield from _of_database("database", make_engine(urls.killreport), lambda engine: _platform(settings, engine))
-    dagster = urls.dagster.set(drivername="postgresql+psycopg")
-    if not _exists(dagster):
+    if not _exists(urls.dagster):
         yield Finding("Dagster", "note", "Dagster has not run here yet: it has no database")
         return
-    yield from _of_database("Dagster", make_engine(dagster, pool_size=1), lambda engine: _dagster(settings, engine))
+    dagster = make_engine(urls.dagster, pool_size=1)
+    yield from _of_database("Dagster", dagster, lambda engine: _dagster(settings, engine))
 
 
 def _exists(url: URL) -> bool:
@@ -129,8 +129,9 @@ def _ports(settings: Settings) -> Iterator[Finding]:
 
 
 def _backups(settings: Settings) -> Iterator[Finding]:
-    directory = settings.operator.backup_dir
-    if directory is None:
+    # systemd's timer backs up without Dagster's schedule, to this place.
+    directory = settings.operator.backup_dir or settings.home / "backups"
+    if settings.operator.backup_dir is None and not directory.exists():
         yield Finding(
             "backup", "warning", "no backups are scheduled", "set KILLREPORT_BACKUP_DIR, or run `killreport backup DIR`"
         )
@@ -190,6 +191,10 @@ def _keys(settings: Settings, connection: Connection) -> Iterator[Finding]:
         sa.select(tokens.c.key_id, sa.func.min(tokens.c.access_token), sa.func.count()).group_by(tokens.c.key_id)
     ).all()
     if not samples:
+        return
+    if settings.users.token_key is None and not (settings.home / KEY_FILE).exists():
+        missing = f"{KEY_FILE} is missing in {settings.home}, and KILLREPORT_TOKEN_KEY is not set"
+        yield Finding("keys", "problem", missing, "put the key back")
         return
     try:
         vault = Vault(settings)

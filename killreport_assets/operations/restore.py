@@ -22,6 +22,7 @@ from killreport_assets.database.engine import (
 )
 from killreport_assets.database.migrate import current_version, unknown_version
 from killreport_assets.operations.backup import (
+    JOBS,
     KEY_FILES,
     MANIFEST,
     Manifest,
@@ -30,11 +31,10 @@ from killreport_assets.operations.backup import (
     row_counts,
     run_program,
 )
-from killreport_assets.provision.database import bring_up_to_date
+from killreport_assets.provision.database import begin_restore, bring_up_to_date, end_restore
+from killreport_assets.provision.readers import WRITTEN_BY_DBT
 from killreport_assets.settings import Settings
 from killreport_assets.store.changed_days import DAY, THIS_TRANSACTION
-
-JOBS = "2"
 
 
 def check_backup(backup: Path) -> Manifest:
@@ -67,6 +67,7 @@ def restore(settings: Settings, backup: Path, keys: Path | None, say: Callable[[
         _bring_keys(settings, keys)
     urls = database_urls(settings)
     create_missing_databases(urls)
+    begin_restore(settings)
     say("restoring killmails, entities and what is to be done …")
     _load(urls.killreport, backup / "killreport")
     if (backup / "dagster").is_dir():
@@ -80,6 +81,7 @@ def restore(settings: Settings, backup: Path, keys: Path | None, say: Callable[[
             say("migrated to this version")
     finally:
         engine.dispose()
+    end_restore(settings)
     return manifest
 
 
@@ -95,7 +97,7 @@ def _refuse_data(settings: Settings) -> None:
 
 
 def _has_tables(url: URL) -> bool:
-    engine = make_engine(url.set(drivername="postgresql+psycopg"), pool_size=1)
+    engine = make_engine(url, pool_size=1)
     try:
         with engine.connect() as connection:
             return bool(
@@ -165,5 +167,5 @@ def _build_everything_again(connection: Connection, manifest: Manifest) -> None:
         """)
     )
     if not manifest.has_marts:
-        for schema in ("staging", "intermediate", "marts"):
+        for schema in WRITTEN_BY_DBT:
             connection.exec_driver_sql(f"drop schema if exists {schema} cascade")

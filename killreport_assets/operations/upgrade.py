@@ -1,7 +1,6 @@
 """What an upgrade has to do: bring the embedded server's files and both databases' schemas to this version."""
 
 import importlib.util
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,8 +10,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from killreport_assets.base.errors import ServerRefuses
+from killreport_assets.base.redaction import without_secrets
 from killreport_assets.database.embedded_upgrade import pending_upgrade, upgrade_files
-from killreport_assets.database.engine import database_exists, database_urls, libpq_url, make_engine
+from killreport_assets.database.engine import database_exists, database_urls, make_engine
 from killreport_assets.database.migrate import current_version, head, unknown_version
 from killreport_assets.provision.database import bring_up_to_date, check_for_data
 from killreport_assets.settings import Settings
@@ -66,7 +66,7 @@ def _migrate(settings: Settings) -> None:
 
 def _dagster_version(settings: Settings) -> str | None:
     """The version of Dagster's schema; None while Dagster has not run."""
-    url = database_urls(settings).dagster.set(drivername="postgresql+psycopg")
+    url = database_urls(settings).dagster
     if not database_exists(url):
         return None
     engine = make_engine(url, pool_size=1)
@@ -95,10 +95,8 @@ def _dagster_head() -> str | None:
 
 
 def _migrate_dagster(settings: Settings) -> None:
-    home = settings.home / "dagster"
-    url = libpq_url(database_urls(settings).dagster)
-    environment = os.environ | {"DAGSTER_HOME": str(home), "KILLREPORT_DAGSTER_DATABASE_URL": url}
-    command = [str(Path(sys.executable).with_name("dagster")), "instance", "migrate"]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if ended.returncode != 0:
-        raise ServerRefuses(f"dagster instance migrate failed: {ended.stderr.strip().splitlines()[-1:]}")
+    command = [sys.executable, "-m", "killreport_assets.cli", "dagster", "instance", "migrate"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode != 0 or _dagster_version(settings) != _dagster_head():
+        said = [line for line in ended.stderr.splitlines() if line.strip()] or [f"exit code {ended.returncode}"]
+        raise ServerRefuses(f"dagster instance migrate failed: {without_secrets(said[-1])}")

@@ -1,12 +1,11 @@
 """Dagster's home: `HOME/dagster/dagster.yaml`, and the environment variables of Dagster's processes."""
 
-from killreport_assets.base.files import project_file
+from killreport_assets.base.files import replace_file
 from killreport_assets.database.engine import create_missing_databases, database_urls
 from killreport_assets.queues.catalogue import MAX_WORKER_RUNS
 from killreport_assets.settings import Settings, set_variable
 
 DAGSTER_URL = "KILLREPORT_DAGSTER_DATABASE_URL"
-WORKSPACE = project_file("workspace.yaml")
 MAX_ALL_WORKER_RUNS = 6
 """Worker runs of all queues together; the instance allows a few more runs, for users, the feed and the schedules."""
 DAGSTER_YAML = """\
@@ -57,7 +56,7 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     limits = {"all_runs": all_queue_runs + 4, "backlog_runs": all_queue_runs, "queue_worker_runs": queue_runs}
     yaml = DAGSTER_YAML.format(url=DAGSTER_URL, **limits)
     if settings.operator.dagster_yaml == "own":
-        (home / "dagster.yaml").write_text(yaml)
+        replace_file(home / "dagster.yaml", yaml)
     urls = database_urls(settings)
     create_missing_databases(urls)
     return {

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 def dagster_engine(settings: Settings) -> Engine:
     """Connections to Dagster's database."""
-    return make_engine(database_urls(settings).dagster.set(drivername="postgresql+psycopg"), pool_size=1)
+    return make_engine(database_urls(settings).dagster, pool_size=1)
 
 
 def lead(settings: Settings, workspace: Path, say: Callable[[str], None]) -> None:

@@ -8,10 +8,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from killreport_assets.orchestration.instance import WORKSPACE
 from killreport_assets.orchestration.supervisor import Program
+from killreport_assets.orchestration.workspace import code_locations, write_workspace
 
 LOAD_SECONDS = "180"
 
@@ -37,7 +35,7 @@ class DagsterProcesses:
                     *("--location-name", name, "--startup-timeout", LOAD_SECONDS, "--log-level", "warning"),
                 ),
             )
-            for name, module in _code_locations().items()
+            for name, module in code_locations().items()
         ]
 
     @property
@@ -64,14 +62,11 @@ class DagsterProcesses:
 
     def write_workspace(self) -> None:
         """Write the workspace file."""
-        servers = [
-            {"grpc_server": {"socket": str(self._socket(name)), "location_name": name}} for name in _code_locations()
-        ]
-        self.workspace.write_text("# Written by KillReport at every start.\n" + yaml.safe_dump({"load_from": servers}))
+        write_workspace(self.workspace, {name: {"socket": str(self._socket(name))} for name in code_locations()})
 
     def have_loaded(self) -> bool:
         """Whether every code server accepts connections, which it does when its code is loaded."""
-        return all(_accepts(socket.AF_UNIX, str(self._socket(name))) for name in _code_locations())
+        return all(_accepts(socket.AF_UNIX, str(self._socket(name))) for name in code_locations())
 
     def is_serving(self) -> bool:
         """Whether the webserver and the web application accept connections."""
@@ -79,13 +74,6 @@ class DagsterProcesses:
 
     def _socket(self, name: str) -> Path:
         return self.sockets / name
-
-
-def _code_locations() -> dict[str, str]:
-    """The modules of workspace.yaml by the names of their code locations."""
-    locations = yaml.safe_load(WORKSPACE.read_text())["load_from"]
-    modules = [location["python_module"] for location in locations]
-    return {module["location_name"]: module["module_name"] for module in modules}
 
 
 def _accepts(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:

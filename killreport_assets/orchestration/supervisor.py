@@ -20,6 +20,7 @@ import psutil
 
 from killreport_assets.base.child import command
 from killreport_assets.base.errors import KeepsEnding
+from killreport_assets.base.files import replace_file
 
 CHECK_SECONDS = 0.2
 STOP_SECONDS = 5.0
@@ -135,10 +136,7 @@ class StateFile:
     def write(self, processes: dict[str, int]) -> None:
         """Replace the file, readable by its owner only."""
         state = {"pid": os.getpid(), "started_at": self.started_at, "port": self.port, "processes": processes}
-        new = self.path.with_suffix(".new")
-        new.touch(mode=0o600)
-        new.write_text(json.dumps(state) + "\n")
-        new.replace(self.path)
+        replace_file(self.path, json.dumps(state) + "\n", mode=0o600)
 
     def remove(self) -> None:
         """Remove it, after a clean stop."""

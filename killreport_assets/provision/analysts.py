@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.base.errors import ServerRefuses, UserError
 from killreport_assets.database.locks import Lock, advisory_lock
+from killreport_assets.provision.readers import role_exists
 
 GROUP = "killreport_analysts"
 SCHEMAS = ("marts", "staging")
@@ -50,7 +51,7 @@ def add_analyst(engine: Engine, name: str) -> str:
     password = secrets.token_urlsafe(18)
     try:
         with advisory_lock(engine, Lock.MIGRATION) as connection, connection.begin():
-            if _exists(connection, name):
+            if role_exists(connection, name):
                 raise UserError(f"the role {name} exists already: choose another name")
             _allow_group(connection)
             connection.exec_driver_sql(
@@ -92,26 +93,25 @@ def remove_analyst(engine: Engine, name: str) -> None:
     """
     if name not in {analyst.name for analyst in list_analysts(engine)}:
         raise UserError(f"there is no analyst {name!r}; killreport analyst list")
-    with advisory_lock(engine, Lock.MIGRATION) as connection, connection.begin():
-        connection.exec_driver_sql(f"alter role {name} nologin")
-        connection.execute(
-            sa.text("select pg_terminate_backend(pid) from pg_stat_activity where usename = :name"), {"name": name}
-        )
-        connection.exec_driver_sql(f"drop owned by {name}")
-        connection.exec_driver_sql(f"drop role {name}")
+    with advisory_lock(engine, Lock.MIGRATION) as connection:
+        with connection.begin():  # in force before the sessions end: none begins in between
+            connection.exec_driver_sql(f"alter role {name} nologin")
+            # Else only a superuser may end another's sessions, or drop what it owns.
+            connection.exec_driver_sql(f"grant {name} to current_user")
+        with connection.begin():
+            connection.execute(
+                sa.text("select pg_terminate_backend(pid) from pg_stat_activity where usename = :name"), {"name": name}
+            )
+            connection.exec_driver_sql(f"drop owned by {name}")
+            connection.exec_driver_sql(f"drop role {name}")
 
 
 def _allow_group(connection: Connection) -> None:
     """Make the group, and grant to it what there is and what the role that builds will make."""
-    if not _exists(connection, GROUP):
+    if not role_exists(connection, GROUP):
         connection.exec_driver_sql(f"create role {GROUP} nologin")
     for schema in SCHEMAS:
         connection.exec_driver_sql(f"create schema if not exists {schema}")
         connection.exec_driver_sql(f"grant usage on schema {schema} to {GROUP}")
         connection.exec_driver_sql(f"grant select on all tables in schema {schema} to {GROUP}")
         connection.exec_driver_sql(f"alter default privileges in schema {schema} grant select on tables to {GROUP}")
-
-
-def _exists(connection: Connection, name: str) -> bool:
-    found = connection.execute(sa.text("select 1 from pg_roles where rolname = :name"), {"name": name})
-    return found.scalar() is not None

@@ -5,7 +5,8 @@ Programs start here. Engines and migrations are in database/.
 
 from sqlalchemy.engine import Engine
 
-from killreport_assets.base.errors import NoDatabase
+from killreport_assets.base.errors import NoDatabase, ServerRefuses
+from killreport_assets.base.files import replace_file
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets.database.engine import (
     DatabaseUrls,
@@ -20,6 +21,8 @@ from killreport_assets.queues.pgmq import install_queues
 from killreport_assets.settings import Settings
 from killreport_assets.store.origin import stamp_origin
 
+UNFINISHED_RESTORE = "restore-unfinished"
+
 
 def bring_up_to_date(settings: Settings, engine: Engine) -> bool:
     """Migrate the schema, install PGMQ's queues if they are used, and let the reader read; False if all was done.
@@ -32,6 +35,30 @@ def bring_up_to_date(settings: Settings, engine: Engine) -> bool:
     return any([is_migrated, is_installed, allow_reading(settings, engine)])
 
 
+def begin_restore(settings: Settings) -> None:
+    """From now on until `end_restore`, what is in the databases is not to be used."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    replace_file(settings.home / UNFINISHED_RESTORE, "`killreport restore` has begun here, and has not ended.\n")
+
+
+def end_restore(settings: Settings) -> None:
+    """What was restored is whole."""
+    (settings.home / UNFINISHED_RESTORE).unlink()
+
+
+def unfinished_restore(settings: Settings) -> str | None:
+    """The sentence for data of which a restore that did not end brought a part; None if there was none."""
+    if not (settings.home / UNFINISHED_RESTORE).exists():
+        return None
+    what = settings.home if settings.database.database_url is None else f"{settings.home} and both databases"
+    return f"a restore did not end, and some data are missing: delete {what}, and restore again"
+
+
+def _refuse_unfinished_restore(settings: Settings) -> None:
+    if (unfinished := unfinished_restore(settings)) is not None:
+        raise ServerRefuses(unfinished)
+
+
 def check_for_data(settings: Settings) -> DatabaseUrls:
     """Make sure that there is a database of KillReport already, and return its URLs.
 
@@ -39,8 +66,10 @@ def check_for_data(settings: Settings) -> DatabaseUrls:
 
     Raises:
         NoDatabase: there is none yet; the text says how to begin.
+        ServerRefuses: a restore has not ended.
         ServerUnreachable: see `database_exists`.
     """
+    _refuse_unfinished_restore(settings)
     if settings.database.database_url is None and not EmbeddedPostgres(settings.home).exists():
         raise NoDatabase(no_data(settings))
     urls = database_urls(settings)
@@ -67,15 +96,26 @@ def no_data(settings: Settings) -> str:
     )
 
 
+def created_database(settings: Settings) -> Engine:
+    """Return the engine of a database that exists, of whatever version; both databases are created if they are missing.
+
+    Raises:
+        UserError: see `create_missing_databases`.
+        ServerRefuses: a restore has not ended.
+    """
+    _refuse_unfinished_restore(settings)
+    urls = database_urls(settings)
+    create_missing_databases(urls)
+    return make_engine(urls.killreport)
+
+
 def migrated_database(settings: Settings) -> Engine:
     """Return the engine of a migrated database of either origin: for code that calls no service.
 
     Raises:
-        UserError: see `create_missing_databases` and `bring_up_to_date`.
+        UserError: see `created_database` and `bring_up_to_date`.
     """
-    urls = database_urls(settings)
-    create_missing_databases(urls)
-    engine = make_engine(urls.killreport)
+    engine = created_database(settings)
     bring_up_to_date(settings, engine)
     return engine
 

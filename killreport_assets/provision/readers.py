@@ -89,7 +89,7 @@ def allow_reading(settings: Settings, engine: Engine) -> bool:
     try:
         with advisory_lock(engine, Lock.MIGRATION) as connection, connection.begin():
             for reader in missing:
-                if not _exists(connection, reader):
+                if not role_exists(connection, reader.name):
                     is_embedded = settings.database.database_url is None
                     _create(connection, reader, None if is_embedded else _password(settings.home, reader))
                 _grant(connection, reader)
@@ -126,7 +126,7 @@ def reading_url(settings: Settings, urls: DatabaseUrls, reader: Reader = READER)
 
 
 def _may_read_everything(connection: Connection, reader: Reader) -> bool:
-    if not _exists(connection, reader):
+    if not role_exists(connection, reader.name):
         return False
     asked = {
         "schemas": [*reader.schemas, *_queue_schemas(connection, reader)],
@@ -149,13 +149,14 @@ def _is_there(url: URL, reader: Reader) -> bool:
     engine = make_engine(url, pool_size=1)
     try:
         with engine.connect() as connection:
-            return _exists(connection, reader)
+            return role_exists(connection, reader.name)
     finally:
         engine.dispose()
 
 
-def _exists(connection: Connection, reader: Reader) -> bool:
-    found = connection.execute(sa.text("select 1 from pg_roles where rolname = :reader"), {"reader": reader.name})
+def role_exists(connection: Connection, name: str) -> bool:
+    """Whether the server has a role of this name."""
+    found = connection.execute(sa.text("select 1 from pg_roles where rolname = :name"), {"name": name})
     return found.scalar() is not None
 
 

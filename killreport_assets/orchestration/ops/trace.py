@@ -82,7 +82,7 @@ def delete_old_events(
 ) -> None:
     """Delete what is older than KILLREPORT_EVENT_LOG_DAYS, _RUN_DAYS, _SYNC_DAYS and _DEAD_LETTER_DAYS."""
     process, operator = settings.process, settings.operator
-    dagster = make_engine(database_urls(settings).dagster.set(drivername="postgresql+psycopg"), pool_size=1)
+    dagster = make_engine(database_urls(settings).dagster, pool_size=1)
     try:
         events = purge_event_log(dagster, timedelta(days=process.event_log_days))
         runs = purge_runs(context.instance, dagster, timedelta(days=process.run_days))

@@ -1,6 +1,7 @@
 """Alerts through Apprise to a real HTTP server, about a real database that goes away."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from killreport_assets.operations.alerts import watch
+from killreport_assets.operations.alerts import Addresses, watch
 from killreport_assets.settings import load_settings
 from killreport_assets_testing.command import Command
 from killreport_assets_testing.platform import Platform
@@ -86,3 +87,19 @@ def test_a_dead_letter_begins_a_problem_and_its_replay_ends_it(
         watching.join()
     begun = [message for message in received if "begun" in message["title"] and "dead" in message["message"]]
     assert len(begun) == 1
+
+
+def test_one_address_that_does_not_answer_keeps_nothing_from_the_others(
+    received: list[dict[str, Any]], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KILLREPORT_ALERT_URLS", f"json://127.0.0.1:9/ {os.environ['KILLREPORT_ALERT_URLS']}")
+    answer = command("alerts", "test")
+    assert (answer.code, "check number 1" in answer.stdout, len(received)) == (4, True, 1)
+    assert Addresses(load_settings()).send("begun", "once")
+    assert len(received) == 2
+
+
+def test_no_address_is_said(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KILLREPORT_ALERT_URLS", " ")
+    answer = command("alerts", "watch")
+    assert (answer.code, "KILLREPORT_ALERT_URLS is not set" in answer.stderr) == (2, True)

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine, make_url
 
-from killreport_assets.base.errors import ServerRefuses, UserError
+from killreport_assets.base.errors import ServerRefuses, Taken, UserError
+from killreport_assets.base.files import held_by_one
 from killreport_assets.database.engine import make_engine
 from killreport_assets.ingest.feed import follow
 from killreport_assets.operations.backup import MANIFEST, back_up, backups, delete_old, read_manifest, save_keys
@@ -20,6 +21,7 @@ from killreport_assets.settings import Settings, load_settings
 from killreport_assets.sources.r2z2 import R2z2Feed
 from killreport_assets.store.changed_days import is_build_due
 from killreport_assets.store.killmails import write_killmails
+from killreport_assets.users.vault import new_key
 from killreport_assets.workers.publisher import publish_pending
 from killreport_assets_testing import genuine
 from killreport_assets_testing.command import Command
@@ -225,3 +227,35 @@ def test_the_commands_say_where_and_what(
     assert command("restore", path).code == 2
     shutil.rmtree(path)
     assert command("restore", "--check", path).is_one_line
+
+
+def test_keys_of_the_setting_are_saved_as_a_home_has_them(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [new_key(), new_key()]
+    monkeypatch.setenv("KILLREPORT_TOKEN_KEY", " , ".join(keys))
+    [saved] = save_keys(load_settings(), tmp_path / "keys", tmp_path / "backups")
+    assert (saved.name, saved.read_text().split()) == ("token-key", keys)
+
+
+def test_one_backup_at_a_time_clears_up_after_a_killed_one(loaded: Platform, tmp_path: Path) -> None:
+    (tmp_path / "backups" / ".unfinished-1234" / "killreport").mkdir(parents=True)
+    with held_by_one(tmp_path / "backups" / ".lock", ""), pytest.raises(Taken, match="let it finish"):
+        _backup(loaded, tmp_path)
+    made = _backup(loaded, tmp_path)
+    assert sorted(path.name for path in (tmp_path / "backups").iterdir()) == [".lock", made.name]
+
+
+def test_a_restore_that_failed_leaves_nothing_that_looks_whole(
+    loaded: Platform, tmp_path: Path, request: pytest.FixtureRequest, command: Command
+) -> None:
+    made = _backup(loaded, tmp_path)
+    manifest = json.loads((made / MANIFEST).read_text())
+    rows = manifest["rows"] | {"raw.killmails": 7}
+    (made / MANIFEST).write_text(json.dumps(manifest | {"rows": rows}))
+    settings: Settings = request.getfixturevalue("elsewhere")
+    with pytest.raises(ServerRefuses, match="differs from the backup"):
+        restore(settings, made, None, _say)
+    for refused in (command("status"), command("sql", "select 1"), command("migrate")):
+        said = " ".join((refused.stdout + refused.stderr).split())
+        assert (refused.code != 0, "a restore did not end" in said) == (True, True), refused

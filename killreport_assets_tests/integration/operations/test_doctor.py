@@ -87,3 +87,10 @@ def test_a_server_that_cannot_be_reached_is_one_finding(monkeypatch: pytest.Monk
     [finding] = _findings("database")
     assert finding.state == "problem"
     assert "hunter2" not in finding.says
+
+
+def test_looking_for_a_lost_key_makes_no_new_one(platform: Platform, sandbox: Sandbox, tmp_path: Path) -> None:
+    platform.signed_in(sandbox.grant(BODIES_CHARACTER))
+    (tmp_path / "token-key").unlink()
+    assert _findings("keys")[0].state == "problem"
+    assert not (tmp_path / "token-key").exists()

@@ -8,11 +8,11 @@ from sqlalchemy.engine import Engine
 
 from killreport_assets.base.errors import UserError
 from killreport_assets.database.engine import make_engine
-from killreport_assets.provision.analysts import add_analyst, list_analysts, remove_analyst
+from killreport_assets.provision.analysts import GROUP, add_analyst, list_analysts, remove_analyst
 from killreport_assets_testing.command import Command
 from killreport_assets_testing.platform import Platform
 
-NAME = "anna_of_the_tests"
+NAME, OWNER = "anna_of_the_tests", "owner_of_the_tests"
 
 
 @pytest.fixture
@@ -72,3 +72,29 @@ def test_names_are_checked_and_listed(platform: Platform, analyst: Engine, comma
             add_analyst(platform.engine, wrong)
     assert command("analyst", "remove", "killreport_web").is_one_line
     assert NAME in command("analyst", "list", "--csv").stdout
+
+
+def test_a_role_that_is_no_superuser_makes_and_removes_analysts(platform: Platform) -> None:
+    """As in a managed PostgreSQL: it owns its database and may make roles, and no more."""
+    platform.execute(
+        f"do $$ begin create role {OWNER} login createrole; exception when duplicate_object then null; end $$; "
+        f"do $$ begin create role {GROUP} nologin; exception when duplicate_object then null; end $$; "
+        f"grant {GROUP} to {OWNER} with admin option"
+    )
+    create = platform.engine.execution_options(isolation_level="AUTOCOMMIT")
+    with create.connect() as connection:
+        connection.execute(sa.text(f"drop database if exists {OWNER}"))
+        connection.execute(sa.text(f"create database {OWNER} owner {OWNER}"))
+    owner = make_engine(platform.engine.url.set(username=OWNER, database=OWNER))
+    try:
+        add_analyst(owner, "bob_of_the_tests")
+        sessions = make_engine(owner.url.set(username="bob_of_the_tests"))
+        with sessions.connect() as session:
+            session.execute(sa.text("select 1"))
+            remove_analyst(owner, "bob_of_the_tests")
+            with pytest.raises(sa.exc.OperationalError):
+                session.execute(sa.text("select 1"))
+        sessions.dispose()
+        assert "bob_of_the_tests" not in {found.name for found in list_analysts(owner)}
+    finally:
+        owner.dispose()
