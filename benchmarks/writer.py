@@ -12,10 +12,12 @@ from benchmarks.result import Result
 from killreport_assets.models.killmail import Killmail, KillmailBody, check
 from killreport_assets.sandbox.world import World
 from killreport_assets.store import killmails
+from killreport_assets.store.killmail_rows import pack_killmails
 from killreport_assets.store.killmails import write_killmails
 from killreport_assets.store.partitions import ensure_months
-from killreport_assets.store.places import PLACES, STAGED
+from killreport_assets.store.places import PLACES
 from killreport_assets.store.schema import tables
+from killreport_assets.store.schema.killmails import KILLMAIL_TABLES
 
 ROUNDS = 6
 COPIES_A_ROUND = 8
@@ -100,17 +102,7 @@ def _copy(engine: Engine, checked: list[Killmail]) -> None:
 
 def copy_killmails(engine: Engine, batch: list[Killmail]) -> None:
     """Plain COPY of checked killmails into their tables, in one transaction; nothing else is done."""
-    rows = (
-        ("new_killmails", lambda batch: (killmails._killmail_row(killmail, "everef") for killmail in batch)),
-        ("new_attackers", killmails._attacker_rows),
-        ("new_items", killmails._item_rows),
-    )
+    rows = pack_killmails(batch, "everef")
     with engine.begin() as connection:
-        cursor = connection.connection.cursor()
-        for name, make in rows:
-            columns = ", ".join(column.name for column in killmails._columns(name))
-            target = STAGED[name].fullname
-            with cursor.copy(f"copy {target} ({columns}) from stdin (format binary)") as copy:
-                copy.set_types([killmails.TYPE_NAMES[type(c.type)] for c in killmails._columns(name)])
-                for row in make(batch):
-                    copy.write_row(row)
+        for table in KILLMAIL_TABLES[:3]:
+            rows.copy(connection, table.name, table.fullname)

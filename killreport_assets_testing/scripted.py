@@ -92,7 +92,7 @@ def scripted_service() -> Iterator[ScriptedService]:
 
 def envelope(body: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A killmail as R2Z2 publishes it."""
-    killmail_hash = check(KillmailBody(body)).computed_hash()
+    killmail_hash = check(KillmailBody(body)).killmail_hash
     zkb = {"hash": killmail_hash, "totalValue": 1.5, "points": 1, "npc": False, "solo": False, "awox": False}
     whole = {"killmail_id": body["killmail_id"], "hash": killmail_hash, "esi": body, "zkb": zkb, "uploaded_at": 1785e6}
     return whole | changes

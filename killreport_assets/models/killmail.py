@@ -134,20 +134,22 @@ class Killmail(_Body):
         """The attacker with the final blow; `check` ensures that there is exactly one."""
         return next(attacker for attacker in self.attackers if attacker.final_blow)
 
-    def computed_hash(self) -> str:
-        """Compute the killmail's hash: sha1 over victim, final blow, hull and FILETIME.
+    @property
+    def killmail_hash(self) -> str:
+        """The killmail's hash."""
+        victim = self.victim
+        return compute_hash(victim.character_id, self.final_blow.character_id, victim.ship_type_id, self.killmail_time)
 
-        It covers these four fields only, not attackers, items or position. Source: zKillboard's mer/load_mer_dump.php;
-        verified on every genuine killmail of the sandbox.
-        """
-        ticks = int(self.killmail_time.timestamp()) * 10_000_000 + FILETIME_EPOCH
-        parts = (
-            self.victim.character_id or "None",
-            self.final_blow.character_id or "None",
-            self.victim.ship_type_id,
-            ticks,
-        )
-        return hashlib.sha1("".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
+
+def compute_hash(victim_id: int | None, final_blow_id: int | None, ship_type_id: int, time: datetime) -> str:
+    """Compute a killmail's hash: sha1 over the victim, the final blow (characters), the hull and the FILETIME.
+
+    It covers these four fields only, not attackers, items or position. Source: zKillboard's mer/load_mer_dump.php;
+    verified on every genuine killmail of the sandbox.
+    """
+    ticks = int(time.timestamp()) * 10_000_000 + FILETIME_EPOCH
+    text = f"{victim_id or 'None'}{final_blow_id or 'None'}{ship_type_id}{ticks}"
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -206,8 +208,6 @@ def check(candidate: KillmailBody) -> Killmail:
         raise InvalidKillmail(f"attackers: {final_blows} have the final blow, exactly one must")
     if candidate.hash is not None and not is_killmail_hash(candidate.hash):
         raise InvalidKillmail("killmail_hash: not 40 hex digits")
-    if candidate.hash is not None and killmail.computed_hash() != candidate.hash.strip().lower():
-        raise InvalidKillmail(
-            f"killmail_hash: {candidate.hash} is not this body's, which is {killmail.computed_hash()}"
-        )
+    if candidate.hash is not None and killmail.killmail_hash != candidate.hash.strip().lower():
+        raise InvalidKillmail(f"killmail_hash: {candidate.hash} is not this body's, which is {killmail.killmail_hash}")
     return killmail

@@ -81,7 +81,7 @@ class GeneratedKillmails:
     def killmail(self, index: int, time: datetime) -> tuple[Record, str]:
         """The body and its hash."""
         body = self.body(index, time)
-        return body, Killmail.model_validate(body).computed_hash()
+        return body, Killmail.model_validate(body).killmail_hash
 
     def spread(self, count: int, first: datetime, last: datetime) -> list[tuple[Record, str]]:
         """`count` killmails, evenly from `first` to `last`."""

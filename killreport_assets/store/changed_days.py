@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.database.migrate import writing
+from killreport_assets.store.places import STAGED_ROWS, NewRows
 from killreport_assets.store.schema import tables
 from killreport_assets.store.schema.columns import Row
 
@@ -28,12 +29,12 @@ STATISTICS_READ = {
 """Static columns that statistics depend on: when one changes, the days of its row's killmails are changed days."""
 
 
-def mark_written(connection: Connection) -> None:
-    """Mark the days of the killmails in the writer's temporary table `new_killmails`."""
+def mark_written(connection: Connection, new: NewRows = STAGED_ROWS) -> None:
+    """Mark the days of new killmails."""
     connection.exec_driver_sql(f"""
         insert into ops.changed_days as known (killmail_date, changed_in, earliest, latest)
         select {DAY}, {THIS_TRANSACTION}, min(killmail_time), max(killmail_time)
-        from pg_temp.new_killmails
+        from {new["new_killmails"]} k
         group by 1
         on conflict (killmail_date, changed_in) do update
         set earliest = least(known.earliest, excluded.earliest), latest = greatest(known.latest, excluded.latest)

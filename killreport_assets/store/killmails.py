@@ -6,21 +6,20 @@ killmails mention and the dimension tables lack. Nothing here fetches or publish
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Any, cast
 
 import sqlalchemy as sa
-from psycopg import Cursor
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.base.text import storable
 from killreport_assets.database.migrate import writing
 from killreport_assets.models.ids import KILLMAIL
-from killreport_assets.models.killmail import ContainedItem, InvalidKillmail, Item, Killmail, KillmailBody, check
+from killreport_assets.models.killmail import InvalidKillmail, Killmail, KillmailBody, check
 from killreport_assets.store import lineage
 from killreport_assets.store.changed_days import mark_written
+from killreport_assets.store.killmail_rows import COLUMNS, pack_killmails
 from killreport_assets.store.partitions import ensure_months
 from killreport_assets.store.places import STAGED
 from killreport_assets.store.schema import tables
@@ -29,17 +28,8 @@ from killreport_assets.store.stored_killmails import known_killmails
 
 ESI = "esi"
 """The source whose killmails are not requested again."""
-FILLED_BY_DEFAULT = {"stored_at"}
 MAX_BODY_LENGTH = 2**20
 """Characters that are kept of a rejected body."""
-TYPE_NAMES = {
-    sa.BigInteger: "int8",
-    sa.Integer: "int4",
-    sa.Double: "float8",
-    sa.Text: "text",
-    sa.Boolean: "bool",
-    sa.DateTime: "timestamptz",
-}
 
 
 @dataclass
@@ -206,94 +196,13 @@ def _stage(connection: Connection, killmails: Sequence[Killmail], source: str) -
         connection.exec_driver_sql(
             f"create temporary table {name} (like {table.fullname} including defaults) on commit drop"
         )
-    cursor = cast("Cursor[Any]", connection.connection.cursor())
-    _copy(cursor, "new_killmails", (_killmail_row(killmail, source) for killmail in killmails))
-    _copy(cursor, "new_attackers", _attacker_rows(killmails))
-    _copy(cursor, "new_items", _item_rows(killmails))
-
-
-def _columns(name: str) -> list[sa.Column[Any]]:
-    return [column for column in STAGED[name].columns if column.name not in FILLED_BY_DEFAULT]
-
-
-def _copy(cursor: Cursor[Any], name: str, rows: Iterator[tuple[object, ...]]) -> None:
-    columns = _columns(name)
-    names = ", ".join(column.name for column in columns)
-    with cursor.copy(f"copy pg_temp.{name} ({names}) from stdin (format binary)") as copy:
-        copy.set_types([TYPE_NAMES[type(column.type)] for column in columns])
-        for row in rows:
-            copy.write_row(row)
-
-
-def _killmail_row(killmail: Killmail, source: str) -> tuple[object, ...]:
-    victim, position = killmail.victim, killmail.victim.position
-    return (
-        killmail.killmail_id,
-        killmail.killmail_time,
-        killmail.computed_hash(),
-        killmail.solar_system_id,
-        killmail.moon_id,
-        killmail.war_id,
-        victim.character_id,
-        victim.corporation_id,
-        victim.alliance_id,
-        victim.faction_id,
-        victim.ship_type_id,
-        victim.damage_taken,
-        *((position.x, position.y, position.z) if position else (None, None, None)),
-        source,
-    )
-
-
-def _attacker_rows(killmails: Sequence[Killmail]) -> Iterator[tuple[object, ...]]:
-    for killmail in killmails:
-        for index, a in enumerate(killmail.attackers):
-            yield (
-                killmail.killmail_id,
-                killmail.killmail_time,
-                index,
-                a.character_id,
-                a.corporation_id,
-                a.alliance_id,
-                a.faction_id,
-                a.ship_type_id,
-                a.weapon_type_id,
-                a.damage_done,
-                a.final_blow,
-                a.security_status,
-            )
-
-
-def _item_rows(killmails: Sequence[Killmail]) -> Iterator[tuple[object, ...]]:
-    for killmail in killmails:
-        for index, (parent, item) in enumerate(_flattened(killmail.victim.items or [])):
-            yield (
-                killmail.killmail_id,
-                killmail.killmail_time,
-                index,
-                parent,
-                item.item_type_id,
-                item.flag,
-                item.singleton,
-                item.quantity_destroyed,
-                item.quantity_dropped,
-            )
-
-
-def _flattened(items: list[Item]) -> Iterator[tuple[int | None, Item | ContainedItem]]:
-    """Yield every item row with the index of its container, containers before their contents."""
-    index = 0
-    for item in items:
-        yield None, item
-        container = index
-        index += 1
-        for inside in item.items or ():
-            yield container, inside
-            index += 1
+    rows = pack_killmails(killmails, source)
+    for name, table in STAGED.items():
+        rows.copy(connection, table.name, f"pg_temp.{name}")
 
 
 def _insert_killmails(connection: Connection) -> set[int]:
-    names = ", ".join(column.name for column in _columns("new_killmails"))
+    names = COLUMNS["killmails"]
     inserted = connection.exec_driver_sql(
         f"insert into raw.killmails ({names}) select {names} from pg_temp.new_killmails order by killmail_id "
         "on conflict do nothing returning killmail_id"
@@ -307,7 +216,7 @@ def _insert_killmails(connection: Connection) -> set[int]:
 
 
 def _insert_children(connection: Connection, name: str) -> int:
-    names = ", ".join(column.name for column in _columns(name))
+    names = COLUMNS[STAGED[name].name]
     inserted = connection.exec_driver_sql(
         f"insert into {STAGED[name].fullname} ({names}) select {names} from pg_temp.{name} "
         "where killmail_id in (select killmail_id from pg_temp.new_killmails) on conflict do nothing"

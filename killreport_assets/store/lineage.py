@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from killreport_assets.database.locks import publishers
 from killreport_assets.models.ids import EntityKind, is_fetchable
-from killreport_assets.store.places import PLACES
+from killreport_assets.store.places import PLACES, STAGED_ROWS, NewRows
 from killreport_assets.store.schema.tables import DIMENSIONS
 
 EnrichmentOutcome = Literal["stored", "gone", "dead"]
@@ -52,11 +52,11 @@ class PendingEntity:
     """The killmail hash, if the work is a killmail."""
 
 
-def _record_mentions_of(kind: EntityKind) -> str:
+def _record_mentions_of(kind: EntityKind, new: NewRows) -> str:
     dimension = DIMENSIONS[kind]
     branches = " union all ".join(
-        f"select killmail_id, {place.column} as id, unnest({place.roles}) as role from pg_temp.{place.staged} m "
-        "where killmail_id in (select killmail_id from pg_temp.new_killmails) "
+        f"select killmail_id, {place.column} as id, unnest({place.roles}) as role from {new[place.staged]} m "
+        f"where killmail_id in (select killmail_id from {new['new_killmails']} k) "
         f"and {place.column} is not null and {is_fetchable(kind, place.column)} "
         # An entity that became known after this transaction began counts as unknown, so that checks can derive from
         # stored_at and known_since alone whether a row must exist.
@@ -74,17 +74,17 @@ def _record_mentions_of(kind: EntityKind) -> str:
         )
         insert into ops.entity_pending (entity_kind, entity_id, urgent)
         select '{kind}', entity_id, bool_or(killmail_time > now() - interval '{URGENT_MAX_AGE.total_seconds()} seconds')
-        from caused join pg_temp.new_killmails using (killmail_id) group by entity_id order by entity_id
+        from caused join {new["new_killmails"]} k using (killmail_id) group by entity_id order by entity_id
         -- Not "do nothing": the row must be locked, so that settling the entity waits for this commit
         -- and sees these enrichments.
         on conflict (entity_kind, entity_id) do update set {_UPDATE}
     """
 
 
-def record_mentions(connection: Connection) -> None:
-    """Record the entities that the writer's new killmails mention and the dimension tables lack."""
+def record_mentions(connection: Connection, new: NewRows = STAGED_ROWS) -> None:
+    """Record the entities that new killmails mention and the dimension tables lack."""
     for kind in DIMENSIONS:
-        connection.exec_driver_sql(_record_mentions_of(kind))
+        connection.exec_driver_sql(_record_mentions_of(kind, new))
 
 
 def request(

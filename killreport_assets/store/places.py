@@ -1,6 +1,8 @@
 """The columns in which killmails mention entities, shared by lineage.py and the checks in mentions.py."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -13,6 +15,22 @@ STAGED = {
     "new_items": tables.killmail_items,
 }
 """The writer's temporary tables, and the tables that their rows are inserted into."""
+NewRows = Mapping[str, str]
+"""Where the rows of new killmails are: an SQL relation for each of the names in STAGED."""
+STAGED_ROWS: NewRows = {name: f"pg_temp.{name}" for name in STAGED}
+
+
+def rows_of_this_transaction(earliest: datetime, latest: datetime) -> NewRows:
+    """Where the rows are that this transaction has stored, all killed within this time."""
+    during = f"killmail_time between '{earliest.isoformat()}' and '{latest.isoformat()}'"
+    new = f"(select * from raw.killmails where {during} and stored_at = now())"
+    return {"new_killmails": new} | {
+        name: f"(select * from {table.fullname} where {during})"
+        for name, table in STAGED.items()
+        if table is not tables.killmails
+    }
+
+
 PLAYER_KINDS = (EntityKind.ALLIANCE, EntityKind.CORPORATION, EntityKind.CHARACTER)
 
 
