@@ -5,7 +5,7 @@ Routes and budgets are in esi/ and sources/; nothing here waits or retries.
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from importlib import metadata
@@ -84,7 +84,9 @@ class HttpSession:
         raise Unavailable(f"{url}: more than {max_redirects} redirects")
 
     @contextmanager
-    def download(self, url: str) -> Iterator[tuple[requests.Response, IO[bytes]]]:
+    def download(
+        self, url: str, headers: Mapping[str, str] | None = None
+    ) -> Iterator[tuple[requests.Response, IO[bytes]]]:
         """Yield the answer to a GET, and its body as a file that is read as it arrives; no status is an error.
 
         Reading the file raises Unavailable when the download breaks off or exceeds its deadline, and TooLarge when it
@@ -96,7 +98,7 @@ class HttpSession:
         self._require_contact(url)
         deadline = Deadline(self._settings.services.download_deadline, self._resolver)
         try:
-            with self._send("GET", url, deadline) as response:
+            with self._send("GET", url, deadline, headers=headers) as response:
                 limit = self._settings.services.download_max_mib * MEBIBYTE
                 yield response, cast("IO[bytes]", _Body(response, deadline, limit))
         finally:

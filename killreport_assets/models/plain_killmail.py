@@ -107,7 +107,7 @@ _decode = msgspec.json.Decoder(_PlainMember).decode
 
 
 def plain_killmail(content: bytes) -> PlainKillmail | None:
-    """Decode a member of an archive; None if it is not beyond doubt a killmail that `check` accepts."""
+    """Decode a member of an archive; None if it is not certainly a killmail that `check` accepts."""
     try:
         member = _decode(content)
         time = datetime.fromisoformat(member.killmail_time)

@@ -1,5 +1,6 @@
 """What every sandbox service does around its answer: count, fail on demand, cut short on demand."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -55,3 +56,14 @@ def json_response(body: object, status: int = 200, headers: dict[str, str] | Non
 def refuse_blank_agent(request: Request) -> Response | None:
     """ZKillboard refuses requests without a User-Agent."""
     return None if request.headers.get("user-agent") else Response("a User-Agent is wanted", 403)
+
+
+def part_of(request: Request, content: bytes, etag: str, media_type: str) -> Response:
+    """A file, or what a request wants from a byte on, if it knows the file's current version."""
+    wanted = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
+    headers = {"ETag": etag, "Accept-Ranges": "bytes"}
+    if wanted is None or request.headers.get("if-range") != etag or int(wanted[1]) >= len(content):
+        return Response(content, headers=headers, media_type=media_type)
+    start = int(wanted[1])
+    headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+    return Response(content[start:], 206, headers, media_type)

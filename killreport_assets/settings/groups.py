@@ -146,6 +146,9 @@ class DataSettings(Group):
     affiliation_ttl_hours: int = Field(
         24, ge=1, le=100_000, description="hours after which affiliations are fetched again"
     )
+    archive_cache_mib: int = Field(
+        1024, ge=0, le=10_000_000, description="downloaded archives that are kept in HOME/archives: MiB"
+    )
     market_regions: RegionIds = Field(
         (), description="regions whose market history to keep in addition to The Forge's: 10000043,10000032"
     )

@@ -1,13 +1,12 @@
-"""EVE Ref's daily files, and its killmail archives: a tar.bz2 per day, rewritten when late killmails arrive."""
+"""EVE Ref's daily files, and its killmail archives: a tar.bz2 for each day, rewritten when late killmails arrive."""
 
 import bz2
 import json
 import tarfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
-from typing import IO, Any
+from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -15,16 +14,9 @@ from killreport_assets.http.errors import GONE_STATUSES, Gone, TooLarge, Unavail
 from killreport_assets.http.session import MEBIBYTE, HttpSession, json_body
 from killreport_assets.models.killmail import KillmailBody, recorded_hash
 from killreport_assets.settings import Settings
+from killreport_assets.sources.downloads import BLOCK, Downloads, RemoteFile
 
 ADDED_BY_EVEREF = ("killmail_hash", "http_last_modified")
-
-
-@dataclass(frozen=True)
-class Archive:
-    """The open archive of a day: its ETag, and its killmails, read from the response as they are consumed."""
-
-    etag: str
-    bodies: Iterator[KillmailBody]
 
 
 class EveRefFiles:
@@ -68,41 +60,50 @@ class EveRefFiles:
 
 
 class EveRef(EveRefFiles):
-    """Reads EVE Ref's killmail archives."""
+    """EVE Ref's killmail archives: looked at, downloaded, read."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, "killmails", "tar.bz2")
+        self._downloads = Downloads(self._session, settings.home / "archives", settings.data.archive_cache_mib)
         self._max_bytes = settings.services.download_max_mib * MEBIBYTE
         self._max_member_bytes = settings.services.killmail_max_mib * MEBIBYTE
 
-    @contextmanager
-    def open(self, day: date) -> Iterator[Archive]:
-        """Open a day's archive; its bodies are streamed, so the whole day is never in memory.
+    def look(self, day: date) -> RemoteFile:
+        """Ask for the version and size of a day's archive.
 
         Raises:
-            Gone: there is no archive of that day.
-            Unavailable: the archive cannot be read; the iterator raises it too, when the stream breaks off.
-            TooLarge: the archive exceeds its limit, packed or unpacked; the iterator raises it.
+            Gone: there is none of that day.
+            Unavailable: EVE Ref does not answer.
         """
-        with self._session.download(self._file_url(day)) as (response, packed):
-            _check_status(response)
-            yield Archive(response.headers.get("ETag", ""), self._members(response.url, packed))
+        return self._downloads.look(self._file_url(day))
 
-    def _members(self, url: str, packed: IO[bytes]) -> Iterator[KillmailBody]:
+    def fetch(self, remote: RemoteFile) -> Path:
+        """Download an archive; see `Downloads.fetch`."""
+        return self._downloads.fetch(remote)
+
+    def members(self, archive: Path) -> Iterator[bytes]:
+        """Read the members of an archive one by one; the whole archive is never in memory.
+
+        Raises:
+            Unavailable: it breaks off, or is none; what came before has been yielded.
+            TooLarge: unpacked, it exceeds its limit.
+        """
         try:
             # bz2 reads archives of several streams, which parallel packers write; tarfile's own "r|bz2" does not.
-            with bz2.open(packed) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
-                for member in archive:
+            with bz2.open(archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r|", bufsize=BLOCK) as members:
+                for member in members:
                     if member.offset_data + member.size > self._max_bytes:
-                        raise TooLarge(f"{url}: unpacked, the archive exceeds {self._max_bytes // MEBIBYTE:,} MiB")
+                        limit = self._max_bytes // MEBIBYTE
+                        raise TooLarge(f"{archive.name}: unpacked, the archive exceeds {limit:,} MiB")
                     if not member.isfile():
                         continue
                     if member.size > self._max_member_bytes:
-                        yield KillmailBody(f"{member.name}: a member of {member.size:,} bytes")
-                    elif (content := archive.extractfile(member)) is not None:
-                        yield read_member(content.read())
+                        yield f"{member.name}: a member of {member.size:,} bytes".encode()
+                    elif (content := members.extractfile(member)) is not None:
+                        yield content.read()
+                    members.members.clear()  # type: ignore[attr-defined]  # it keeps each one it has seen
         except (tarfile.TarError, EOFError, OSError, ValueError) as broken:
-            raise Unavailable(f"{url}: the archive breaks off ({broken or type(broken).__name__})") from None
+            raise Unavailable(f"{archive.name}: breaks off ({broken or type(broken).__name__})") from None
 
 
 def _check_status(response: requests.Response) -> None:

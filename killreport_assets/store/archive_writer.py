@@ -1,7 +1,8 @@
 """Writing the members of an archive: plain killmails that are new straight into the tables, the rest as any source's.
 
-Chunks of killmails that are beyond doubt are copied in one transaction; lineage and changed days are recorded once, at
-its end. A chunk with anything else in it goes through `write_killmails`, which judges it and keeps what it rejects.
+Chunks of killmails that are certainly good and new are copied in one transaction; lineage and changed days are recorded
+once, at its end. A chunk with anything else in it goes through `write_killmails`, which judges it, and keeps what it
+rejects.
 Reading archives is in sources/, which day to load in ingest/.
 """
 
@@ -15,11 +16,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.database.migrate import writing
+from killreport_assets.models.ids import EntityKind
 from killreport_assets.models.killmail import KillmailBody
 from killreport_assets.models.plain_killmail import PlainKillmail, plain_killmail
 from killreport_assets.store import lineage
 from killreport_assets.store.changed_days import mark_written
-from killreport_assets.store.killmail_rows import pack_killmails
+from killreport_assets.store.killmail_rows import KillmailRows, pack_killmails
 from killreport_assets.store.killmails import WriteReport, write_killmails
 from killreport_assets.store.partitions import ensure_months
 from killreport_assets.store.places import STAGED, rows_of_this_transaction
@@ -28,6 +30,37 @@ from killreport_assets.store.schema import tables
 ReadMember = Callable[[bytes], KillmailBody]
 IN_RANGE = 4
 """Stored killmails between a chunk's ids that are looked at, for each one of the chunk; with more it is doubtful."""
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Plain killmails, each once, ready to be copied: their ids in ascending order, their times and rows."""
+
+    ids: list[int]
+    times: set[datetime]
+    rows: KillmailRows
+
+
+def _ready(members: Sequence[bytes], source: str) -> _Chunk | None:
+    """Decode and pack members; None if they are not all plain, or an id comes twice."""
+    killmails: dict[int, PlainKillmail] = {}
+    for member in members:
+        killmail = plain_killmail(member)
+        if killmail is None:
+            return None
+        killmails[killmail.killmail_id] = killmail
+    if len(killmails) < len(members):
+        return None
+    ascending = [killmails[killmail_id] for killmail_id in sorted(killmails)]
+    return _Chunk(
+        sorted(killmails),
+        {killmail.killmail_time for killmail in ascending},
+        pack_killmails(ascending, source),
+    )
+
+
+def _no_mentions() -> dict[EntityKind, set[int]]:
+    return {kind: set() for kind in EntityKind}
 
 
 @dataclass
@@ -41,68 +74,59 @@ class ArchiveWriter:
     report: WriteReport = field(default_factory=WriteReport)
     doubtful: int = 0
     """Members of chunks that went through `write_killmails`."""
-    _stack: ExitStack = field(default_factory=ExitStack)
+    _transaction: ExitStack = field(default_factory=ExitStack)
     _connection: Connection | None = None
-    _times: list[datetime] = field(default_factory=list)
+    _times: set[datetime] = field(default_factory=set)
+    _mentioned: dict[EntityKind, set[int]] = field(default_factory=_no_mentions)
     _months: set[tuple[int, int]] = field(default_factory=set)
 
     def __enter__(self) -> "ArchiveWriter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._times = []
-            self._stack.__exit__(kind, None, None)
-        self.close()
+        if kind is None:
+            self.close()
+        else:
+            self._transaction.__exit__(kind, None, None)
 
     def write(self, members: Sequence[bytes]) -> None:
         """Write a chunk of members; those before it may not be committed yet."""
-        killmails = self._plain(members)
-        if killmails is None or not self._copy(killmails):
-            self.close()
-            self.doubtful += len(members)
-            self.report.add(write_killmails(self.engine, map(self.read_member, members), self.source))
+        chunk = _ready(members, self.source)
+        if chunk is not None and self._copy(chunk):
+            self.report.stored += chunk.ids
+            self.report.attackers += chunk.rows.attackers
+            self.report.items += chunk.rows.items
+            self._times |= chunk.times
+            for kind, ids in chunk.rows.mentioned.items():
+                self._mentioned[kind] |= ids
+            return
+        self.close()  # a transaction of its own would wait for what this one has copied
+        self.doubtful += len(members)
+        self.report.add(write_killmails(self.engine, map(self.read_member, members), self.source))
 
     def close(self) -> None:
         """Record lineage and changed days of what was copied, and commit it."""
-        connection, times = self._connection, self._times
-        self._connection, self._times = None, []
-        with self._stack:
+        connection, times, mentioned = self._connection, self._times, self._mentioned
+        self._connection, self._times, self._mentioned = None, set(), _no_mentions()
+        with self._transaction:
             if connection is not None and times:
                 new = rows_of_this_transaction(min(times), max(times))
                 mark_written(connection, new)
-                lineage.record_mentions(connection, new)
+                lineage.record_mentions(connection, mentioned, new)
 
-    def _plain(self, members: Iterable[bytes]) -> list[PlainKillmail] | None:
-        killmails: dict[int, PlainKillmail] = {}
-        for count, member in enumerate(members, 1):
-            killmail = plain_killmail(member)
-            if killmail is None:
-                return None
-            killmails[killmail.killmail_id] = killmail
-            if len(killmails) < count:
-                return None
-        return [killmails[killmail_id] for killmail_id in sorted(killmails)]
-
-    def _copy(self, killmails: Sequence[PlainKillmail]) -> bool:
+    def _copy(self, chunk: _Chunk) -> bool:
         """Copy killmails into the tables; False, and nothing is copied, if any of them may be stored already."""
-        times = {killmail.killmail_time for killmail in killmails}
-        self._ensure_months(times)
+        self._ensure_months(chunk.times)
         if self._connection is None:
-            self._connection = self._stack.enter_context(writing(self.engine))
-        if _may_be_stored(self._connection, [killmail.killmail_id for killmail in killmails]):
+            self._connection = self._transaction.enter_context(writing(self.engine))
+        if _may_be_stored(self._connection, chunk.ids):
             return False
-        rows = pack_killmails(killmails, self.source)
         try:
             with self._connection.begin_nested():
                 for table in STAGED.values():
-                    rows.copy(self._connection, table.name, table.fullname)
+                    chunk.rows.copy(self._connection, table.name, table.fullname)
         except (psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected):
             return False  # another process has just stored one of them
-        self._times += (min(times), max(times))
-        self.report.stored += [killmail.killmail_id for killmail in killmails]
-        self.report.attackers += rows.attackers
-        self.report.items += rows.items
         return True
 
     def _ensure_months(self, times: Iterable[datetime]) -> None:

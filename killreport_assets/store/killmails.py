@@ -19,7 +19,7 @@ from killreport_assets.models.ids import KILLMAIL
 from killreport_assets.models.killmail import InvalidKillmail, Killmail, KillmailBody, check
 from killreport_assets.store import lineage
 from killreport_assets.store.changed_days import mark_written
-from killreport_assets.store.killmail_rows import COLUMNS, pack_killmails
+from killreport_assets.store.killmail_rows import COLUMNS, KillmailRows, pack_killmails
 from killreport_assets.store.partitions import ensure_months
 from killreport_assets.store.places import STAGED
 from killreport_assets.store.schema import tables
@@ -152,7 +152,7 @@ def _write(connection: Connection, batch: _Batch) -> None:
         _reject_other_times(connection, batch)
     if batch.whole:
         killmails = [batch.whole[killmail_id] for killmail_id in sorted(batch.whole)]
-        _stage(connection, killmails, batch.source)
+        rows = _stage(connection, killmails, batch.source)
         stored = _insert_killmails(connection)
         report.attackers += _insert_children(connection, "new_attackers")
         report.items += _insert_children(connection, "new_items")
@@ -160,7 +160,7 @@ def _write(connection: Connection, batch: _Batch) -> None:
         report.already_there += [killmail_id for killmail_id in sorted(batch.whole) if killmail_id not in stored]
         if stored:
             mark_written(connection)
-            lineage.record_mentions(connection)
+            lineage.record_mentions(connection, rows.mentioned)
     if batch.references and batch.source != ESI:
         unknown = set(batch.references) - known_killmails(connection, list(batch.references))
         lineage.request(connection, KILLMAIL, list(unknown), hashes=batch.references)
@@ -190,7 +190,7 @@ def _reject_other_times(connection: Connection, batch: _Batch) -> None:
             batch.reject(batch.received[killmail_id], f"killmail_time: this id is stored with {time:%FT%TZ}")
 
 
-def _stage(connection: Connection, killmails: Sequence[Killmail], source: str) -> None:
+def _stage(connection: Connection, killmails: Sequence[Killmail], source: str) -> KillmailRows:
     for name, table in STAGED.items():
         connection.exec_driver_sql(f"drop table if exists pg_temp.{name}")
         connection.exec_driver_sql(
@@ -199,6 +199,7 @@ def _stage(connection: Connection, killmails: Sequence[Killmail], source: str) -
     rows = pack_killmails(killmails, source)
     for name, table in STAGED.items():
         rows.copy(connection, table.name, f"pg_temp.{name}")
+    return rows
 
 
 def _insert_killmails(connection: Connection) -> set[int]:

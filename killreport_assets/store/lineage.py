@@ -4,7 +4,7 @@
 writer records, producers request, the publisher claims, workers settle. Nothing here publishes or fetches.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -53,15 +53,10 @@ class PendingEntity:
 
 
 def _record_mentions_of(kind: EntityKind, new: NewRows) -> str:
-    dimension = DIMENSIONS[kind]
     branches = " union all ".join(
         f"select killmail_id, {place.column} as id, unnest({place.roles}) as role from {new[place.staged]} m "
         f"where killmail_id in (select killmail_id from {new['new_killmails']} k) "
-        f"and {place.column} is not null and {is_fetchable(kind, place.column)} "
-        # An entity that became known after this transaction began counts as unknown, so that checks can derive from
-        # stored_at and known_since alone whether a row must exist.
-        f"and not exists (select from {dimension.fullname} d "
-        f"where d.{kind.key} = m.{place.column} and d.known_since <= now())"
+        f"and {place.column} = any(:unknown)"
         for place in PLACES[kind]
     )
     return f"""
@@ -81,10 +76,31 @@ def _record_mentions_of(kind: EntityKind, new: NewRows) -> str:
     """
 
 
-def record_mentions(connection: Connection, new: NewRows = STAGED_ROWS) -> None:
-    """Record the entities that new killmails mention and the dimension tables lack."""
+def _unknown(connection: Connection, kind: EntityKind, ids: Collection[int]) -> list[int]:
+    """The ids that ESI has as entities of a kind, and that the dimension table lacks.
+
+    An entity that became known after this transaction began counts as unknown, so that checks can derive from stored_at
+    and known_since alone whether a row must exist.
+    """
+    query = sa.text(f"""
+        select id from unnest(cast(:ids as bigint[])) as mentioned (id)
+        where {is_fetchable(kind, "id")} and not exists (
+            select from {DIMENSIONS[kind].fullname} d where d.{kind.key} = mentioned.id and d.known_since <= now()
+        )
+    """)
+    return list(connection.execute(query, {"ids": sorted(ids)}).scalars())
+
+
+def record_mentions(
+    connection: Connection, mentioned: Mapping[EntityKind, Collection[int]], new: NewRows = STAGED_ROWS
+) -> None:
+    """Record the entities that new killmails mention and the dimension tables lack.
+
+    `mentioned` has at least the ids of the new killmails, by kind.
+    """
     for kind in DIMENSIONS:
-        connection.exec_driver_sql(_record_mentions_of(kind, new))
+        if unknown := _unknown(connection, kind, mentioned[kind]):
+            connection.execute(sa.text(_record_mentions_of(kind, new)), {"unknown": unknown})
 
 
 def request(

@@ -20,17 +20,6 @@ NewRows = Mapping[str, str]
 STAGED_ROWS: NewRows = {name: f"pg_temp.{name}" for name in STAGED}
 
 
-def rows_of_this_transaction(earliest: datetime, latest: datetime) -> NewRows:
-    """Where the rows are that this transaction has stored, all killed within this time."""
-    during = f"killmail_time between '{earliest.isoformat()}' and '{latest.isoformat()}'"
-    new = f"(select * from raw.killmails where {during} and stored_at = now())"
-    return {"new_killmails": new} | {
-        name: f"(select * from {table.fullname} where {during})"
-        for name, table in STAGED.items()
-        if table is not tables.killmails
-    }
-
-
 PLAYER_KINDS = (EntityKind.ALLIANCE, EntityKind.CORPORATION, EntityKind.CHARACTER)
 
 
@@ -63,3 +52,14 @@ PLACES: dict[EntityKind, tuple[Place, ...]] = {
         Place("new_items", "item_type_id", "array['item']"),
     ),
 }
+
+
+def rows_of_this_transaction(earliest: datetime, latest: datetime) -> NewRows:
+    """Where the rows are that this transaction has stored, all killed within this time."""
+    during = f"killmail_time between '{earliest.isoformat()}' and '{latest.isoformat()}'"
+    new = f"(select * from raw.killmails where {during} and stored_at = now())"
+    return {"new_killmails": new} | {
+        name: f"(select * from {table.fullname} where {during})"
+        for name, table in STAGED.items()
+        if table is not tables.killmails
+    }

@@ -13,8 +13,8 @@ import dagster as dg
 from pydantic import Field
 from sqlalchemy.engine import Engine
 
-from killreport_assets.ingest.archives import ArchiveLoader
 from killreport_assets.ingest.feed import FeedLoader
+from killreport_assets.ingest.history import HistoryLoader
 from killreport_assets.ingest.loader import Loader
 from killreport_assets.orchestration.metadata import STOPPED_BY, Metadata, load_metadata, service_spec, worker_metadata
 from killreport_assets.queues.broker import WorkBroker, WorkerLimits
@@ -97,7 +97,7 @@ class EverefSource(dg.Config):
         """Read the archives."""
         days = [date.fromisoformat(day) for day in self.days]
         with closing(EveRef(services.settings)) as archives:
-            return services.load(ArchiveLoader(archives, days, self.newest_days))
+            return services.load(HistoryLoader(archives, days or None, self.newest_days))
 
 
 class ZkillboardSource(dg.Config):

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from killreport_assets.sandbox.serving import Serving, json_response
+from killreport_assets.sandbox.serving import Serving, json_response, part_of
 from killreport_assets.sandbox.world import World
 
 
@@ -46,7 +46,7 @@ class SandboxEveRef:
         if archive is None or day.year != request.path_params["year"]:
             return Response("not found", 404)
         etag = f'"{hashlib.sha1(archive, usedforsecurity=False).hexdigest()}"'
-        return Response(archive, headers={"ETag": etag}, media_type="application/x-bzip2")
+        return part_of(request, archive, etag, "application/x-bzip2")
 
     def _make_archive(self, day: date) -> bytes | None:
         killmails = [killmail for killmail in self._world.part("everef") if killmail.day == day]

@@ -30,6 +30,7 @@ from killreport_assets.store.schema.dimensions import (
     systems,
     types,
 )
+from killreport_assets.store.schema.history import history_days, missing_killmails
 from killreport_assets.store.schema.killmails import (
     KILLMAIL_TABLES,
     killmail_attackers,
@@ -80,12 +81,14 @@ __all__ = [
     "feed_gaps",
     "followed",
     "groups",
+    "history_days",
     "inventory_flags",
     "killmail_attackers",
     "killmail_items",
     "killmails",
     "market_groups",
     "meta_groups",
+    "missing_killmails",
     "origin",
     "regions",
     "rejected_killmails",

@@ -18,9 +18,8 @@ from killreport_assets.http.errors import Gone, InvalidHash, Refused, Throttled,
 from killreport_assets.http.pauses import longest_pause
 from killreport_assets.http.session import HttpSession, user_agent
 from killreport_assets.ingest import static_data
-from killreport_assets.ingest.archives import ARCHIVE_SOURCE, write_archive
-from killreport_assets.ingest.daily_files import days_to_read
 from killreport_assets.ingest.feed import follow
+from killreport_assets.ingest.history import HistoryLoader
 from killreport_assets.ingest.static_gaps import fill_static_gaps
 from killreport_assets.models.killmail import KillmailBody, check
 from killreport_assets.sandbox.world import BODIES_CHARACTER, FIRST_SEQUENCE, IDS_CHARACTER, World
@@ -205,28 +204,28 @@ def test_the_days_of_the_archive_are_read_once(settings: Settings, engine: Engin
     totals = everef.totals()
     assert sum(totals.values()) == len(WORLD.part("everef"))
     days = sorted(totals)[:5]
-    for day in days_to_read(engine, everef, days, ARCHIVE_SOURCE):
-        assert len(write_archive(engine, everef, day).stored) == totals[day]
-    assert list(days_to_read(engine, everef, days, ARCHIVE_SOURCE)) == []
+    report = HistoryLoader(everef, days).load(engine)
+    assert (report.facts["stored"], report.facts["days read"]) == (sum(totals[day] for day in days), 5)
+    assert HistoryLoader(everef, days).load(engine).facts["days read"] == 0
     with engine.begin() as connection:  # the archive was rewritten
-        connection.execute(sa.text(f"update ops.source_versions set version = 'old' where part = '{days[0]}'"))
-    assert list(days_to_read(engine, everef, days, ARCHIVE_SOURCE)) == [days[0]]
+        connection.execute(sa.text(f"update ops.history_days set etag = 'old' where killmail_date = '{days[0]}'"))
+    report = HistoryLoader(everef, days).load(engine)
+    assert (report.facts["days read"], report.facts["stored"]) == (1, 0)
 
 
 def test_an_archive_that_breaks_off_is_read_again(settings: Settings, engine: Engine, sandbox: Sandbox) -> None:
     everef = EveRef(settings)
     day = max(everef.totals(), key=lambda day: everef.totals()[day])
-    sandbox.faults({"path": "/everef/killmails/2", "kinds": ["truncated"], "times": 1})
-    with pytest.raises(Unavailable, match="breaks off"):
-        write_archive(engine, everef, day)
-    before = _scalar(engine, "select count(*) from raw.killmails")
-    assert before + len(write_archive(engine, everef, day).stored) == everef.totals()[day]
-    assert list(days_to_read(engine, everef, [day], ARCHIVE_SOURCE)) == []
+    sandbox.faults({"path": "/everef/killmails/2", "kinds": ["truncated"], "times": 2})
+    assert "breaks off" in str(HistoryLoader(everef, [day]).load(engine).stopped_by)
+    report = HistoryLoader(everef, [day]).load(engine)
+    assert (report.problems, report.facts["stored"]) == ([], everef.totals()[day])
+    assert HistoryLoader(everef, [day]).load(engine).facts["days read"] == 0
 
 
 def test_a_day_without_an_archive_is_gone(settings: Settings) -> None:
-    with pytest.raises(Gone), EveRef(settings).open(date(2001, 1, 1)):
-        pass
+    with pytest.raises(Gone):
+        EveRef(settings).look(date(2001, 1, 1))
 
 
 def test_the_static_data_is_loaded_once(settings: Settings, engine: Engine) -> None:

@@ -14,7 +14,7 @@ from killreport_assets.esi import models, routes
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.http.errors import Gone, InvalidHash, Throttled
 from killreport_assets.http.pauses import lift_pauses, longest_pause, pauses
-from killreport_assets.ingest.archives import ArchiveLoader
+from killreport_assets.ingest.history import HistoryLoader
 from killreport_assets.ingest.market import MarketHistoryLoader
 from killreport_assets.models.ids import EntityKind
 from killreport_assets.models.killmail import KillmailBody, check
@@ -64,7 +64,7 @@ def test_an_archive_of_several_bzip2_streams_is_read_whole(
     settings: Settings, engine: Engine, service: ScriptedService, streams: int
 ) -> None:
     _publish_day(service, archive(_members(), streams=streams))
-    report = ArchiveLoader(EveRef(settings.with_values(everef_url=service.url))).load(engine)
+    report = HistoryLoader(EveRef(settings.with_values(everef_url=service.url))).load(engine)
     assert (report.problems, report.facts["stored"]) == ([], len(RECORDS))
 
 
@@ -73,7 +73,7 @@ def test_a_member_that_is_too_large_is_rejected_alone(
 ) -> None:
     _publish_day(service, archive([_members()[0], b" " * (3 * 2**20), *_members()[1:]]))
     small = settings.with_values(everef_url=service.url, killmail_max_mib=2)
-    report = ArchiveLoader(EveRef(small)).load(engine)
+    report = HistoryLoader(EveRef(small)).load(engine)
     assert (report.problems, report.facts["stored"], report.facts["rejected"]) == ([], len(RECORDS), 1)
     assert _scalar(engine, "select body from ops.rejected_killmails") == "killmails/1.json: a member of 3,145,728 bytes"
 
@@ -83,7 +83,7 @@ def test_an_archive_that_unpacks_to_too_much_stops(
 ) -> None:
     _publish_day(service, archive([*_members(), b" " * (5 * 2**20)]))
     small = settings.with_values(everef_url=service.url, download_max_mib=2)
-    report = ArchiveLoader(EveRef(small)).load(engine)
+    report = HistoryLoader(EveRef(small)).load(engine)
     assert "the archive exceeds 2 MiB" in str(report.stopped_by)
 
 
@@ -102,13 +102,13 @@ def test_the_newest_days_are_those_that_there_are(settings: Settings, engine: En
     _publish_day(service, archive(_members()), {f"{DAY}": len(RECORDS), f"{DAY - timedelta(days=3)}": 1})
     older = DAY - timedelta(days=3)
     service.answers[f"/killmails/{older:%Y}/killmails-{older}.tar.bz2"] = Answer(archive([]), headers={"ETag": '"2"'})
-    report = ArchiveLoader(EveRef(settings.with_values(everef_url=service.url)), newest_days=2).load(engine)
+    report = HistoryLoader(EveRef(settings.with_values(everef_url=service.url)), newest_days=2).load(engine)
     assert (report.problems, report.facts["days read"]) == ([], 2)
 
 
 def test_many_broken_members_do_not_take_minutes(settings: Settings, engine: Engine, service: ScriptedService) -> None:
     _publish_day(service, archive([*_members(), *(b"{broken %d" % number for number in range(20_000))]))
-    report = ArchiveLoader(EveRef(settings.with_values(everef_url=service.url))).load(engine)
+    report = HistoryLoader(EveRef(settings.with_values(everef_url=service.url))).load(engine)
     assert (report.facts["stored"], report.facts["rejected"]) == (len(RECORDS), 20_000)
     assert _scalar(engine, "select count(*) from ops.rejected_killmails") == 20_000
 

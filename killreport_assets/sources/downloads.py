@@ -1,0 +1,132 @@
+"""Files that are downloaded before they are read: resumed where a download broke off, checked, kept within a limit.
+
+A file's name has its version, so another version is another file. What a file means is up to its source.
+"""
+
+import fcntl
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import requests
+
+from killreport_assets.http.errors import GONE_STATUSES, Gone, Unavailable
+from killreport_assets.http.session import MEBIBYTE, HttpSession
+
+TRIES = 4
+"""Requests for one file, as long as each brings more of it."""
+BLOCK = 2**18
+PART = ".part"
+ABANDONED_SECONDS = 7 * 86_400
+"""A download that no process goes on with."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a service: its version, empty if the service gives none, and its size in bytes, if it says so."""
+
+    url: str
+    etag: str
+    size: int | None
+
+
+class Downloads:
+    """The files that are kept in a directory; the oldest go when they exceed the limit."""
+
+    def __init__(self, session: HttpSession, directory: Path, limit_mib: int) -> None:
+        self._session, self._directory, self._limit = session, directory, limit_mib * MEBIBYTE
+
+    def look(self, url: str) -> RemoteFile:
+        """Ask for a file's version and size.
+
+        Raises:
+            Gone: there is no such file.
+            Unavailable: the service does not answer.
+        """
+        response = self._session.request("HEAD", url)
+        _check_status(response, requests.codes.ok)
+        length = response.headers.get("Content-Length", "")
+        return RemoteFile(url, response.headers.get("ETag", ""), int(length) if length.isdigit() else None)
+
+    def fetch(self, remote: RemoteFile) -> Path:
+        """Download a file, or return the one that is there; of two processes that want it, one waits for the other.
+
+        Raises:
+            Gone, Unavailable, TooLarge: the file cannot be had as a whole; what came is kept for the next time.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        version = hashlib.sha256(f"{remote.url} {remote.etag} {remote.size}".encode()).hexdigest()[:12]
+        whole = self._directory / f"{version}-{remote.url.rpartition('/')[2]}"
+        part = whole.with_name(whole.name + PART)
+        if remote.etag and whole.exists():
+            whole.touch()
+            return whole
+        with part.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not (remote.etag and whole.exists()):
+                self._complete(remote, file)
+                part.replace(whole)
+        self._delete_oldest(whole)
+        return whole
+
+    def _complete(self, remote: RemoteFile, file: IO[bytes]) -> None:
+        if not remote.etag:
+            _empty(file)
+        for _ in range(TRIES):
+            before = file.tell()
+            if before == remote.size:
+                return
+            try:
+                self._append(remote, file)
+            except Unavailable:
+                if file.tell() == before:
+                    raise
+                continue
+            if remote.size is None or file.tell() == remote.size:
+                return
+        raise Unavailable(f"{remote.url}: breaks off after {file.tell():,} bytes of {remote.size or 0:,}")
+
+    def _append(self, remote: RemoteFile, file: IO[bytes]) -> None:
+        start = file.tell()
+        headers = {"Range": f"bytes={start}-", "If-Range": remote.etag} if start else None
+        with self._session.download(remote.url, headers) as (response, content):
+            _check_status(response, requests.codes.ok, requests.codes.partial_content)
+            if response.headers.get("ETag", "") != remote.etag:
+                raise Unavailable(f"{remote.url}: has changed while it was read, or breaks off")
+            if start and response.status_code == requests.codes.ok:
+                _empty(file)
+            while block := content.read(BLOCK):
+                file.write(block)
+            file.flush()
+
+    def _delete_oldest(self, kept: Path) -> None:
+        files = sorted((path for path in self._directory.iterdir() if path != kept), key=_age)
+        excess = kept.stat().st_size + sum(map(_size, files)) - self._limit
+        for path in files:
+            if excess <= 0:
+                break
+            if path.suffix != PART or time.time() - _age(path) > ABANDONED_SECONDS:
+                excess -= _size(path)
+                path.unlink(missing_ok=True)
+
+
+def _empty(file: IO[bytes]) -> None:
+    file.seek(0)
+    file.truncate()
+
+
+def _check_status(response: requests.Response, *expected: int) -> None:
+    if response.status_code in GONE_STATUSES:
+        raise Gone(f"{response.url}: {response.status_code}", response.status_code)
+    if response.status_code not in expected:
+        raise Unavailable(f"{response.url}: {response.status_code}")
+
+
+def _age(path: Path) -> float:
+    return path.stat().st_mtime if path.exists() else 0.0
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

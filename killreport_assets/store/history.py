@@ -1,0 +1,183 @@
+"""The days of EVE's history (`ops.history_days`), and killmails that lists name and that are missing.
+
+What to do about a day is decided in ingest/.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.engine import Connection
+
+from killreport_assets.models.ids import KILLMAIL
+from killreport_assets.store import lineage
+from killreport_assets.store.schema import tables
+
+FIRST_DAY = date(2007, 12, 5)
+"""The first day of EVE Ref's killmails."""
+DayState = Literal["listed", "loaded", "incomplete"]
+Lister = Literal["everef", "zkillboard"]
+LAST_FAILURES = sa.text("""
+    update ops.missing_killmails m set reason = d.error
+    from ops.entity_pending p, lateral (
+        select error from ops.dead_letters l
+        where l.message_id = :kind || ':' || p.entity_id order by l.died_at desc limit 1
+    ) d
+    where p.entity_kind = :kind and p.entity_id = m.killmail_id and p.dead_at is not null
+        and m.reason is distinct from d.error
+""")
+
+
+@dataclass(frozen=True)
+class HistoryDay:
+    """A day, as it is in `ops.history_days`."""
+
+    killmail_date: date
+    everef_total: int | None
+    zkillboard_total: int | None
+    stored: int
+    rejected: int
+    late: int
+    etag: str | None
+    bytes: int | None
+    loaded_at: datetime | None
+    counted_at: datetime | None
+    state: DayState
+    reason: str | None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether its archive may have more than is stored: it was never loaded, is incomplete, or has grown."""
+        return self.etag is None or self.state != "loaded" or self.stored + self.rejected < (self.everef_total or 0)
+
+
+def history_days(connection: Connection, first: date, last: date) -> dict[date, HistoryDay]:
+    """The known days of a span, oldest first."""
+    table = tables.history_days
+    query = sa.select(table).where(table.c.killmail_date.between(first, last)).order_by(table.c.killmail_date)
+    return {row.killmail_date: HistoryDay(**row._mapping) for row in connection.execute(query)}
+
+
+def record_totals(connection: Connection, lister: Lister, totals: Mapping[date, int]) -> None:
+    """Record how many killmails a service has of each day."""
+    column = f"{lister}_total"
+    days = sorted(totals)
+    connection.execute(
+        sa.text(f"""
+        insert into ops.history_days as known (killmail_date, {column}, state)
+        select killmail_date, total, 'listed'
+        from unnest(cast(:days as date[]), cast(:totals as int[])) as given (killmail_date, total)
+        on conflict (killmail_date) do update set {column} = excluded.{column}
+        where known.{column} is distinct from excluded.{column}
+        """),
+        {"days": days, "totals": [totals[day] for day in days]},
+    )
+
+
+def count_stored(connection: Connection, days: Collection[date]) -> dict[date, int]:
+    """Count the stored killmails of these days, and record the counts; days without a row are not recorded."""
+    counts = {day: _stored_on(connection, day) for day in sorted(days)}
+    connection.execute(
+        sa.text("""
+        update ops.history_days d set stored = given.stored, counted_at = now()
+        from unnest(cast(:days as date[]), cast(:counts as int[])) as given (killmail_date, stored)
+        where d.killmail_date = given.killmail_date
+        """),
+        {"days": list(counts), "counts": list(counts.values())},
+    )
+    return counts
+
+
+def _stored_on(connection: Connection, day: date) -> int:
+    first = datetime.combine(day, time(), UTC)
+    column = tables.killmails.c.killmail_time
+    query = sa.select(sa.func.count()).where(column >= first, column < first + timedelta(days=1))
+    count: int = connection.execute(query).scalar_one()
+    return count
+
+
+def finish_day(
+    connection: Connection, day: date, etag: str, size: int, *, new: int, rejected: int, problem: str | None = None
+) -> HistoryDay:
+    """Record that a day's archive has been loaded, and that `new` killmails of it were stored; returns the day.
+
+    `problem` says why it could not be read as a whole.
+    """
+    stored = _stored_on(connection, day)
+    known = history_days(connection, day, day).get(day)
+    total = known.everef_total if known is not None else None
+    reason = problem
+    if reason is None and total is not None and stored + rejected < total:
+        reason = f"EVE Ref's totals list {total:,} killmails, {stored:,} are stored and {rejected:,} were rejected"
+    values = {
+        "etag": etag,
+        "bytes": size,
+        "loaded_at": sa.func.now(),
+        "counted_at": sa.func.now(),
+        "stored": stored,
+        "rejected": rejected,
+        "late": (known.late + new) if known is not None and known.loaded_at is not None else 0,
+        "state": "incomplete" if reason is not None else "loaded",
+        "reason": reason,
+    }
+    statement = insert(tables.history_days).values(killmail_date=day, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["killmail_date"], set_=values))
+    return history_days(connection, day, day)[day]
+
+
+def mark_incomplete(connection: Connection, day: date, reason: str) -> None:
+    """Record why a day could not be loaded; what is stored of it stays."""
+    statement = insert(tables.history_days).values(killmail_date=day, state="incomplete", reason=reason)
+    changes = {"state": "incomplete", "reason": reason}
+    connection.execute(statement.on_conflict_do_update(index_elements=["killmail_date"], set_=changes))
+
+
+def missing_of(connection: Connection, listed: Mapping[int, str]) -> dict[int, str]:
+    """Those of a list's killmails, by id with their hash, that are not stored."""
+    ids = sa.cast(sorted(listed), ARRAY(sa.BigInteger))
+    column = tables.killmails.c.killmail_id
+    stored = set(connection.execute(sa.select(column).where(column == sa.any_(ids))).scalars())
+    return {killmail_id: hash_ for killmail_id, hash_ in listed.items() if killmail_id not in stored}
+
+
+def request_missing(connection: Connection, day: date, missing: Mapping[int, str]) -> int:
+    """Record killmails as missing and request them from ESI, behind everything urgent; returns how many are new."""
+    if not missing:
+        return 0
+    rows = [
+        {"killmail_id": id_, "killmail_date": day, "killmail_hash": hash_, "listed_by": "zkillboard"}
+        for id_, hash_ in sorted(missing.items())
+    ]
+    connection.execute(insert(tables.missing_killmails).on_conflict_do_nothing(), rows)
+    return lineage.request(connection, KILLMAIL, list(missing), hashes=missing)
+
+
+def settle_missing(connection: Connection) -> int:
+    """Forget missing killmails that are stored by now, and keep ESI's reason for those that it refuses for good.
+
+    Returns how many are known to be missing for good.
+    """
+    connection.exec_driver_sql(
+        "delete from ops.missing_killmails m "
+        "where exists (select from raw.killmails k where k.killmail_id = m.killmail_id)"
+    )
+    connection.execute(LAST_FAILURES, {"kind": KILLMAIL})
+    count: int = connection.exec_driver_sql(
+        "select count(*) from ops.missing_killmails where reason is not null"
+    ).scalar_one()
+    return count
+
+
+def changed_since_counted(connection: Connection) -> Sequence[date]:
+    """Days whose killmails have changed since they were counted."""
+    return list(
+        connection.execute(
+            sa.text("""
+            select distinct d.killmail_date from ops.changed_days d join ops.history_days h using (killmail_date)
+            where h.counted_at is null or d.changed_at > h.counted_at order by 1
+            """)
+        ).scalars()
+    )
