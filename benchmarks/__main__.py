@@ -2,50 +2,55 @@
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
+from importlib import import_module
 from pathlib import Path
 
-from benchmarks import brokers, history, live, names, startup, statistics, web, workers, writer
 from benchmarks.result import Result
 from killreport_assets.database.embedded import EmbeddedPostgres
-from killreport_assets.queues.pgmq import PgmqBroker
-from killreport_assets.queues.rabbitmq import RabbitBroker
-from killreport_assets_testing import rabbitmq
 from killreport_assets_testing.databases import Databases
+
+NAMES = ("startup", "writer", "brokers", "workers", "names", "history", "loader", "live", "statistics", "web")
+
+
+def _measure(name: str, databases: Databases, stack: ExitStack) -> Iterator[Result]:
+    # Imported now: a benchmark that starts processes of its own has this module in each of them.
+    if name == "startup":
+        from benchmarks import startup
+
+        return startup.measure()
+    if name == "writer":
+        from benchmarks import writer
+
+        return writer.measure(stack.enter_context(databases.fresh()), stack.enter_context(databases.fresh()))
+    if name == "brokers":
+        return _brokers(databases, stack)
+    found: Iterator[Result] = import_module(f"benchmarks.{name}").measure(databases, stack)
+    return found
 
 
 def main() -> None:
     """Measure what was asked for, or everything."""
-    measures: dict[str, Callable[[Databases, ExitStack], Iterator[Result]]] = {
-        "startup": lambda _databases, _stack: startup.measure(),
-        "writer": _writer,
-        "brokers": _brokers,
-        "workers": workers.measure,
-        "names": names.measure,
-        "history": history.measure,
-        "live": live.measure,
-        "statistics": statistics.measure,
-        "web": web.measure,
-    }
-    chosen = sys.argv[1:] or list(measures)
-    if unknown := set(chosen) - set(measures):
-        sys.exit(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(measures)}")
+    chosen = sys.argv[1:] or NAMES
+    if unknown := set(chosen) - set(NAMES):
+        sys.exit(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     with ExitStack() as stack:
         server = EmbeddedPostgres(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="killreport-bench-"))))
         server.start()
         stack.callback(server.stop)
         databases = Databases(server)
         for name in chosen:
-            for result in measures[name](databases, stack):
+            for result in _measure(name, databases, stack):
                 print(result, flush=True)
 
 
-def _writer(databases: Databases, stack: ExitStack) -> Iterator[Result]:
-    return writer.measure(stack.enter_context(databases.fresh()), stack.enter_context(databases.fresh()))
-
-
 def _brokers(databases: Databases, stack: ExitStack) -> Iterator[Result]:
+    from benchmarks import brokers
+    from killreport_assets.queues.pgmq import PgmqBroker
+    from killreport_assets.queues.rabbitmq import RabbitBroker
+    from killreport_assets_testing import rabbitmq
+
     reference: dict[str, float] = {}
     yield from brokers.measure("PGMQ", PgmqBroker(stack.enter_context(databases.fresh())), reference)
     if not rabbitmq.is_installed():

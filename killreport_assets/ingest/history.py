@@ -4,21 +4,25 @@ A day that is unchanged is not read again. What lists of other services name and
 history_repairs.py; reading and writing an archive's members is in sources/ and store/.
 """
 
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from threading import BoundedSemaphore
 
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import URL, Engine
 
 from killreport_assets.base.stopping import is_stopping
+from killreport_assets.database.engine import make_engine
 from killreport_assets.database.migrate import writing
 from killreport_assets.http.errors import Gone, ServiceError
 from killreport_assets.ingest.daily_files import newest_days
 from killreport_assets.ingest.loader import LoadReport, written_facts
-from killreport_assets.sources.downloads import RemoteFile
+from killreport_assets.settings import Settings
 from killreport_assets.sources.everef import EveRef, read_member
 from killreport_assets.store.archive_writer import ArchiveWriter
 from killreport_assets.store.history import (
@@ -35,7 +39,9 @@ ARCHIVE_SOURCE = "everef"
 CHUNK = 1_000
 """Killmails that are decoded and written together: a few megabytes in memory."""
 AT_ONCE = 2
-"""Days that are loaded at once, and so downloads: unpacking one day takes as long as writing another."""
+"""Archives that are unpacked and written at once, each in a process of its own."""
+DOWNLOADS = 2
+"""Archives that are downloaded at once: EVE Ref asks for no more."""
 NOT_YET = timedelta(days=3)
 """An archive may appear so long after its day."""
 
@@ -53,10 +59,6 @@ class DayReport:
     problem: str | None = None
 
 
-class Interrupted(Exception):
-    """The process is to stop; the day is loaded the next time."""
-
-
 @dataclass(frozen=True)
 class HistoryLoader:
     """Loads the archives of these days, or of the newest, that changed since they were read."""
@@ -72,7 +74,7 @@ class HistoryLoader:
     """Called after each day, in this thread."""
 
     def load(self, engine: Engine) -> LoadReport:
-        """Load the days, `AT_ONCE` at a time; a day that fails does not affect the others.
+        """Load the days, several at once; a day that fails does not affect the others.
 
         Raises:
             Unavailable: EVE Ref's totals cannot be read.
@@ -102,80 +104,95 @@ class HistoryLoader:
         return [day for day in days if day not in known or known[day].is_due]
 
     def _reports(self, engine: Engine, days: Sequence[date]) -> Iterator[DayReport]:
-        waiting: set[Future[DayReport]] = set()
-        left = iter(days)
-        with ThreadPoolExecutor(AT_ONCE, "history") as pool:
+        left, waiting = iter(days), set[Future[DayReport]]()
+        archives = _processes() if len(days) > 1 else ThreadPoolExecutor(1, "archive")
+        threads = ThreadPoolExecutor(AT_ONCE + DOWNLOADS, "day")
+        try:
+            loader = DayLoader(engine, self.everef, archives)
             while True:
                 if not is_stopping():
-                    waiting |= {
-                        pool.submit(load_day, engine, self.everef, day) for day in islice(left, AT_ONCE - len(waiting))
-                    }
+                    new = islice(left, AT_ONCE + DOWNLOADS - len(waiting))
+                    waiting |= {threads.submit(loader.load, day) for day in new}
                 if not waiting:
                     return
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for ended in done:
-                    with suppress(Interrupted):
-                        yield ended.result()
+                yield from (ended.result() for ended in done)
+        finally:
+            # A day that has begun is finished, which takes seconds, or broken off by another signal: then it is undone.
+            threads.shutdown(cancel_futures=True)
+            archives.shutdown(cancel_futures=True)
 
 
-def load_day(engine: Engine, everef: EveRef, day: date) -> DayReport:
-    """Load a day's archive, unless it is the one that was loaded last; what cannot be read is a problem of the report.
-
-    Raises:
-        Interrupted: the process is to stop.
-    """
-    with engine.connect() as connection:
-        known = history_days(connection, day, day).get(day)
-    try:
-        remote = everef.look(day)
-        if known is not None and remote.etag and known.etag == remote.etag:
-            return _unchanged(engine, known)
-        return _read(engine, everef, day, remote)
-    except Gone:
-        if datetime.now(UTC).date() - day < NOT_YET and known is not None:
-            return DayReport(day, WriteReport())
-        return DayReport(day, WriteReport(), problem=_failed(engine, day, "there is no archive of this day (yet)"))
-    except ServiceError as error:
-        return DayReport(day, WriteReport(), problem=_failed(engine, day, str(error)))
+def _processes() -> Executor:
+    # Threads would wait for each other: unpacking and decoding keep Python busy.
+    return ProcessPoolExecutor(AT_ONCE, get_context("spawn"), _finish_what_is_begun)
 
 
-def _failed(engine: Engine, day: date, reason: str) -> str:
-    with writing(engine) as connection:
-        mark_incomplete(connection, day, reason)
-    return reason
+def _finish_what_is_begun() -> None:
+    """Ctrl-C goes to every process of a terminal: the one that shares out the days decides."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _unchanged(engine: Engine, known: HistoryDay) -> DayReport:
-    day = known.killmail_date
-    if known.is_due:
-        with writing(engine) as connection:
-            count_stored(connection, [day])
-    return DayReport(day, WriteReport())
+@dataclass(frozen=True)
+class DayLoader:
+    """Loads single days: their archives are looked at and downloaded here, and written by `archives`."""
 
+    engine: Engine
+    everef: EveRef
+    archives: Executor
+    downloads: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(DOWNLOADS))
 
-def _read(engine: Engine, everef: EveRef, day: date, remote: RemoteFile) -> DayReport:
-    archive = everef.fetch(remote)
-    problem = None
-    with ArchiveWriter(engine, ARCHIVE_SOURCE, read_member) as writer:
+    def load(self, day: date) -> DayReport:
+        """Load a day's archive, unless it was the last one loaded; what cannot be read is a problem of the report."""
+        with self.engine.connect() as connection:
+            known = history_days(connection, day, day).get(day)
         try:
-            for chunk in _chunks(everef.members(archive)):
-                if is_stopping():
-                    raise Interrupted
-                writer.write(chunk)
-        except ServiceError as broken:
-            problem = str(broken)
-    report = writer.report
-    with writing(engine) as connection:
-        finish_day(
-            connection,
-            day,
-            remote.etag,
-            archive.stat().st_size,
-            new=len(report.stored),
-            rejected=len(report.rejected),
-            problem=problem,
-        )
-    return DayReport(day, report, is_read=True, doubtful=writer.doubtful, problem=problem)
+            remote = self.everef.look(day)
+            if known is not None and remote.etag and known.etag == remote.etag:
+                return self._unchanged(known)
+            with self.downloads:
+                archive = self.everef.fetch(remote)
+        except Gone:
+            if datetime.now(UTC).date() - day < NOT_YET:
+                return DayReport(day, WriteReport())
+            return self._failed(day, "there is no archive of this day (yet)")
+        except ServiceError as error:
+            return self._failed(day, str(error))
+        return self.archives.submit(
+            load_archive, self.everef.settings, self.engine.url, day, remote.etag, archive
+        ).result()
+
+    def _unchanged(self, known: HistoryDay) -> DayReport:
+        if known.is_due:
+            with writing(self.engine) as connection:
+                count_stored(connection, [known.killmail_date])
+        return DayReport(known.killmail_date, WriteReport())
+
+    def _failed(self, day: date, reason: str) -> DayReport:
+        with writing(self.engine) as connection:
+            mark_incomplete(connection, day, reason)
+        return DayReport(day, WriteReport(), problem=reason)
+
+
+def load_archive(settings: Settings, database: URL, day: date, etag: str, archive: Path) -> DayReport:
+    """Write the members of a downloaded archive, in whatever process this is; a broken one as far as it can be read."""
+    engine = make_engine(database, pool_size=2)
+    everef = EveRef(settings)
+    problem = None
+    try:
+        with ArchiveWriter(engine, ARCHIVE_SOURCE, read_member) as writer:
+            try:
+                for chunk in _chunks(everef.members(archive)):
+                    writer.write(chunk)
+            except ServiceError as broken:
+                problem = str(broken)
+        stored, rejected, size = len(writer.report.stored), len(writer.report.rejected), archive.stat().st_size
+        with writing(engine) as connection:
+            finish_day(connection, day, etag, size, new=stored, rejected=rejected, problem=problem)
+    finally:
+        everef.close()
+        engine.dispose()
+    return DayReport(day, writer.report, is_read=True, doubtful=writer.doubtful, problem=problem)
 
 
 def _chunks(members: Iterator[bytes]) -> Iterator[list[bytes]]:

@@ -40,7 +40,7 @@ def build_app(
         esi,
         sso,
         market,
-        SandboxR2z2(feed, serving),
+        SandboxR2z2(world, feed, serving),
         SandboxZkillboard(world, serving),
         SandboxEveRef(world, serving),
         SandboxSde(world, serving),

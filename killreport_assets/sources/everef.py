@@ -14,8 +14,10 @@ from killreport_assets.http.errors import GONE_STATUSES, Gone, TooLarge, Unavail
 from killreport_assets.http.session import MEBIBYTE, HttpSession, json_body
 from killreport_assets.models.killmail import KillmailBody, recorded_hash
 from killreport_assets.settings import Settings
-from killreport_assets.sources.downloads import BLOCK, Downloads, RemoteFile
+from killreport_assets.sources.downloads import Downloads, RemoteFile
 
+TAR_BLOCK = 2**14
+"""Read at once: with more, tarfile copies more."""
 ADDED_BY_EVEREF = ("killmail_hash", "http_last_modified")
 
 
@@ -64,6 +66,7 @@ class EveRef(EveRefFiles):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, "killmails", "tar.bz2")
+        self.settings = settings
         self._downloads = Downloads(self._session, settings.home / "archives", settings.data.archive_cache_mib)
         self._max_bytes = settings.services.download_max_mib * MEBIBYTE
         self._max_member_bytes = settings.services.killmail_max_mib * MEBIBYTE
@@ -90,7 +93,7 @@ class EveRef(EveRefFiles):
         """
         try:
             # bz2 reads archives of several streams, which parallel packers write; tarfile's own "r|bz2" does not.
-            with bz2.open(archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r|", bufsize=BLOCK) as members:
+            with bz2.open(archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r|", bufsize=TAR_BLOCK) as members:
                 for member in members:
                     if member.offset_data + member.size > self._max_bytes:
                         limit = self._max_bytes // MEBIBYTE

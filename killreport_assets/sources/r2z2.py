@@ -44,13 +44,35 @@ class UnreadableEntry(Exception):
         self.sequence, self.reason, self.content = sequence, reason, content
 
 
-class R2z2Feed:
-    """Reads entries within the request budget."""
+class R2z2Client:
+    """Asks R2Z2 within its request budget."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self._url = settings.services.r2z2_url
         self._session = HttpSession(settings)
         self._budget = RequestBudget(engine, "r2z2", settings.services.r2z2_max_rps, expected=GONE_STATUSES)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._budget.flush()
+        self._session.close()
+
+    def _ask(self, path: str) -> requests.Response:
+        """Request a file by its path.
+
+        Raises:
+            Throttled: R2Z2 asks to wait.
+            ServiceError: it does not answer.
+        """
+        response = self._session.request("GET", f"{self._url}/{path}", within=self._budget.spend)
+        if response.status_code in PAUSE_SECONDS:
+            reason = f"R2Z2 answers {response.status_code}"
+            raise Throttled(reason, self._budget.pause(PAUSE_SECONDS[response.status_code], reason))
+        return response
+
+
+class R2z2Feed(R2z2Client):
+    """Reads the feed's entries."""
 
     def head(self) -> int:
         """Fetch the newest entry's number; it may be up to 51 entries behind.
@@ -58,7 +80,7 @@ class R2z2Feed:
         Raises:
             ServiceError: the request failed, or the answer has no number.
         """
-        response = self._ask("sequence")
+        response = self._ask("ephemeral/sequence.json")
         if response.status_code != requests.codes.ok:
             raise Unavailable(f"{response.url}: {response.status_code}")
         body = json_body(response)
@@ -75,7 +97,7 @@ class R2z2Feed:
             Throttled: R2Z2 asks to wait.
         """
         try:
-            response = self._ask(str(sequence))
+            response = self._ask(f"ephemeral/{sequence}.json")
         except Throttled:
             raise
         except ServiceError as error:
@@ -113,18 +135,6 @@ class R2z2Feed:
             return self.entry(sequence) is not None
         except UnreadableEntry:
             return True
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._budget.flush()
-        self._session.close()
-
-    def _ask(self, name: str) -> requests.Response:
-        response = self._session.request("GET", f"{self._url}/ephemeral/{name}.json", within=self._budget.spend)
-        if response.status_code in PAUSE_SECONDS:
-            reason = f"R2Z2 answers {response.status_code}"
-            raise Throttled(reason, self._budget.pause(PAUSE_SECONDS[response.status_code], reason))
-        return response
 
 
 def read_entry(envelope: object) -> FeedEntry:
