@@ -5,7 +5,8 @@ history_repairs.py; reading and writing an archive's members is in sources/ and 
 """
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -29,6 +30,7 @@ from killreport_assets.store.history import (
     HistoryDay,
     count_stored,
     finish_day,
+    grown_days,
     history_days,
     mark_incomplete,
     record_totals,
@@ -68,8 +70,12 @@ class HistoryLoader:
     """In this order; those that are not due according to EVE Ref's totals are only looked at, not read."""
     newest_days: int = 1
     """Without `days`: the number of newest days; 0: every available day."""
+    with_grown: bool = False
+    """Without `days`: whether loaded days of which EVE Ref's totals have more by now are added."""
     look_at_all: bool = True
     """Whether to ask for the version of days that have all that the totals list, too."""
+    on_begin: Callable[[int], None] = lambda _days: None
+    """Called with the number of days to look at."""
     on_day: Callable[[DayReport], None] = lambda _report: None
     """Called after each day, in this thread."""
 
@@ -82,26 +88,37 @@ class HistoryLoader:
         totals = self.everef.totals()
         with writing(engine) as connection:
             record_totals(connection, "everef", totals)
-        days = newest_days(totals, self.newest_days)[::-1] if self.days is None else self.days
-        written, problems, read, doubtful = WriteReport(), [], 0, 0
-        for report in self._reports(engine, self._wanted(engine, days)):
-            written.add(report.written)
+        days = self._chosen(engine, totals)
+        wanted = self._wanted(engine, totals, days)
+        self.on_begin(len(wanted))
+        counts, problems, read, doubtful = Counter[str](), [], 0, 0
+        for report in self._reports(engine, wanted):
+            counts.update({name: int(count) for name, count in written_facts(report.written).items()})
             read += report.is_read
             doubtful += report.doubtful
             problems += [f"{report.day}: {report.problem}"] if report.problem is not None else []
             self.on_day(report)
-        facts = written_facts(written) | {"days asked for": len(days), "days read": read}
+        facts = written_facts(WriteReport()) | counts | {"days asked for": len(days), "days read": read}
         return LoadReport(facts | ({"written one by one": doubtful} if doubtful else {}), problems)
 
-    def _wanted(self, engine: Engine, days: Sequence[date]) -> list[date]:
+    def _chosen(self, engine: Engine, totals: Mapping[date, int]) -> Sequence[date]:
+        if self.days is not None:
+            return self.days
+        newest = newest_days(totals, self.newest_days)[::-1]
+        if not self.with_grown:
+            return newest
+        with engine.connect() as connection:
+            return list(dict.fromkeys([*newest, *grown_days(connection)]))
+
+    def _wanted(self, engine: Engine, totals: Mapping[date, int], days: Sequence[date]) -> list[date]:
         """The days to look at; counted again where the last count does not show that everything is there."""
         if self.look_at_all or not days:
             return list(days)
         with writing(engine) as connection:
             known = history_days(connection, min(days), max(days))
-            count_stored(connection, [day for day in days if day in known and known[day].is_due])
+            count_stored(connection, [day for day, one in known.items() if one.etag is not None and one.is_due])
             known = history_days(connection, min(days), max(days))
-        return [day for day in days if day not in known or known[day].is_due]
+        return [day for day in days if day in totals and (day not in known or known[day].is_due)]
 
     def _reports(self, engine: Engine, days: Sequence[date]) -> Iterator[DayReport]:
         left, waiting = iter(days), set[Future[DayReport]]()
@@ -158,9 +175,13 @@ class DayLoader:
             return self._failed(day, "there is no archive of this day (yet)")
         except ServiceError as error:
             return self._failed(day, str(error))
-        return self.archives.submit(
-            load_archive, self.everef.settings, self.engine.url, day, remote.etag, archive
-        ).result()
+        try:
+            loading = self.archives.submit(
+                load_archive, self.everef.settings, self.engine.url, day, remote.etag, archive
+            )
+            return loading.result()
+        finally:
+            self.everef.release(archive)
 
     def _unchanged(self, known: HistoryDay) -> DayReport:
         if known.is_due:
@@ -178,7 +199,7 @@ def load_archive(settings: Settings, database: URL, day: date, etag: str, archiv
     """Write the members of a downloaded archive, in whatever process this is; a broken one as far as it can be read."""
     engine = make_engine(database, pool_size=2)
     everef = EveRef(settings)
-    problem = None
+    problem, size = None, archive.stat().st_size
     try:
         with ArchiveWriter(engine, ARCHIVE_SOURCE, read_member) as writer:
             try:
@@ -186,7 +207,7 @@ def load_archive(settings: Settings, database: URL, day: date, etag: str, archiv
                     writer.write(chunk)
             except ServiceError as broken:
                 problem = str(broken)
-        stored, rejected, size = len(writer.report.stored), len(writer.report.rejected), archive.stat().st_size
+        stored, rejected = len(writer.report.stored), len(writer.report.rejected)
         with writing(engine) as connection:
             finish_day(connection, day, etag, size, new=stored, rejected=rejected, problem=problem)
     finally:

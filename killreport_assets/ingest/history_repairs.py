@@ -72,7 +72,10 @@ class HistoryRepairs:
                 count_stored(connection, [day])
         with writing(engine) as connection:
             lost = settle_missing(connection)
-        facts = {"days compared": len(totals if self.days is None else self.days), "days with missing": len(days)}
+        facts: dict[str, int | str] = {
+            "days compared": len(totals if self.days is None else self.days),
+            "days with missing": len(days),
+        }
         facts |= {"named by zKillboard alone": named, "requested from ESI": requested, "missing for good": lost}
         return LoadReport({**facts, **written_facts(written)}, problems)
 

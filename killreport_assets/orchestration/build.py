@@ -4,6 +4,7 @@ import dagster as dg
 
 from killreport_assets.orchestration.assets.entities import ENTITY_ASSETS
 from killreport_assets.orchestration.assets.external import EXTERNAL_ASSETS
+from killreport_assets.orchestration.assets.history import days_are_complete, history_days_asset
 from killreport_assets.orchestration.assets.killmails import killmails
 from killreport_assets.orchestration.assets.market import MARKET_ASSETS
 from killreport_assets.orchestration.assets.static_data import static_data
@@ -28,8 +29,8 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """
     settings = settings or load_settings()
     return dg.Definitions(
-        assets=[killmails, *ENTITY_ASSETS, static_data, *MARKET_ASSETS, users, *EXTERNAL_ASSETS],
-        asset_checks=[*CHECKS, *LINEAGE_CHECKS, *USER_CHECKS],
+        assets=[killmails, history_days_asset, *ENTITY_ASSETS, static_data, *MARKET_ASSETS, users, *EXTERNAL_ASSETS],
+        asset_checks=[days_are_complete, *CHECKS, *LINEAGE_CHECKS, *USER_CHECKS],
         jobs=JOBS,
         schedules=build_schedules(settings),
         sensors=[build_feed_sensor(settings), build_dead_letters_sensor(settings), *build_backlog_sensors(settings)],

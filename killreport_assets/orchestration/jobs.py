@@ -91,6 +91,12 @@ load_static_data = dg.define_asset_job(
     dg.AssetSelection.groups("static_data"),
     description="Load CCP's newest static data export",
 )
+load_history = dg.define_asset_job(
+    "load_history",
+    dg.AssetSelection.assets(asset_key(tables.history_days)).without_checks(),
+    description="Load the archives of the newest days (configurable), of days that have grown, or of selected "
+    "partitions, and request what only zKillboard's lists name",
+)
 load_market_history = dg.define_asset_job(
     "load_market_history",
     dg.AssetSelection.assets(asset_key(statistics_tables.market_history)),
@@ -118,6 +124,7 @@ check_lineage = dg.define_asset_job(
 JOBS = [
     ingest_killmails,
     load_static_data,
+    load_history,
     load_market_history,
     load_market_prices,
     queue_users,

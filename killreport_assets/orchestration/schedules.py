@@ -10,6 +10,7 @@ from killreport_assets.orchestration.jobs import (
     back_up,
     check_lineage,
     check_raw_tables,
+    load_history,
     load_market_history,
     load_market_prices,
     load_static_data,
@@ -27,6 +28,7 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
     jobs: list[tuple[Any, str]] = [
         (scan_killmail_entities, crons.scan_schedule),
         (load_static_data, crons.static_data_schedule),
+        (load_history, crons.history_schedule),
         (load_market_history, crons.market_history_schedule),
         (load_market_prices, crons.market_prices_schedule),
         (queue_users, crons.users_schedule),

@@ -217,6 +217,7 @@ class ScheduleSettings(Group):
     checks_schedule: Cron = Field("41 3 * * *", description="cron: check the raw tables and the queues")
     lineage_schedule: Cron = Field("50 5 * * 0", description="cron: check that lineage and pending are complete")
     purge_schedule: Cron = Field("30 1 * * *", description="cron: purge Dagster's event log")
+    history_schedule: Cron = Field("35 9 * * *", description="cron: load the history's newest days, repair others")
     market_history_schedule: Cron = Field("16 12 * * *", description="cron: read the newest days of market history")
     market_prices_schedule: Cron = Field("21 12 * * *", description="cron: store ESI's prices of the day")
     transforms_schedule: Cron = Field("3-59/15 * * * *", description="cron: build the frequent dbt models, if due")

@@ -37,6 +37,7 @@ class Downloads:
 
     def __init__(self, session: HttpSession, directory: Path, limit_mib: int) -> None:
         self._session, self._directory, self._limit = session, directory, limit_mib * MEBIBYTE
+        self._in_use: set[Path] = set()
 
     def look(self, url: str) -> RemoteFile:
         """Ask for a file's version and size.
@@ -53,6 +54,8 @@ class Downloads:
     def fetch(self, remote: RemoteFile) -> Path:
         """Download a file, or return the one that is there; of two processes that want it, one waits for the other.
 
+        It is there until `release`.
+
         Raises:
             Gone, Unavailable, TooLarge: the file cannot be had as a whole; what came is kept for the next time.
         """
@@ -60,6 +63,7 @@ class Downloads:
         version = hashlib.sha256(f"{remote.url} {remote.etag} {remote.size}".encode()).hexdigest()[:12]
         whole = self._directory / f"{version}-{remote.url.rpartition('/')[2]}"
         part = whole.with_name(whole.name + PART)
+        self._in_use.add(whole)
         if remote.etag and whole.exists():
             whole.touch()
             return whole
@@ -68,8 +72,20 @@ class Downloads:
             if not (remote.etag and whole.exists()):
                 self._complete(remote, file)
                 part.replace(whole)
-        self._delete_oldest(whole)
         return whole
+
+    def release(self, file: Path) -> None:
+        """A file has been read: delete the oldest of those that no thread reads, if there are too many."""
+        self._in_use.discard(file)
+        files = sorted(self._directory.iterdir(), key=_age)
+        excess = sum(map(_size, files)) - self._limit
+        for path in files:
+            if excess <= 0:
+                break
+            is_going_on = path.suffix == PART and time.time() - _age(path) < ABANDONED_SECONDS
+            if path not in self._in_use and not is_going_on:
+                excess -= _size(path)
+                path.unlink(missing_ok=True)
 
     def _complete(self, remote: RemoteFile, file: IO[bytes]) -> None:
         if not remote.etag:
@@ -100,16 +116,6 @@ class Downloads:
             while block := content.read(BLOCK):
                 file.write(block)
             file.flush()
-
-    def _delete_oldest(self, kept: Path) -> None:
-        files = sorted((path for path in self._directory.iterdir() if path != kept), key=_age)
-        excess = kept.stat().st_size + sum(map(_size, files)) - self._limit
-        for path in files:
-            if excess <= 0:
-                break
-            if path.suffix != PART or time.time() - _age(path) > ABANDONED_SECONDS:
-                excess -= _size(path)
-                path.unlink(missing_ok=True)
 
 
 def _empty(file: IO[bytes]) -> None:

@@ -84,6 +84,10 @@ class EveRef(EveRefFiles):
         """Download an archive; see `Downloads.fetch`."""
         return self._downloads.fetch(remote)
 
+    def release(self, archive: Path) -> None:
+        """An archive has been read; see `Downloads.release`."""
+        self._downloads.release(archive)
+
     def members(self, archive: Path) -> Iterator[bytes]:
         """Read the members of an archive one by one; the whole archive is never in memory.
 

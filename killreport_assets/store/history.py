@@ -49,6 +49,13 @@ class HistoryDay:
     reason: str | None
 
     @property
+    def lacks(self) -> int:
+        """How many of the killmails that a service has of it are not stored."""
+        return max(
+            0, (self.everef_total or 0) - self.rejected - self.stored, (self.zkillboard_total or 0) - self.stored
+        )
+
+    @property
     def is_due(self) -> bool:
         """Whether its archive may have more than is stored: it was never loaded, is incomplete, or has grown."""
         return self.etag is None or self.state != "loaded" or self.stored + self.rejected < (self.everef_total or 0)
@@ -59,6 +66,17 @@ def history_days(connection: Connection, first: date, last: date) -> dict[date, 
     table = tables.history_days
     query = sa.select(table).where(table.c.killmail_date.between(first, last)).order_by(table.c.killmail_date)
     return {row.killmail_date: HistoryDay(**row._mapping) for row in connection.execute(query)}
+
+
+def missing_for_good(connection: Connection, first: date, last: date) -> dict[date, int]:
+    """How many killmails of each day are known to be missing for good."""
+    table = tables.missing_killmails
+    query = (
+        sa.select(table.c.killmail_date, sa.func.count())
+        .where(table.c.killmail_date.between(first, last), table.c.reason.is_not(None))
+        .group_by(table.c.killmail_date)
+    )
+    return dict(connection.execute(query).tuples().all())
 
 
 def record_totals(connection: Connection, lister: Lister, totals: Mapping[date, int]) -> None:
@@ -78,12 +96,22 @@ def record_totals(connection: Connection, lister: Lister, totals: Mapping[date, 
 
 
 def count_stored(connection: Connection, days: Collection[date]) -> dict[date, int]:
-    """Count the stored killmails of these days, and record the counts; days without a row are not recorded."""
+    """Count the stored killmails of these days, and record the counts; days without a row are not recorded.
+
+    A day that was incomplete is loaded when what its archive lacked has come by another way.
+    """
     counts = {day: _stored_on(connection, day) for day in sorted(days)}
     connection.execute(
         sa.text("""
-        update ops.history_days d set stored = given.stored, counted_at = now()
-        from unnest(cast(:days as date[]), cast(:counts as int[])) as given (killmail_date, stored)
+        update ops.history_days d set
+            stored = given.stored, counted_at = now(),
+            state = case when is_whole then 'loaded' else d.state end,
+            reason = case when is_whole then null else d.reason end
+        from (
+            select h.killmail_date, g.stored, h.loaded_at is not null and g.stored + h.rejected >= h.everef_total
+            from unnest(cast(:days as date[]), cast(:counts as int[])) as g (killmail_date, stored)
+            join ops.history_days h using (killmail_date)
+        ) as given (killmail_date, stored, is_whole)
         where d.killmail_date = given.killmail_date
         """),
         {"days": list(counts), "counts": list(counts.values())},
@@ -181,3 +209,67 @@ def changed_since_counted(connection: Connection) -> Sequence[date]:
             """)
         ).scalars()
     )
+
+
+@dataclass(frozen=True)
+class HistoryYear:
+    """A year of the history: its days, and its killmails; `share` is of what the longer of both lists has."""
+
+    year: int
+    days: int
+    loaded: int
+    incomplete: int
+    everef: int
+    zkillboard: int
+    stored: int
+    share: float | None
+    missing_for_good: int
+    days_to_build: int
+
+
+def history_years(connection: Connection) -> list[HistoryYear]:
+    """Every year of which a service or the platform has a killmail; counts are those of the last comparison."""
+    rows = connection.execute(
+        sa.text("""
+        with days as (
+            select extract(year from killmail_date) as year, loaded_at, state, everef_total, zkillboard_total, stored,
+                greatest(everef_total, zkillboard_total, stored) as expected
+            from ops.history_days
+        ), missing as (
+            select extract(year from killmail_date) as year, count(*) as killmails
+            from ops.missing_killmails where reason is not null group by 1
+        ), to_build as (
+            select extract(year from d.killmail_date) as year, count(distinct d.killmail_date) as days
+            from ops.changed_days d
+            where not exists (
+                select from ops.transform_builds b where b.cadence = 'frequent' and pg_visible_in_snapshot(
+                    cast(cast(d.changed_in as text) as xid8), cast(b.snapshot as pg_snapshot))
+            ) group by 1
+        )
+        select cast(year as int), count(*), count(loaded_at), count(*) filter (where state = 'incomplete'),
+            coalesce(sum(everef_total), 0), coalesce(sum(zkillboard_total), 0), sum(stored),
+            cast(sum(stored) as float) / nullif(sum(expected), 0),
+            coalesce((select m.killmails from missing m where m.year = days.year), 0),
+            coalesce((select b.days from to_build b where b.year = days.year), 0)
+        from days group by year order by year
+        """)
+    )
+    return [HistoryYear(*row) for row in rows]
+
+
+def monthly_shares(connection: Connection) -> dict[tuple[int, int], float]:
+    """By year and month, the share of the killmails that are known to exist and that are stored."""
+    rows = connection.execute(
+        sa.text("""
+        select cast(extract(year from killmail_date) as int), cast(extract(month from killmail_date) as int),
+            cast(sum(stored) as float) / sum(greatest(everef_total, zkillboard_total, stored))
+        from ops.history_days group by 1, 2 having sum(greatest(everef_total, zkillboard_total, stored)) > 0
+        """)
+    )
+    return {(year, month): share for year, month, share in rows}
+
+
+def grown_days(connection: Connection) -> list[date]:
+    """Days that were loaded, and of which EVE Ref has more by now; newest first."""
+    days = history_days(connection, FIRST_DAY, date.max)
+    return [day for day, known in reversed(days.items()) if known.loaded_at is not None and known.is_due]

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.ingest.feed import FeedLoader
 from killreport_assets.ingest.history import HistoryLoader
 from killreport_assets.ingest.loader import Loader
+from killreport_assets.orchestration.assets.history import EVEREF_KILLMAILS, ZKILLBOARD_HISTORY
 from killreport_assets.orchestration.metadata import STOPPED_BY, Metadata, load_metadata, service_spec, worker_metadata
 from killreport_assets.queues.broker import WorkBroker, WorkerLimits
 from killreport_assets.queues.catalogue import (
@@ -36,9 +37,10 @@ from killreport_assets.workers.worker import run_worker
 
 KILLMAIL_SERVICES = [
     service_spec("zkillboard/r2z2", "zKillboard's live feed of whole killmails"),
-    service_spec("everef/killmails", "EVE Ref's daily killmail archives"),
+    EVEREF_KILLMAILS,
+    ZKILLBOARD_HISTORY,
 ]
-"""The services that the sources of whole killmails read."""
+"""The services that the sources of whole killmails, and of their history, read."""
 MAX_ENTRIES = 5_000
 ON_REQUEST = WorkerLimits(idle_seconds=2.0)
 

@@ -25,7 +25,12 @@ from killreport_assets.workers.handler import WorkerContext
 from killreport_assets.workers.names import resolve_names
 from killreport_assets.workers.publisher import publish_pending
 
-UPSTREAM = [*(spec.key for spec in KILLMAIL_SERVICES), queue_key(ZKILLBOARD_CHARACTERS), queue_key(KILLMAILS)]
+UPSTREAM = [
+    *(spec.key for spec in KILLMAIL_SERVICES),
+    asset_key(tables.history_days),
+    queue_key(ZKILLBOARD_CHARACTERS),
+    queue_key(KILLMAILS),
+]
 
 
 @dg.multi_asset(

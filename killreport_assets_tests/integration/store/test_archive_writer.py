@@ -20,6 +20,7 @@ from killreport_assets.sources.everef import read_member
 from killreport_assets.store.archive_writer import ArchiveWriter
 from killreport_assets.store.killmails import WriteReport, write_killmails
 from killreport_assets_testing import genuine
+from killreport_assets_testing.archives import members_of
 from killreport_assets_testing.databases import Databases
 
 EQUAL = {
@@ -35,13 +36,6 @@ ODD_VALUES: Sequence[Any] = (
     *("2016-03-01T00:00:00", "2016-03-01T00:00:00+02:00", "2016-03-01 00:00:00Z", "1999-01-01T00:00:00Z"),
     *("2016-02-30T00:00:00Z", "2016-03-01T00:00:00.123456Z", 1456790400, "A" * 40),
 )
-
-
-def _members(bodies: Sequence[KillmailBody]) -> list[bytes]:
-    return [
-        json.dumps(body.body | {"killmail_hash": body.hash, "http_last_modified": "2016-03-01T00:00:00Z"}).encode()
-        for body in bodies
-    ]
 
 
 def _chunks(members: Sequence[bytes], size: int) -> list[Sequence[bytes]]:
@@ -82,7 +76,7 @@ def reference(databases: Databases) -> Iterator[Engine]:
 
 @pytest.mark.parametrize("size", [7, 1000])
 def test_genuine_killmails_give_the_same_rows(engine: Engine, reference: Engine, size: int) -> None:
-    members = _members(genuine.bodies())
+    members = members_of(genuine.bodies())
     expected = write_killmails(reference, map(read_member, members), "everef")
     report, doubtful = _write(engine, members, size)
     assert sorted(report.stored) == sorted(expected.stored)
@@ -103,8 +97,8 @@ def test_killmails_without_optional_fields_and_of_all_sizes_give_the_same_rows(
     bodies[5].body["victim"].pop("position")
     bodies[6].body["victim"].pop("items")
     bodies[7].body["attackers"][0] |= {"faction_id": 500001, "character_id": None}
-    write_killmails(reference, map(read_member, _members(bodies)), "everef")
-    _, doubtful = _write(engine, _members(bodies), 50)
+    write_killmails(reference, map(read_member, members_of(bodies)), "everef")
+    _, doubtful = _write(engine, members_of(bodies), 50)
     assert (_differences(engine, reference), _days(engine), doubtful) == ({}, _days(reference), 0)
 
 
@@ -120,7 +114,7 @@ def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
 def _odd_member(draw: st.DrawFn) -> bytes:
     """A small genuine killmail with something wrong, or only unusual, somewhere in it."""
     small = sorted(genuine.bodies(), key=lambda body: len(json.dumps(body.body)))[:40]
-    member = json.loads(_members([draw(st.sampled_from(small))])[0])
+    member = json.loads(members_of([draw(st.sampled_from(small))])[0])
     for _ in range(draw(st.integers(0, 2))):
         *path, last = draw(st.sampled_from(sorted(_places(member), key=str)))
         place = member
@@ -154,7 +148,7 @@ def test_whatever_comes_the_rows_are_those_of_the_ordinary_writer(
 
 
 def test_nothing_of_a_block_that_fails_is_left_but_what_was_committed(engine: Engine) -> None:
-    members = _members(genuine.bodies())
+    members = members_of(genuine.bodies())
     with pytest.raises(RuntimeError), ArchiveWriter(engine, "everef", read_member) as writer:
         writer.write(members[:20])
         writer.close()
@@ -166,7 +160,7 @@ def test_nothing_of_a_block_that_fails_is_left_but_what_was_committed(engine: En
 
 
 def test_another_process_that_stores_one_of_them_meanwhile_costs_nothing(engine: Engine, reference: Engine) -> None:
-    members = _members(genuine.bodies()[:30])
+    members = members_of(genuine.bodies()[:30])
     write_killmails(reference, map(read_member, members), "everef")
     with ArchiveWriter(engine, "everef", read_member) as writer:
         writer.write(members[:10])

@@ -29,6 +29,8 @@ NEED_DATA = {
     "users interval": ["1", "standard"],
     "users forget": ["1"],
     "tokens rotate-key": [],
+    "history status": [],
+    "history repair": [],
     "api token new": ["a script"],
     "api token list": [],
     "api token revoke": ["000000000000"],
@@ -44,7 +46,7 @@ NEED_DATA = {
 }
 BEGIN = {
     *("run", "dev", "up", "migrate", "restore", "queue", "work", "auth serve", "web serve", "sandbox", "dagster"),
-    *("daemon", "code-server", "ui"),
+    *("daemon", "code-server", "ui", "history load"),
 }
 """Commands that begin a home. What they start is tested elsewhere."""
 START_NOTHING = {

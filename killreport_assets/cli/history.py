@@ -1,0 +1,189 @@
+"""`killreport history`: EVE's history by day, from EVE Ref's archives, and how much of it is here."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from killreport_assets.base.errors import UserError
+from killreport_assets.base.stopping import Stopped
+from killreport_assets.cli.common import current_settings, database_of, service_settings
+from killreport_assets.cli.exit_codes import ExitCode
+from killreport_assets.cli.options import AsCsv, AsJson, AsParquet, Sandbox
+from killreport_assets.cli.output import OutputFormat, chosen_format, out, print_records, wide
+
+if TYPE_CHECKING:
+    from killreport_assets.ingest.history import DayReport
+    from killreport_assets.ingest.loader import LoadReport
+
+history = typer.Typer(no_args_is_help=True, help="EVE's history by day: load it, complete it, see what is here.")
+FORMATS = ["%Y-%m-%d"]
+PROGRESS_SECONDS = 2.0
+From = Annotated[
+    datetime | None, typer.Option("--from", formats=FORMATS, metavar="DAY", help="first day; default: 2007-12-05")
+]
+To = Annotated[datetime | None, typer.Option("--to", formats=FORMATS, metavar="DAY", help="last day; default: today")]
+
+
+@history.command()
+def load(
+    first: From = None,
+    last: To = None,
+    newest_first: Annotated[bool, typer.Option("--newest-first/--oldest-first", help="the order of the days")] = True,
+    market: Annotated[bool, typer.Option("--market", help="load the market's prices instead of killmails")] = False,
+    sandbox: Sandbox = False,
+) -> None:
+    """Load the days of a span from EVE Ref's daily archives. Ctrl-C at any moment; the same command goes on.
+
+    A day that is here already, as a whole, is not read again. Two archives are downloaded at once; they are kept in
+    HOME/archives within KILLREPORT_ARCHIVE_CACHE_MIB. The marts are built by Dagster's schedules, or by
+    `killreport dbt build`.
+    """
+    from killreport_assets.ingest.history import HistoryLoader
+    from killreport_assets.ingest.market import MarketHistoryLoader
+    from killreport_assets.sources.everef import EveRef
+    from killreport_assets.sources.market_history import MarketHistory
+
+    days = _days(first, last)
+    if newest_first:
+        days.reverse()
+    settings = service_settings(sandbox=sandbox)
+    progress = _Progress()
+    with database_of(settings, asks_services=True, begins=True) as engine:
+        try:
+            if market:
+                with closing(MarketHistory(settings)) as files:
+                    available = files.totals()
+                    wanted = [day for day in days if day in available]
+                    progress.expect(len(wanted), "rows")
+                    loader = MarketHistoryLoader(
+                        files,
+                        settings.data.market_regions,
+                        wanted,
+                        on_day=lambda day, facts: progress.day(day, int(facts["rows"])),
+                    )
+                    report = loader.load(engine)
+            else:
+                with closing(EveRef(settings)) as everef:
+                    report = HistoryLoader(
+                        everef, days, look_at_all=False, on_day=progress.loaded, on_begin=progress.expect
+                    ).load(engine)
+        except Stopped:
+            out.print(f"stopped; {progress.said()}. The same command goes on")
+            raise
+    _print_report(report)
+
+
+@history.command()
+def repair(first: From = None, last: To = None, sandbox: Sandbox = False) -> None:
+    """Compare the days that are here with zKillboard's lists, and request what they name and no archive has.
+
+    Without --from and --to: every day that was loaded, or of which the feed has brought a killmail.
+    """
+    from killreport_assets.ingest.history_repairs import HistoryRepairs
+    from killreport_assets.sources.r2z2_history import R2z2History
+
+    settings = service_settings(sandbox=sandbox)
+    days = _days(first, last) if first or last else None
+    with (
+        database_of(settings, asks_services=True) as engine,
+        closing(R2z2History(settings, engine)) as lists,
+    ):
+        _print_report(HistoryRepairs(lists, days).load(engine))
+
+
+@history.command()
+def status(as_json: AsJson = False, as_csv: AsCsv = False, as_parquet: AsParquet = False) -> None:
+    """Show by year which days are loaded and built, and how many of the killmails that there are.
+
+    By day: the tables ops.history_days and marts.fct_completeness.
+    """
+    from killreport_assets.store.history import HistoryYear, history_years
+
+    output = chosen_format(as_json=as_json, as_csv=as_csv, as_parquet=as_parquet)
+    with database_of(current_settings()) as engine, engine.connect() as connection:
+        years = history_years(connection)
+    if output is not OutputFormat.table:
+        print_records(HistoryYear, years, output)
+        return
+    table = Table(box=None, header_style="bold")
+    for header in (
+        *("year", "days", "loaded", "incomplete", "to build", "EVE Ref", "zKillboard", "stored", "share"),
+        "missing for good",
+    ):
+        table.add_column(header, justify="right")
+    for year in years:
+        counts = (year.days, year.loaded, year.incomplete, year.days_to_build)
+        killmails = (year.everef, year.zkillboard, year.stored)
+        share = f"{year.share:.2%}" if year.share is not None else ""
+        shown = [f"{count:,}" for count in (*counts, *killmails)]
+        table.add_row(str(year.year), *shown, share, f"{year.missing_for_good:,}")
+    wide.print(table if table.row_count else "nothing is known yet; `killreport history load` begins")
+
+
+def _days(first: datetime | None, last: datetime | None) -> list[date]:
+    from killreport_assets.store.history import FIRST_DAY
+
+    today = datetime.now(UTC).date()
+    begins, ends = first.date() if first else FIRST_DAY, last.date() if last else today
+    if begins > ends:
+        raise UserError(f"--from {begins} is after --to {ends}")
+    if ends > today:
+        raise UserError(f"--to {ends} is in the future")
+    return [begins + timedelta(days=number) for number in range((ends - begins).days + 1)]
+
+
+class _Progress:
+    """Says how far a load is, every few seconds: days, killmails a second, time left."""
+
+    def __init__(self) -> None:
+        self._started = self._said_at = time.monotonic()
+        self._done = self._expected = self._count = 0
+        self._unit = "killmails"
+
+    def expect(self, days: int, unit: str = "killmails") -> None:
+        """So many days are to be loaded."""
+        self._expected, self._unit = days, unit
+        self._started = time.monotonic()
+        out.print(f"{days:,} days to look at" if days else "every day is here already")
+
+    def loaded(self, report: "DayReport") -> None:
+        """A day of killmails is done."""
+        if report.problem is not None:
+            out.print(f"[red]{report.day}[/]: {escape(report.problem)}")
+        self.day(report.day, len(report.written.stored))
+
+    def day(self, day: date, count: int) -> None:
+        """A day is done, and has brought so much."""
+        self._done += 1
+        self._count += count
+        if time.monotonic() - self._said_at >= PROGRESS_SECONDS or self._done == self._expected:
+            self._said_at = time.monotonic()
+            out.print(f"{day}: {self.said()}, {self._left()} left")
+
+    def said(self) -> str:
+        """How far it is."""
+        rate = self._count / max(0.001, time.monotonic() - self._started)
+        return f"{self._done:,} of {self._expected:,} days, {self._count:,} new {self._unit}, {rate:,.0f}/s"
+
+    def _left(self) -> str:
+        seconds = (time.monotonic() - self._started) / max(1, self._done) * (self._expected - self._done)
+        return str(timedelta(seconds=round(seconds)))
+
+
+def _print_report(report: "LoadReport") -> None:
+    for name, fact in report.facts.items():
+        out.print(f"{name}: {fact:,}" if isinstance(fact, int) else f"{name}: {escape(fact)}")
+    if report.waiting is not None:
+        out.print(escape(report.waiting))
+    problems: Sequence[str] = report.problems
+    for problem in problems[:20]:
+        out.print(f"[red]{escape(problem)}[/]")
+    if problems:
+        out.print(f"{len(problems):,} days have problems; the same command tries them again")
+        raise typer.Exit(ExitCode.service)
