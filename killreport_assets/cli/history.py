@@ -101,7 +101,7 @@ def repair(first: From = None, last: To = None, sandbox: Sandbox = False) -> Non
 def status(as_json: AsJson = False, as_csv: AsCsv = False, as_parquet: AsParquet = False) -> None:
     """Show by year which days are loaded and built, and how many of the killmails that there are.
 
-    By day: the tables ops.history_days and marts.fct_completeness.
+    By day: the table ops.history_days, and the mart fct_completeness.
     """
     from killreport_assets.store.history import HistoryYear, history_years
 

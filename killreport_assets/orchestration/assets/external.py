@@ -51,6 +51,7 @@ LINEAGE = [
     for table, deps in (
         (tables.enrichments, [asset_key(tables.killmails), *map(asset_key, tables.DIMENSIONS.values())]),
         (tables.dead_letters, [queue_key(queue) for queue in WORK_QUEUES]),
+        (tables.missing_killmails, [asset_key(tables.history_days)]),
     )
 ]
 BULK = [
