@@ -33,7 +33,7 @@ from killreport_assets.store.schema.tables import DIMENSIONS
 from killreport_assets_testing.databases import Databases
 from killreport_assets_testing.scripted import Answer, ScriptedService, archive, scripted_service
 
-DAYS, KILLMAILS_A_DAY = 6, 15_000
+DAYS, KILLMAILS_A_DAY = 10, 15_000
 FIRST = datetime(2012, 5, 1, tzinfo=UTC)
 ROUNDS = 3
 MEMORY_MIB = 400

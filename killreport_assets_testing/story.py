@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.models.killmail import KillmailBody
 from killreport_assets.sandbox.world import World
 from killreport_assets.sources.zkb_block import zkillboard_values
-from killreport_assets.store.changed_days import CADENCES, forget_built, is_build_due
+from killreport_assets.store import changed_days
+from killreport_assets.store.changed_days import CADENCES, forget_built, is_build_due, mark_days
 from killreport_assets.store.entities import upsert
+from killreport_assets.store.history import record_totals, request_missing
 from killreport_assets.store.killmails import write_killmails, write_killmails_in
 from killreport_assets.store.market import write_market_day_in, write_market_prices_in
 from killreport_assets.store.schema import tables
@@ -26,6 +28,15 @@ LATE, LATER = KILLMAILS[7], KILLMAILS[300]
 UNCOMMITTED = KILLMAILS[100]
 NOT_AT_FIRST = {LATE.id, LATER.id, UNCOMMITTED.id}
 DAY = timedelta(days=1)
+KILLMAILS_A_PIECE, MAX_PIECES = 1_400, 4
+"""By the size of their partitions, of which the smallest has a page; the killmails themselves are fewer."""
+PIECE = (
+    "select min(killmail_date), max(killmail_date), count(*) from intermediate.int_changed_days "
+    "where cadence = 'nightly'"
+)
+COMPARED, LACKING = KILLMAILS[0].day, KILLMAILS[-1].day
+"""Days whose totals are known: of one everything is stored, the other lacks three killmails, one of them for good."""
+LACKS, FOR_GOOD = 3, 1
 OBSERVED = datetime(2018, 9, 1, tzinfo=UTC)
 
 
@@ -39,6 +50,8 @@ class Story:
     due: list[bool] = field(default_factory=list)
     incremental: dict[str, str] = field(default_factory=dict)
     rebuilt: dict[str, str] = field(default_factory=dict)
+    pieces: list[tuple[date, date, int]] = field(default_factory=list)
+    """The builds that a change of every day took: the first and last of the days of each, and how many."""
 
     def note(self) -> None:
         """After a build: which days it built, which killmails are in it."""
@@ -74,9 +87,22 @@ def _names() -> list[dict[str, Any]]:
     return [{"entity_kind": kind, "entity_id": id_, "name": f"{kind} {id_}"} for kind, id_ in sorted(ids)]
 
 
+def of_day(day: date) -> int:
+    """How many of the killmails are of a day."""
+    return sum(killmail.day == day for killmail in KILLMAILS)
+
+
+def _compare_two_days(connection: Connection) -> None:
+    record_totals(connection, "everef", {COMPARED: of_day(COMPARED), LACKING: of_day(LACKING)})
+    record_totals(connection, "zkillboard", {COMPARED: 1, LACKING: of_day(LACKING) + LACKS})
+    request_missing(connection, LACKING, {9_000_000_000 + number: "a" * 40 for number in range(LACKS)})
+    connection.exec_driver_sql("update ops.missing_killmails set reason = '422' where killmail_id = 9000000000")
+
+
 def _first_load(engine: Engine) -> None:
     days = _market_days()
     with engine.begin() as connection:
+        _compare_two_days(connection)
         load_static(connection, WORLD)
         upsert(connection, tables.types, _types(newest=False))
         for day in sorted(days)[::2]:
@@ -87,8 +113,13 @@ def _first_load(engine: Engine) -> None:
         write_zkillboard_values(connection, blocks)
 
 
+def _change_every_day(engine: Engine) -> None:
+    with engine.begin() as connection:
+        mark_days(connection, f"select {changed_days.DAY} from raw.killmails")
+
+
 def play(story: Story, engine: Engine) -> Story:
-    """Three builds: all, an increment with every kind of late change, and all again."""
+    """All, increments with every kind of late change, every day in pieces, and all again."""
     as_of = "2026-07-25"
     days = _market_days()
     _first_load(engine)
@@ -122,7 +153,13 @@ def play(story: Story, engine: Engine) -> Story:
     write_killmails(engine, [_body(LATER)], "everef")
     story.warehouse.build(as_of=as_of, is_nightly=False, is_tested=False)
     story.note()
-    story.warehouse.build(as_of=as_of, is_tested=False)
+    _change_every_day(engine)
+    for _ in range(MAX_PIECES):
+        story.warehouse.build(as_of=as_of, killmails_a_build=str(KILLMAILS_A_PIECE), is_tested=not story.pieces)
+        [(first, last, count)] = story.warehouse.rows(PIECE)
+        story.pieces.append((first, last, count))
+        if not story.warehouse.rows("select 1 from intermediate.int_days_to_build where not is_now limit 1"):
+            break
     story.incremental = story.warehouse.contents()
     story.warehouse.build("--full-refresh", as_of=as_of)
     story.rebuilt = story.warehouse.contents()

@@ -2,6 +2,8 @@
     Incremental builds of the changed days. A build first takes a snapshot (int_build) and lists the days that changed
     between the last build's snapshot and its own (int_changed_days); every model that sums by day deletes and inserts
     those days. When all models of a cadence succeed, the snapshot is stored as the last build's (end_build).
+    A build takes the newest months that changed, up to `killmails_a_build` killmails, so that years of history do not
+    make one build of hours; the days that it leaves are marked as changed again, in a transaction after its snapshot.
     Transaction ids decide what changed, not clocks. The ranges of days are literals in the statements, so that the
     planner reads only the partitions of these days.
 -#}
@@ -38,6 +40,11 @@
         {%- endfor -%}
     {%- endif -%}
     {{ return(ranges) }}
+{%- endmacro %}
+
+{#- Condition: a month is one of this build, after later ones with so many killmails; a full refresh takes all. -#}
+{% macro fits_into_a_build(killmails_of_later_months) -%}
+    {{ 'true' if flags.FULL_REFRESH else killmails_of_later_months ~ ' < ' ~ var('killmails_a_build') }}
 {%- endmacro %}
 
 {#- The first day of the next month. -#}
@@ -168,6 +175,11 @@
                 {%- do missing.append(node.unique_id) -%}
             {%- endfor -%}
             {%- if not missing -%}
+                insert into {{ source('ops', 'changed_days') }} as known (killmail_date, changed_in, earliest, latest)
+                select killmail_date, {{ this_transaction() }}, earliest, latest
+                from {{ relation_of('int_days_to_build') }} where not is_now and cadence = '{{ cadence }}'
+                on conflict (killmail_date, changed_in) do update
+                set earliest = least(known.earliest, excluded.earliest), latest = greatest(known.latest, excluded.latest);
                 insert into {{ source('ops', 'transform_builds') }} as known (cadence, snapshot, as_of, built_at)
                 select '{{ cadence }}', snapshot, as_of, now() from {{ relation_of('int_build') }}
                 where invocation_id = '{{ invocation_id }}'

@@ -86,3 +86,10 @@
 {% macro current_snapshot() -%}
     cast(pg_current_snapshot() as text)
 {%- endmacro %}
+
+{#- About how many killmails a month has, from the size of its partition: a row has some 230 bytes. -#}
+{% macro killmails_of_month(month) -%}
+    coalesce(
+        pg_relation_size(to_regclass('partitions.killmails_' || to_char({{ month }}, 'YYYY_MM'))) / 230, 0
+    )
+{%- endmacro %}

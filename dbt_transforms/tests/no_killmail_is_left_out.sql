@@ -1,6 +1,7 @@
 {{ config(meta={'dagster': {'ref': {'name': 'int_killmails'}}}) }}
 
--- Every stored killmail is in int_killmails, except on days that changed after the start of this build.
+-- Every stored killmail is in int_killmails, except on days that changed after the start of this build, or that it
+-- leaves to the next one.
 with stored as (
     select
         killmail_date,
@@ -33,4 +34,9 @@ where
         where
             changed.killmail_date = stored.killmail_date
             and not {{ is_seen('changed.changed_in', 'build.snapshot') }}
+    )
+    and not exists (
+        select 1
+        from {{ ref('int_days_to_build') }} as left_to_the_next
+        where left_to_the_next.killmail_date = stored.killmail_date and not left_to_the_next.is_now
     )

@@ -38,8 +38,8 @@ from killreport_assets.store.history import (
 from killreport_assets.store.killmails import WriteReport
 
 ARCHIVE_SOURCE = "everef"
-CHUNK = 1_000
-"""Killmails that are decoded and written together: a few megabytes in memory."""
+CHUNK = 2_500
+"""Killmails that are decoded and written together: some ten megabytes in memory."""
 AT_ONCE = 2
 """Archives that are unpacked and written at once, each in a process of its own."""
 DOWNLOADS = 2

@@ -6,7 +6,9 @@ rejects.
 Reading archives is in sources/, which day to load in ingest/.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +30,7 @@ from killreport_assets.store.places import STAGED, rows_of_this_transaction
 from killreport_assets.store.schema import tables
 
 ReadMember = Callable[[bytes], KillmailBody]
+SWITCH_SECONDS = 0.001
 IN_RANGE = 4
 """Stored killmails between a chunk's ids that are looked at, for each one of the chunk; with more it is doubtful."""
 
@@ -65,7 +68,10 @@ def _no_mentions() -> dict[EntityKind, set[int]]:
 
 @dataclass
 class ArchiveWriter:
-    """Writes an archive's members; `close`, or the end of the block, commits what was copied and not committed yet."""
+    """Writes an archive's members; `close`, or the end of the block, commits what was copied and not committed yet.
+
+    While one chunk is copied, the next one is decoded.
+    """
 
     engine: Engine
     source: str
@@ -74,6 +80,8 @@ class ArchiveWriter:
     report: WriteReport = field(default_factory=WriteReport)
     doubtful: int = 0
     """Members of chunks that went through `write_killmails`."""
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "copy"))
+    _copying: tuple[Sequence[bytes], _Chunk, Future[bool]] | None = None
     _transaction: ExitStack = field(default_factory=ExitStack)
     _connection: Connection | None = None
     _times: set[datetime] = field(default_factory=set)
@@ -81,31 +89,28 @@ class ArchiveWriter:
     _months: set[tuple[int, int]] = field(default_factory=set)
 
     def __enter__(self) -> "ArchiveWriter":
+        # The copying thread has little to do, often: each time it would wait 5 ms for the one that decodes.
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._transaction.__exit__(kind, None, None)
+        with self._thread:
+            if kind is None:
+                self.close()
+        self._transaction.__exit__(kind, None, None)
 
     def write(self, members: Sequence[bytes]) -> None:
         """Write a chunk of members; those before it may not be committed yet."""
         chunk = _ready(members, self.source)
-        if chunk is not None and self._copy(chunk):
-            self.report.stored += chunk.ids
-            self.report.attackers += chunk.rows.attackers
-            self.report.items += chunk.rows.items
-            self._times |= chunk.times
-            for kind, ids in chunk.rows.mentioned.items():
-                self._mentioned[kind] |= ids
-            return
-        self.close()  # a transaction of its own would wait for what this one has copied
-        self.doubtful += len(members)
-        self.report.add(write_killmails(self.engine, map(self.read_member, members), self.source))
+        self._finish_copying()
+        if chunk is None:
+            self._write_one_by_one(members)
+        else:
+            self._copying = members, chunk, self._thread.submit(self._copy, chunk)
 
     def close(self) -> None:
         """Record lineage and changed days of what was copied, and commit it."""
+        self._finish_copying()
         connection, times, mentioned = self._connection, self._times, self._mentioned
         self._connection, self._times, self._mentioned = None, set(), _no_mentions()
         with self._transaction:
@@ -113,6 +118,27 @@ class ArchiveWriter:
                 new = rows_of_this_transaction(min(times), max(times))
                 mark_written(connection, new)
                 lineage.record_mentions(connection, mentioned, new)
+
+    def _finish_copying(self) -> None:
+        """Wait for the chunk that is being copied; if it was not, it goes through `write_killmails`."""
+        if self._copying is None:
+            return
+        members, chunk, copying = self._copying
+        self._copying = None
+        if not copying.result():
+            self._write_one_by_one(members)
+            return
+        self.report.stored += chunk.ids
+        self.report.attackers += chunk.rows.attackers
+        self.report.items += chunk.rows.items
+        self._times |= chunk.times
+        for kind, ids in chunk.rows.mentioned.items():
+            self._mentioned[kind] |= ids
+
+    def _write_one_by_one(self, members: Sequence[bytes]) -> None:
+        self.close()  # a transaction of its own would wait for what this one has copied
+        self.doubtful += len(members)
+        self.report.add(write_killmails(self.engine, map(self.read_member, members), self.source))
 
     def _copy(self, chunk: _Chunk) -> bool:
         """Copy killmails into the tables; False, and nothing is copied, if any of them may be stored already."""

@@ -7,7 +7,22 @@ import pytest
 
 from killreport_assets.base.files import PACKAGE
 from killreport_assets.store.changed_days import forget_built
-from killreport_assets_testing.story import DAY, KILLMAILS, LATE, LATER, NOT_AT_FIRST, UNCOMMITTED, WORLD, Story
+from killreport_assets_testing.story import (
+    COMPARED,
+    DAY,
+    FOR_GOOD,
+    KILLMAILS,
+    LACKING,
+    LACKS,
+    LATE,
+    LATER,
+    MAX_PIECES,
+    NOT_AT_FIRST,
+    UNCOMMITTED,
+    WORLD,
+    Story,
+    of_day,
+)
 
 
 def test_increments_and_a_full_rebuild_give_the_same_tables(story: Story) -> None:
@@ -44,6 +59,28 @@ def test_an_increment_builds_only_the_days_that_changed(story: Story) -> None:
     # CONCORD may make a day's neighbours change with it.
     assert all({day - DAY, day + DAY} & first for day in story.changed[0] - first)
     assert story.changed[1] == {LATER.day}
+
+
+def test_years_that_changed_are_built_in_pieces_the_newest_months_first(story: Story) -> None:
+    assert 2 <= len(story.pieces) < MAX_PIECES
+    for (first, _, _), (_, last, _) in itertools.pairwise(story.pieces):
+        assert last < first.replace(day=1)
+    assert sum(count for _, _, count in story.pieces) >= len({k.day for k in KILLMAILS})
+
+
+def test_how_whole_a_day_is_can_be_joined(story: Story) -> None:
+    rows = story.warehouse.rows("""
+        select killmail_date, known_killmails, stored_killmails, missing_for_good, coverage, is_complete,
+            from_r2z2 + from_everef + from_zkillboard + from_esi
+        from marts.fct_completeness order by 1
+    """)
+    days = {row[0]: row[1:] for row in rows}
+    assert days.keys() == {k.day for k in KILLMAILS}
+    assert all(row[1] == of_day(day) == row[-1] for day, row in days.items())
+    assert days[COMPARED][2:5] == (0, 1.0, True)
+    stored = of_day(LACKING)
+    assert days[LACKING] == (stored + LACKS, stored, FOR_GOOD, stored / (stored + LACKS), False, stored)
+    assert {row[3:5] for day, row in days.items() if day not in {COMPARED, LACKING}} == {(None, False)}
 
 
 def test_a_build_is_due_while_something_is_new_and_not_after(story: Story) -> None:
