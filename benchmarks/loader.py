@@ -17,7 +17,8 @@ from sqlalchemy.engine import Engine
 
 from benchmarks.history import COPIES, MADE, load_killmails
 from benchmarks.result import Result
-from killreport_assets.ingest.history import CHUNK, HistoryLoader
+from killreport_assets.ingest.archives import CHUNK
+from killreport_assets.ingest.history import HistoryLoader
 from killreport_assets.models.plain_killmail import plain_killmail
 from killreport_assets.sandbox.generated import GeneratedKillmails
 from killreport_assets.sandbox.world import World

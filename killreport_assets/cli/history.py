@@ -18,7 +18,7 @@ from killreport_assets.cli.options import AsCsv, AsJson, AsParquet, Sandbox
 from killreport_assets.cli.output import OutputFormat, chosen_format, out, print_records, wide
 
 if TYPE_CHECKING:
-    from killreport_assets.ingest.history import DayReport
+    from killreport_assets.ingest.archives import DayReport
     from killreport_assets.ingest.loader import LoadReport
 
 history = typer.Typer(no_args_is_help=True, help="EVE's history by day: load it, complete it, see what is here.")

@@ -4,32 +4,27 @@ A day that is unchanged is not read again. What lists of other services name and
 history_repairs.py; reading and writing an archive's members is in sources/ and store/.
 """
 
-import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
-from multiprocessing import get_context
-from pathlib import Path
 from threading import BoundedSemaphore
 
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import Engine
 
 from killreport_assets.base.stopping import is_stopping
-from killreport_assets.database.engine import make_engine
 from killreport_assets.database.migrate import writing
 from killreport_assets.http.errors import Gone, ServiceError
+from killreport_assets.ingest.archive_process import WriteArchive, archive_writers
+from killreport_assets.ingest.archives import DayReport
 from killreport_assets.ingest.daily_files import newest_days
 from killreport_assets.ingest.loader import LoadReport, written_facts
-from killreport_assets.settings import Settings
-from killreport_assets.sources.everef import EveRef, read_member
-from killreport_assets.store.archive_writer import ArchiveWriter
+from killreport_assets.sources.everef import EveRef
 from killreport_assets.store.history import (
     HistoryDay,
     count_stored,
-    finish_day,
     grown_days,
     history_days,
     mark_incomplete,
@@ -37,28 +32,12 @@ from killreport_assets.store.history import (
 )
 from killreport_assets.store.killmails import WriteReport
 
-ARCHIVE_SOURCE = "everef"
-CHUNK = 2_500
-"""Killmails that are decoded and written together: some ten megabytes in memory."""
 AT_ONCE = 2
 """Archives that are unpacked and written at once, each in a process of its own."""
 DOWNLOADS = 2
 """Archives that are downloaded at once: EVE Ref asks for no more."""
 NOT_YET = timedelta(days=3)
 """An archive may appear so long after its day."""
-
-
-@dataclass(frozen=True)
-class DayReport:
-    """What loading a day came to: the day as it is now, and what was written; `problem` if it could not be loaded."""
-
-    day: date
-    written: WriteReport
-    is_read: bool = False
-    """Whether its archive was read: it is new, or another than the one before."""
-    doubtful: int = 0
-    """Members that did not go the fast way."""
-    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,41 +101,30 @@ class HistoryLoader:
 
     def _reports(self, engine: Engine, days: Sequence[date]) -> Iterator[DayReport]:
         left, waiting = iter(days), set[Future[DayReport]]()
-        archives = _processes() if len(days) > 1 else ThreadPoolExecutor(1, "archive")
         threads = ThreadPoolExecutor(AT_ONCE + DOWNLOADS, "day")
-        try:
-            loader = DayLoader(engine, self.everef, archives)
-            while True:
-                if not is_stopping():
-                    new = islice(left, AT_ONCE + DOWNLOADS - len(waiting))
-                    waiting |= {threads.submit(loader.load, day) for day in new}
-                if not waiting:
-                    return
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (ended.result() for ended in done)
-        finally:
-            # A day that has begun is finished, which takes seconds, or broken off by another signal: then it is undone.
-            threads.shutdown(cancel_futures=True)
-            archives.shutdown(cancel_futures=True)
-
-
-def _processes() -> Executor:
-    # Threads would wait for each other: unpacking and decoding keep Python busy.
-    return ProcessPoolExecutor(AT_ONCE, get_context("spawn"), _finish_what_is_begun)
-
-
-def _finish_what_is_begun() -> None:
-    """Ctrl-C goes to every process of a terminal: the one that shares out the days decides."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with archive_writers(AT_ONCE if len(days) > 1 else 0) as write:
+            try:
+                loader = DayLoader(engine, self.everef, write)
+                while True:
+                    if not is_stopping():
+                        new = islice(left, AT_ONCE + DOWNLOADS - len(waiting))
+                        waiting |= {threads.submit(loader.load, day) for day in new}
+                    if not waiting:
+                        return
+                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    yield from (ended.result() for ended in done)
+            finally:
+                # A day that has begun is finished, which takes seconds; another signal breaks it off, and it is undone.
+                threads.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)
 class DayLoader:
-    """Loads single days: their archives are looked at and downloaded here, and written by `archives`."""
+    """Loads single days: looks at their archives, downloads them, and lets them be written."""
 
     engine: Engine
     everef: EveRef
-    archives: Executor
+    write: WriteArchive
     downloads: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(DOWNLOADS))
 
     def load(self, day: date) -> DayReport:
@@ -176,10 +144,7 @@ class DayLoader:
         except ServiceError as error:
             return self._failed(day, str(error))
         try:
-            loading = self.archives.submit(
-                load_archive, self.everef.settings, self.engine.url, day, remote.etag, archive
-            )
-            return loading.result()
+            return self.write(self.everef.settings, self.engine.url, day, remote.etag, archive)
         finally:
             self.everef.release(archive)
 
@@ -193,42 +158,3 @@ class DayLoader:
         with writing(self.engine) as connection:
             mark_incomplete(connection, day, reason)
         return DayReport(day, WriteReport(), problem=reason)
-
-
-def load_archive(settings: Settings, database: URL, day: date, etag: str, archive: Path) -> DayReport:
-    """Write the members of a downloaded archive, in whatever process this is; a broken one as far as it can be read."""
-    engine = make_engine(database, pool_size=2)
-    everef = EveRef(settings)
-    problem, size = None, archive.stat().st_size
-    try:
-        with ArchiveWriter(engine, ARCHIVE_SOURCE, read_member) as writer:
-            try:
-                for chunk in _chunks(everef.members(archive)):
-                    writer.write(chunk)
-            except ServiceError as broken:
-                problem = str(broken)
-        stored, rejected = len(writer.report.stored), len(writer.report.rejected)
-        with writing(engine) as connection:
-            finish_day(connection, day, etag, size, new=stored, rejected=rejected, problem=problem)
-    finally:
-        everef.close()
-        engine.dispose()
-    return DayReport(day, writer.report, is_read=True, doubtful=writer.doubtful, problem=problem)
-
-
-def _chunks(members: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """Cut members into chunks; those before an archive breaks off are not lost with it."""
-    chunk: list[bytes] = []
-    broken: ServiceError | None = None
-    try:
-        for member in members:
-            chunk.append(member)
-            if len(chunk) == CHUNK:
-                yield chunk
-                chunk = []
-    except ServiceError as error:
-        broken = error
-    if chunk:
-        yield chunk
-    if broken is not None:
-        raise broken

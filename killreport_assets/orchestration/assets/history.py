@@ -10,7 +10,8 @@ from pydantic import Field
 from sqlalchemy.engine import Engine
 
 from killreport_assets.base.text import printable
-from killreport_assets.ingest.history import DayReport, HistoryLoader
+from killreport_assets.ingest.archives import DayReport
+from killreport_assets.ingest.history import HistoryLoader
 from killreport_assets.ingest.history_repairs import HistoryRepairs
 from killreport_assets.ingest.loader import written_facts
 from killreport_assets.orchestration.markdown import markdown_table

@@ -12,7 +12,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from killreport_assets.ingest.history import CHUNK, HistoryLoader
+from killreport_assets.ingest.archives import CHUNK
+from killreport_assets.ingest.history import HistoryLoader
 from killreport_assets.ingest.history_repairs import BODIES_FROM, HistoryRepairs
 from killreport_assets.ingest.loader import LoadReport
 from killreport_assets.sandbox.world import World

@@ -1,0 +1,90 @@
+"""Processes that write archives for this one: unpacking and decoding keep Python busy, and threads would wait for it.
+
+`python -m killreport_assets.ingest.archive_process DESCRIPTOR` is such a process. Those of multiprocessing would import
+the main module again, and that of a Dagster run begins the run when it is imported.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+
+from sqlalchemy.engine import URL
+
+from killreport_assets.base.child import command
+from killreport_assets.base.errors import UserError
+from killreport_assets.ingest.archives import DayReport, write_archive
+from killreport_assets.settings import Settings
+
+WriteArchive = Callable[[Settings, URL, date, str, Path], DayReport]
+MODULE = "killreport_assets.ingest.archive_process"
+
+
+class _ArchiveProcess:
+    """A process that writes one archive at a time; it ends with this one, and Ctrl-C does not reach it."""
+
+    def __init__(self) -> None:
+        self._connection, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                command(MODULE, str(theirs.fileno())), pass_fds=[theirs.fileno()], start_new_session=True
+            )
+
+    def write(self, settings: Settings, database: URL, day: date, etag: str, archive: Path) -> DayReport:
+        try:
+            self._connection.send((settings, database, day, etag, archive))
+            answer = self._connection.recv()
+        except (EOFError, OSError):
+            raise UserError(f"the process that wrote {day} has ended; the same command goes on") from None
+        if isinstance(answer, BaseException):
+            raise answer
+        report: DayReport = answer
+        return report
+
+    def close(self) -> None:
+        self._connection.close()
+        self._process.wait()
+
+
+@contextmanager
+def archive_writers(processes: int) -> Iterator[WriteArchive]:
+    """Yield a function that threads may call: it writes an archive in one of so many processes; in this one with 0."""
+    if not processes:
+        yield write_archive
+        return
+    free = SimpleQueue[_ArchiveProcess]()
+
+    def write(settings: Settings, database: URL, day: date, etag: str, archive: Path) -> DayReport:
+        process = free.get()
+        try:
+            return process.write(settings, database, day, etag, archive)
+        finally:
+            free.put(process)
+
+    with ExitStack() as stack:
+        for _ in range(processes):
+            process = _ArchiveProcess()
+            stack.callback(process.close)
+            free.put(process)
+        yield write
+
+
+def _serve(connection: "Connection[object, object]") -> None:
+    while True:
+        try:
+            job = connection.recv()
+        except EOFError:
+            return
+        try:
+            connection.send(write_archive(*job))  # type: ignore[misc]
+        except Exception as error:
+            connection.send(error)
+
+
+if __name__ == "__main__":
+    _serve(Connection(int(sys.argv[1])))
