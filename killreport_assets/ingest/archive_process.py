@@ -12,7 +12,7 @@ from datetime import date
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import SimpleQueue
+from queue import LifoQueue
 
 from sqlalchemy.engine import URL
 
@@ -26,16 +26,22 @@ MODULE = "killreport_assets.ingest.archive_process"
 
 
 class _ArchiveProcess:
-    """A process that writes one archive at a time; it ends with this one, and Ctrl-C does not reach it."""
+    """A process, started when needed, that writes one archive at a time; it ends with this one, but not by Ctrl-C."""
 
     def __init__(self) -> None:
-        self._connection, theirs = Pipe()
-        with theirs:
+        self._connection, self._theirs = Pipe()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def _start(self) -> None:
+        with self._theirs as theirs:
+            descriptor = theirs.fileno()
             self._process = subprocess.Popen(
-                command(MODULE, str(theirs.fileno())), pass_fds=[theirs.fileno()], start_new_session=True
+                command(MODULE, str(descriptor)), pass_fds=[descriptor], start_new_session=True
             )
 
     def write(self, settings: Settings, database: URL, day: date, etag: str, archive: Path) -> DayReport:
+        if self._process is None:
+            self._start()
         try:
             self._connection.send((settings, database, day, etag, archive))
             answer = self._connection.recv()
@@ -48,7 +54,9 @@ class _ArchiveProcess:
 
     def close(self) -> None:
         self._connection.close()
-        self._process.wait()
+        self._theirs.close()
+        if self._process is not None:
+            self._process.wait()
 
 
 @contextmanager
@@ -57,7 +65,7 @@ def archive_writers(processes: int) -> Iterator[WriteArchive]:
     if not processes:
         yield write_archive
         return
-    free = SimpleQueue[_ArchiveProcess]()
+    free = LifoQueue[_ArchiveProcess]()  # the one that has been started, if it is free
 
     def write(settings: Settings, database: URL, day: date, etag: str, archive: Path) -> DayReport:
         process = free.get()

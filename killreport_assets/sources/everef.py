@@ -102,12 +102,16 @@ class EveRef(EveRefFiles):
                     if member.offset_data + member.size > self._max_bytes:
                         limit = self._max_bytes // MEBIBYTE
                         raise TooLarge(f"{archive.name}: unpacked, the archive exceeds {limit:,} MiB")
-                    if not member.isfile():
+                    if not member.isreg() or member.issparse():
                         continue
                     if member.size > self._max_member_bytes:
                         yield f"{member.name}: a member of {member.size:,} bytes".encode()
-                    elif (content := members.extractfile(member)) is not None:
-                        yield content.read()
+                    else:
+                        # In a stream the content follows its header; extractfile would make three objects to read it.
+                        content = members.fileobj.read(member.size)  # type: ignore[union-attr]
+                        if len(content) < member.size:
+                            raise tarfile.ReadError("unexpected end of data")
+                        yield content
                     members.members.clear()  # type: ignore[attr-defined]  # it keeps each one it has seen
         except (tarfile.TarError, EOFError, OSError, ValueError) as broken:
             raise Unavailable(f"{archive.name}: breaks off ({broken or type(broken).__name__})") from None
