@@ -29,6 +29,8 @@ from killreport_assets.store.history import (
 from killreport_assets.store.killmails import WriteReport, write_killmails
 
 SOURCE = "zkillboard"
+RECENT_DAYS = 35
+"""The newest days of zKillboard's totals, which are counted in any case."""
 BODIES_FROM = 20
 """Missing killmails of a day from which on its bodies are asked for in one request, instead of each on ESI."""
 
@@ -86,7 +88,8 @@ class HistoryRepairs:
             if not totals:
                 return []
             first, last = min(totals), max(totals)
-            count_stored(connection, changed_since_counted(connection))
+            # The feed's days have no loading; what changed on them is forgotten when dbt has built it.
+            count_stored(connection, {*changed_since_counted(connection), *sorted(totals)[-RECENT_DAYS:]})
             days = history_days(connection, first, last)
             unclear = [day for day in self._chosen(days) if day in totals and days[day].stored < totals[day]]
             counts = count_stored(connection, unclear)

@@ -221,6 +221,8 @@ def test_what_esi_refuses_is_missing_for_good_with_its_reason(platform: Platform
     day = date.fromisoformat(str(body.body["killmail_time"])[:10])
     write_killmails(platform.engine, [body], "r2z2")
     listed = {str(body.killmail_id): body.hash, "99999999999": "a" * 40, "not an id": "b" * 40, "7": "no hash"}
+    with platform.engine.begin() as connection:  # as after a build
+        connection.execute(sa.text("delete from ops.changed_days"))
     service.answers["/history/totals.json"] = Answer({f"{day:%Y%m%d}": 2, "nonsense": 1})
     service.answers[f"/history/{day:%Y%m%d}.json"] = Answer(listed)
     lists = R2z2History(platform.settings.with_values(r2z2_url=service.url), platform.engine)
