@@ -18,6 +18,8 @@ from killreport_assets.http.session import MEBIBYTE, HttpSession
 TRIES = 4
 """Requests for one file, as long as each brings more of it."""
 BLOCK = 2**18
+AS_IT_IS = {"Accept-Encoding": "identity"}
+"""Sizes and ranges are those of the file, not of a compressed answer."""
 PART = ".part"
 ABANDONED_SECONDS = 7 * 86_400
 """A download that no process goes on with."""
@@ -46,7 +48,7 @@ class Downloads:
             Gone: there is no such file.
             Unavailable: the service does not answer.
         """
-        response = self._session.request("HEAD", url)
+        response = self._session.request("HEAD", url, headers=AS_IT_IS)
         _check_status(response, requests.codes.ok)
         length = response.headers.get("Content-Length", "")
         return RemoteFile(url, response.headers.get("ETag", ""), int(length) if length.isdigit() else None)
@@ -69,7 +71,9 @@ class Downloads:
             return whole
         with part.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            if not (remote.etag and whole.exists()):
+            if remote.etag and whole.exists():  # another process has completed it
+                part.unlink(missing_ok=True)
+            else:
                 self._complete(remote, file)
                 part.replace(whole)
         return whole
@@ -88,7 +92,7 @@ class Downloads:
                 path.unlink(missing_ok=True)
 
     def _complete(self, remote: RemoteFile, file: IO[bytes]) -> None:
-        if not remote.etag:
+        if not remote.etag or file.tell() > (remote.size or file.tell()):
             _empty(file)
         for _ in range(TRIES):
             before = file.tell()
@@ -106,10 +110,10 @@ class Downloads:
 
     def _append(self, remote: RemoteFile, file: IO[bytes]) -> None:
         start = file.tell()
-        headers = {"Range": f"bytes={start}-", "If-Range": remote.etag} if start else None
-        with self._session.download(remote.url, headers) as (response, content):
+        rest = {"Range": f"bytes={start}-", "If-Range": remote.etag} if start else {}
+        with self._session.download(remote.url, AS_IT_IS | rest) as (response, content):
             _check_status(response, requests.codes.ok, requests.codes.partial_content)
-            if response.headers.get("ETag", "") != remote.etag:
+            if remote.etag and response.headers.get("ETag", "") != remote.etag:
                 raise Unavailable(f"{remote.url}: has changed while it was read, or breaks off")
             if start and response.status_code == requests.codes.ok:
                 _empty(file)

@@ -157,6 +157,18 @@ def test_a_download_goes_on_where_it_broke_off(settings: Settings, engine: Engin
     assert kept.read_bytes() == whole
 
 
+def test_a_service_without_versions_is_read_each_time(
+    settings: Settings, engine: Engine, service: ScriptedService
+) -> None:
+    service.answers["/killmails/totals.json"] = Answer({f"{DAY}": 9})
+    packed = archive(members_of(made_bodies(9)))
+    service.answers[f"/killmails/{DAY:%Y}/killmails-{DAY}.tar.bz2"] = Answer(packed)
+    everef = _everef(settings, service)
+    assert _load(everef, engine).facts["stored"] == 9
+    again = _load(everef, engine)
+    assert (again.problems, again.facts["days read"], again.facts["already there"]) == ([], 1, 9)
+
+
 def test_archives_are_kept_within_their_limit(settings: Settings, engine: Engine, service: ScriptedService) -> None:
     days = [DAY + timedelta(days=number) for number in range(4)]
     noise = {day: archive([os.urandom(300_000)]) for day in days}
