@@ -6,8 +6,6 @@ the main module again, and that of a Dagster run begins the run when it is impor
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from datetime import date
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -21,7 +19,6 @@ from killreport_assets.base.errors import UserError
 from killreport_assets.ingest.archives import DayReport, write_archive
 from killreport_assets.settings import Settings
 
-WriteArchive = Callable[[Settings, URL, date, str, Path], DayReport]
 MODULE = "killreport_assets.ingest.archive_process"
 
 
@@ -52,6 +49,11 @@ class _ArchiveProcess:
         report: DayReport = answer
         return report
 
+    def terminate(self) -> None:
+        """Break off what it writes, which is undone."""
+        if self._process is not None:
+            self._process.terminate()
+
     def close(self) -> None:
         self._connection.close()
         self._theirs.close()
@@ -59,27 +61,36 @@ class _ArchiveProcess:
             self._process.wait()
 
 
-@contextmanager
-def archive_writers(processes: int) -> Iterator[WriteArchive]:
-    """Yield a function that threads may call: it writes an archive in one of so many processes; in this one with 0."""
-    if not processes:
-        yield write_archive
-        return
-    free = LifoQueue[_ArchiveProcess]()  # the one that has been started, if it is free
+class ArchiveProcesses:
+    """So many processes, shared by threads; with 0 the thread itself writes."""
 
-    def write(settings: Settings, database: URL, day: date, etag: str, archive: Path) -> DayReport:
-        process = free.get()
+    def __init__(self, count: int) -> None:
+        self._all = [_ArchiveProcess() for _ in range(count)]
+        self._free = LifoQueue[_ArchiveProcess]()  # the one that has been started, if it is free
+        for process in self._all:
+            self._free.put(process)
+
+    def __enter__(self) -> "ArchiveProcesses":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._all:
+            process.close()
+
+    def write(self, settings: Settings, database: URL, day: date, etag: str, archive: Path) -> DayReport:
+        """Write an archive in the next process that is free; see `write_archive`."""
+        if not self._all:
+            return write_archive(settings, database, day, etag, archive)
+        process = self._free.get()
         try:
             return process.write(settings, database, day, etag, archive)
         finally:
-            free.put(process)
+            self._free.put(process)
 
-    with ExitStack() as stack:
-        for _ in range(processes):
-            process = _ArchiveProcess()
-            stack.callback(process.close)
-            free.put(process)
-        yield write
+    def terminate(self) -> None:
+        """Break off what is being written; the days are undone."""
+        for process in self._all:
+            process.terminate()
 
 
 def _serve(connection: "Connection[object, object]") -> None:

@@ -5,8 +5,9 @@ history_repairs.py; reading and writing an archive's members is in sources/ and 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -17,7 +18,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.base.stopping import is_stopping
 from killreport_assets.database.migrate import writing
 from killreport_assets.http.errors import Gone, ServiceError
-from killreport_assets.ingest.archive_process import WriteArchive, archive_writers
+from killreport_assets.ingest.archive_process import ArchiveProcesses
 from killreport_assets.ingest.archives import DayReport
 from killreport_assets.ingest.daily_files import newest_days
 from killreport_assets.ingest.loader import LoadReport, written_facts
@@ -71,12 +72,13 @@ class HistoryLoader:
         wanted = self._wanted(engine, totals, days)
         self.on_begin(len(wanted))
         counts, problems, read, doubtful = Counter[str](), [], 0, 0
-        for report in self._reports(engine, wanted):
-            counts.update({name: int(count) for name, count in written_facts(report.written).items()})
-            read += report.is_read
-            doubtful += report.doubtful
-            problems += [f"{report.day}: {report.problem}"] if report.problem is not None else []
-            self.on_day(report)
+        with closing(self._reports(engine, wanted)) as reports:
+            for report in reports:
+                counts.update({name: int(count) for name, count in written_facts(report.written).items()})
+                read += report.is_read
+                doubtful += report.doubtful
+                problems += [f"{report.day}: {report.problem}"] if report.problem is not None else []
+                self.on_day(report)
         facts = written_facts(WriteReport()) | counts | {"days asked for": len(days), "days read": read}
         return LoadReport(facts | ({"written one by one": doubtful} if doubtful else {}), problems)
 
@@ -99,12 +101,12 @@ class HistoryLoader:
             known = history_days(connection, min(days), max(days))
         return [day for day in days if day in totals and (day not in known or known[day].is_due)]
 
-    def _reports(self, engine: Engine, days: Sequence[date]) -> Iterator[DayReport]:
+    def _reports(self, engine: Engine, days: Sequence[date]) -> Generator[DayReport]:
         left, waiting = iter(days), set[Future[DayReport]]()
         threads = ThreadPoolExecutor(AT_ONCE + DOWNLOADS, "day")
-        with archive_writers(AT_ONCE if len(days) > 1 else 0) as write:
+        with ArchiveProcesses(AT_ONCE if len(days) > 1 else 0) as processes:
+            loader = DayLoader(engine, self.everef, processes)
             try:
-                loader = DayLoader(engine, self.everef, write)
                 while True:
                     if not is_stopping():
                         new = islice(left, AT_ONCE + DOWNLOADS - len(waiting))
@@ -113,8 +115,11 @@ class HistoryLoader:
                         return
                     done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     yield from (ended.result() for ended in done)
+            except BaseException:
+                self.everef.interrupt()
+                processes.terminate()
+                raise
             finally:
-                # A day that has begun is finished, which takes seconds; another signal breaks it off, and it is undone.
                 threads.shutdown(cancel_futures=True)
 
 
@@ -124,7 +129,7 @@ class DayLoader:
 
     engine: Engine
     everef: EveRef
-    write: WriteArchive
+    processes: ArchiveProcesses
     downloads: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(DOWNLOADS))
 
     def load(self, day: date) -> DayReport:
@@ -144,7 +149,7 @@ class DayLoader:
         except ServiceError as error:
             return self._failed(day, str(error))
         try:
-            return self.write(self.everef.settings, self.engine.url, day, remote.etag, archive)
+            return self.processes.write(self.everef.settings, self.engine.url, day, remote.etag, archive)
         finally:
             self.everef.release(archive)
 

@@ -5,6 +5,7 @@ A file's name has its version, so another version is another file. What a file m
 
 import fcntl
 import hashlib
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ ABANDONED_SECONDS = 7 * 86_400
 """A download that no process goes on with."""
 
 
+class Interrupted(Exception):
+    """The process is to stop: no failure of the service."""
+
+
 @dataclass(frozen=True)
 class RemoteFile:
     """A file of a service: its version, empty if the service gives none, and its size in bytes, if it says so."""
@@ -40,6 +45,7 @@ class Downloads:
     def __init__(self, session: HttpSession, directory: Path, limit_mib: int) -> None:
         self._session, self._directory, self._limit = session, directory, limit_mib * MEBIBYTE
         self._in_use: set[Path] = set()
+        self._interrupted = threading.Event()
 
     def look(self, url: str) -> RemoteFile:
         """Ask for a file's version and size.
@@ -77,6 +83,10 @@ class Downloads:
                 self._complete(remote, file)
                 part.replace(whole)
         return whole
+
+    def interrupt(self) -> None:
+        """Let every download raise `Interrupted`; what came is kept for the next time."""
+        self._interrupted.set()
 
     def release(self, file: Path) -> None:
         """A file has been read: delete the oldest of those that no thread reads, if there are too many."""
@@ -119,6 +129,8 @@ class Downloads:
                 _empty(file)
             while block := content.read(BLOCK):
                 file.write(block)
+                if self._interrupted.is_set():
+                    raise Interrupted
             file.flush()
 
 

@@ -84,6 +84,10 @@ class EveRef(EveRefFiles):
         """Download an archive; see `Downloads.fetch`."""
         return self._downloads.fetch(remote)
 
+    def interrupt(self) -> None:
+        """Break off every download; see `Downloads.interrupt`."""
+        self._downloads.interrupt()
+
     def release(self, archive: Path) -> None:
         """An archive has been read; see `Downloads.release`."""
         self._downloads.release(archive)

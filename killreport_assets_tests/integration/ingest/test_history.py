@@ -179,23 +179,30 @@ def test_archives_are_kept_within_their_limit(settings: Settings, engine: Engine
     assert sum(path.stat().st_size for path in kept) <= 2**20
 
 
-def test_the_day_after_a_kill_is_whole(
-    settings: Settings, engine: Engine, databases: Databases, service: ScriptedService
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_what_a_stopped_load_has_begun_is_whole_after_the_next(
+    settings: Settings, engine: Engine, databases: Databases, service: ScriptedService, ending: signal.Signals
 ) -> None:
-    members = members_of(made_bodies(3 * CHUNK))
-    _put(service, {DAY: archive(members)}, {DAY: len(members)})
+    members = members_of(made_bodies(2 * CHUNK))
+    after = DAY + timedelta(days=1)
+    _put(service, {DAY: archive(members), after: archive([])}, {DAY: len(members), after: 0})
     environment = os.environ | {"KILLREPORT_EVEREF_URL": service.url}
-    command = [sys.executable, "-m", "killreport_assets.cli", "history", "load", "--from", f"{DAY}", "--to", f"{DAY}"]
-    loading = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    writes = "select count(*) from pg_stat_progress_copy"
+    command = [sys.executable, "-m", "killreport_assets.cli", "history", "load", "--from", f"{DAY}", "--to", f"{after}"]
+    loading = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    writes = "select count(*) from pg_stat_progress_copy where datname = current_database()"
     wait_until(lambda: _scalar(engine, writes) > 0 or loading.poll() is not None)
-    loading.send_signal(signal.SIGKILL)
-    loading.wait()
-    everef = _everef(settings, service)
-    assert _load(everef, engine).problems == []
+    loading.send_signal(ending)
+    said, _ = loading.communicate()
+    if ending != signal.SIGKILL and loading.returncode:  # it may have been ready a moment before
+        assert (loading.returncode, "The same command goes on" in said) == (128 + ending, True)
+    writers = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    wait_until(lambda: _scalar(engine, f"{writers} and state = 'active'") == 0)
+    assert _load(_everef(settings, service), engine).problems == []
     assert (_known(engine).state, _known(engine).stored) == ("loaded", len(members))
     with databases.fresh() as reference, engine.connect() as loaded, reference.connect() as expected:
-        write_killmails(reference, made_bodies(3 * CHUNK), "everef")
+        write_killmails(reference, made_bodies(2 * CHUNK), "everef")
         assert loaded.execute(sa.text(ROWS)).one() == expected.execute(sa.text(ROWS)).one()
 
 
