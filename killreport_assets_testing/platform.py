@@ -33,7 +33,7 @@ from killreport_assets.workers.worker import run_worker
 from killreport_assets_testing.waiting import wait_until
 
 QUICK = WorkerLimits(idle_seconds=0.3)
-LONG_IDLE = WorkerLimits(idle_seconds=1.5)
+LONG_IDLE = WorkerLimits(idle_seconds=4.0)
 TIERS = RetryDelays((0.2, 0.4))
 WEEK = timedelta(days=7)
 
