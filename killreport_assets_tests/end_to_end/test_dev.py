@@ -129,7 +129,7 @@ def test_dev_keeps_its_processes_running_and_ends_all_of_them(home: Home) -> Non
         assert not (home.path / "dev.json").exists()
         with psycopg.connect(home.database_url.replace("/killreport?", "/dagster?")) as connection:
             assert connection.execute("select count(*) from daemon_heartbeats").fetchone() == (0,)
-        # On a busy machine a tick of Dagster's daemon may still meet a code server that has ended, and say so at length.
+        # On a busy machine Dagster's daemon may still meet a code server that has ended, and say so at length.
         assert "/killreport_assets/" not in dev.output.read_text().partition("stopping")[2]
 
 
