@@ -94,15 +94,21 @@ def load_killmails(engine: Engine, copies: int = COPIES) -> None:
             )
 
 
-def _load(engine: Engine) -> None:
-    load_killmails(engine)
+def know_everyone(engine: Engine, but_first: int = 0) -> None:
+    """Make every entity of the stored killmails known, but for the first ones of each kind."""
     for kind, places in PLACES.items():
         ids = " union ".join(f"select distinct {place.column} as id from {place.table.fullname}" for place in places)
         with engine.begin() as connection:
             connection.exec_driver_sql(
                 f"insert into {DIMENSIONS[kind].fullname} ({kind}_id, source, known_since) "
-                f"select id, 'esi', '2003-05-06' from ({ids}) mentioned where id is not null order by id offset 1"
+                f"select id, 'esi', '2003-05-06' from ({ids}) mentioned where id is not null "
+                f"order by id offset {but_first} on conflict do nothing"
             )
+
+
+def _load(engine: Engine) -> None:
+    load_killmails(engine)
+    know_everyone(engine, but_first=1)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("vacuum analyze")
 

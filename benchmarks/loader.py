@@ -15,7 +15,7 @@ import psutil
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from benchmarks.history import COPIES, MADE, load_killmails
+from benchmarks.history import COPIES, MADE, know_everyone, load_killmails
 from benchmarks.result import Result
 from killreport_assets.ingest.archives import CHUNK
 from killreport_assets.ingest.history import HistoryLoader
@@ -28,9 +28,7 @@ from killreport_assets.store.archive_writer import ArchiveWriter
 from killreport_assets.store.history import count_stored, record_totals
 from killreport_assets.store.killmail_rows import pack_killmails
 from killreport_assets.store.partitions import ensure_months
-from killreport_assets.store.places import PLACES
 from killreport_assets.store.schema.killmails import KILLMAIL_TABLES
-from killreport_assets.store.schema.tables import DIMENSIONS
 from killreport_assets_testing.databases import Databases
 from killreport_assets_testing.scripted import Answer, ScriptedService, archive, scripted_service
 
@@ -50,7 +48,7 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
     home = stack.enter_context(tempfile.TemporaryDirectory(prefix="killreport-loader-"))
     everef = EveRef(load_settings().with_values(everef_url=service.url, home=Path(home)))
     engine = stack.enter_context(databases.fresh())
-    _know_everyone(engine, days)
+    _know_everyone_of(engine, days)
     yield from _members_to_tables(engine, days[0])
     yield from _archives_to_tables(engine, everef, unpacking)
     yield from _unchanged(engine, everef)
@@ -97,18 +95,12 @@ def _days() -> list[date]:
     return [(FIRST + timedelta(days=number)).date() for number in range(DAYS)]
 
 
-def _know_everyone(engine: Engine, days: Sequence[Members]) -> None:
+def _know_everyone_of(engine: Engine, days: Sequence[Members]) -> None:
     """Make every entity known."""
     for members in days:
         with ArchiveWriter(engine, "everef", read_member) as writer:
             writer.write(members)
-        for kind, places in PLACES.items():
-            ids = " union ".join(f"select {place.column} as id from {place.table.fullname}" for place in places)
-            with engine.begin() as connection:
-                connection.exec_driver_sql(
-                    f"insert into {DIMENSIONS[kind].fullname} ({kind}_id, source, known_since) "
-                    f"select id, 'esi', '2003-05-06' from ({ids}) mentioned where id is not null on conflict do nothing"
-                )
+        know_everyone(engine)
         _empty(engine)
 
 

@@ -19,7 +19,7 @@ import urllib3
 from killreport_assets import __version__
 from killreport_assets.base.errors import UserError
 from killreport_assets.http.deadlines import Deadline, WatchedAdapter
-from killreport_assets.http.errors import Refused, TooLarge, Unavailable
+from killreport_assets.http.errors import GONE_STATUSES, Gone, Refused, TooLarge, Unavailable
 from killreport_assets.http.names import Resolver
 from killreport_assets.settings import Settings, is_loopback
 
@@ -204,6 +204,19 @@ def _broken_off(url: str, deadline: Deadline, error: Exception | None) -> Unavai
     known = {"Connection refused": "connection refused", "Failed to resolve": "its name cannot be resolved"}
     reason = next((said for sign, said in known.items() if sign in text), text.split("(Caused by ")[-1].rstrip(")"))
     return Unavailable(f"{url}: {reason}")
+
+
+def check_status(response: requests.Response, *expected: int) -> None:
+    """Make sure that an answer has one of these statuses.
+
+    Raises:
+        Gone: it is 404 or 410.
+        Unavailable: it has another status.
+    """
+    if response.status_code in GONE_STATUSES:
+        raise Gone(f"{response.url}: {response.status_code}", response.status_code)
+    if response.status_code not in expected:
+        raise Unavailable(f"{response.url}: {response.status_code}")
 
 
 def json_body(response: requests.Response) -> object:

@@ -26,7 +26,7 @@ CHUNK = 2_500
 
 @dataclass(frozen=True)
 class DayReport:
-    """What loading a day came to: the day as it is now, and what was written; `problem` if it could not be loaded."""
+    """What loading a day came to: what was written, and the `problem` if it could not be loaded as a whole."""
 
     day: date
     written: WriteReport

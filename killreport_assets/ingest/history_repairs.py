@@ -21,12 +21,12 @@ from killreport_assets.store.history import (
     changed_since_counted,
     count_stored,
     history_days,
-    missing_of,
     record_totals,
     request_missing,
     settle_missing,
 )
 from killreport_assets.store.killmails import WriteReport, write_killmails
+from killreport_assets.store.stored_killmails import known_killmails
 
 SOURCE = "zkillboard"
 RECENT_DAYS = 35
@@ -59,11 +59,11 @@ class HistoryRepairs:
             if is_stopping():
                 break
             try:
-                missing = self._missing(engine, day)
+                missing = _not_stored(engine, self.lists.killmails(day))
                 named += len(missing)
                 if len(missing) >= BODIES_FROM:
                     written.add(self._write_bodies(engine, day, missing))
-                    missing = self._still_missing(engine, missing)
+                    missing = _not_stored(engine, missing)
             except Throttled as throttled:
                 return LoadReport(written_facts(written), problems, str(throttled))
             except ServiceError as error:
@@ -100,15 +100,6 @@ class HistoryRepairs:
             return [day for day in self.days if day in days]
         return [day for day, known in days.items() if known.loaded_at is not None or known.stored]
 
-    def _missing(self, engine: Engine, day: date) -> dict[int, str]:
-        listed = self.lists.killmails(day)
-        with engine.connect() as connection:
-            return missing_of(connection, listed)
-
-    def _still_missing(self, engine: Engine, missing: Mapping[int, str]) -> dict[int, str]:
-        with engine.connect() as connection:
-            return missing_of(connection, missing)
-
     def _write_bodies(self, engine: Engine, day: date, missing: Mapping[int, str]) -> WriteReport:
         try:
             bodies = self.lists.bodies(day)
@@ -116,3 +107,10 @@ class HistoryRepairs:
             return WriteReport()
         wanted = [KillmailBody(bodies[id_].body, hash_, id_) for id_, hash_ in sorted(missing.items()) if id_ in bodies]
         return write_killmails(engine, wanted, SOURCE)
+
+
+def _not_stored(engine: Engine, listed: Mapping[int, str]) -> dict[int, str]:
+    """Those of a list's killmails, by id with their hash, that are not stored."""
+    with engine.connect() as connection:
+        stored = known_killmails(connection, list(listed))
+    return {killmail_id: hash_ for killmail_id, hash_ in listed.items() if killmail_id not in stored}

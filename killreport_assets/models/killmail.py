@@ -32,9 +32,14 @@ def _utc(value: datetime) -> datetime:
         time = value.astimezone(UTC)
     except OverflowError:
         raise ValueError("is out of range") from None
-    if not FIRST_KILLMAIL <= time <= datetime.now(UTC) + timedelta(days=1):
+    if not is_possible_time(time):
         raise ValueError(f"{time:%Y-%m-%d} is before EVE's first day or in the future")
     return time
+
+
+def is_possible_time(time: datetime) -> bool:
+    """Whether a killmail can be of this time: since EVE's first day, and not in the future but for a day's clocks."""
+    return FIRST_KILLMAIL <= time <= datetime.now(UTC) + timedelta(days=1)
 
 
 def recorded_hash(value: object) -> str | None:

@@ -4,13 +4,13 @@ What is not plain may still be a good killmail: `check` in killmail.py judges it
 plain. The shape is that of ESI's `GET /killmails/{killmail_id}/{killmail_hash}`, with the two fields that EVE Ref adds.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from killreport_assets.models.killmail import BIGGEST_BIGINT, FIRST_KILLMAIL, compute_hash
+from killreport_assets.models.killmail import BIGGEST_BIGINT, compute_hash, is_possible_time
 
 PlainId = Annotated[int, Meta(ge=0, le=BIGGEST_BIGINT)]
 PlainTime = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
@@ -30,14 +30,9 @@ class PlainContainedItem(_Plain):
     quantity_dropped: PlainId | None = None
 
 
-class PlainItem(_Plain):
+class PlainItem(PlainContainedItem):
     """One item row."""
 
-    item_type_id: PlainId
-    flag: PlainId
-    singleton: PlainId
-    quantity_destroyed: PlainId | None = None
-    quantity_dropped: PlainId | None = None
     items: list[PlainContainedItem] | None = None
 
 
@@ -113,7 +108,7 @@ def plain_killmail(content: bytes) -> PlainKillmail | None:
         time = datetime.fromisoformat(member.killmail_time)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    if not FIRST_KILLMAIL <= time <= datetime.now(UTC) + timedelta(days=1):
+    if not is_possible_time(time):
         return None
     final_blows = [attacker for attacker in member.attackers if attacker.final_blow]
     if len(final_blows) != 1:

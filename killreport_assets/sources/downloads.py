@@ -13,8 +13,8 @@ from typing import IO
 
 import requests
 
-from killreport_assets.http.errors import GONE_STATUSES, Gone, Unavailable
-from killreport_assets.http.session import MEBIBYTE, HttpSession
+from killreport_assets.http.errors import Unavailable
+from killreport_assets.http.session import MEBIBYTE, HttpSession, check_status
 
 TRIES = 4
 """Requests for one file, as long as each brings more of it."""
@@ -55,7 +55,7 @@ class Downloads:
             Unavailable: the service does not answer.
         """
         response = self._session.request("HEAD", url, headers=AS_IT_IS)
-        _check_status(response, requests.codes.ok)
+        check_status(response, requests.codes.ok)
         length = response.headers.get("Content-Length", "")
         return RemoteFile(url, response.headers.get("ETag", ""), int(length) if length.isdigit() else None)
 
@@ -122,7 +122,7 @@ class Downloads:
         start = file.tell()
         rest = {"Range": f"bytes={start}-", "If-Range": remote.etag} if start else {}
         with self._session.download(remote.url, AS_IT_IS | rest) as (response, content):
-            _check_status(response, requests.codes.ok, requests.codes.partial_content)
+            check_status(response, requests.codes.ok, requests.codes.partial_content)
             if remote.etag and response.headers.get("ETag", "") != remote.etag:
                 raise Unavailable(f"{remote.url}: has changed while it was read, or breaks off")
             if start and response.status_code == requests.codes.ok:
@@ -137,13 +137,6 @@ class Downloads:
 def _empty(file: IO[bytes]) -> None:
     file.seek(0)
     file.truncate()
-
-
-def _check_status(response: requests.Response, *expected: int) -> None:
-    if response.status_code in GONE_STATUSES:
-        raise Gone(f"{response.url}: {response.status_code}", response.status_code)
-    if response.status_code not in expected:
-        raise Unavailable(f"{response.url}: {response.status_code}")
 
 
 def _age(path: Path) -> float:

@@ -10,8 +10,8 @@ from typing import Any
 
 import requests
 
-from killreport_assets.http.errors import GONE_STATUSES, Gone, TooLarge, Unavailable
-from killreport_assets.http.session import MEBIBYTE, HttpSession, json_body
+from killreport_assets.http.errors import TooLarge, Unavailable
+from killreport_assets.http.session import MEBIBYTE, HttpSession, check_status, json_body
 from killreport_assets.models.killmail import KillmailBody, recorded_hash
 from killreport_assets.settings import Settings
 from killreport_assets.sources.downloads import Downloads, RemoteFile
@@ -57,7 +57,7 @@ class EveRefFiles:
 
     def _get(self, url: str, method: str = "GET") -> requests.Response:
         response = self._session.request(method, url)
-        _check_status(response)
+        check_status(response, requests.codes.ok)
         return response
 
 
@@ -119,13 +119,6 @@ class EveRef(EveRefFiles):
                     members.members.clear()  # type: ignore[attr-defined]  # it keeps each one it has seen
         except (tarfile.TarError, EOFError, OSError, ValueError) as broken:
             raise Unavailable(f"{archive.name}: breaks off ({broken or type(broken).__name__})") from None
-
-
-def _check_status(response: requests.Response) -> None:
-    if response.status_code in GONE_STATUSES:
-        raise Gone(f"{response.url}: {response.status_code}", response.status_code)
-    if response.status_code != requests.codes.ok:
-        raise Unavailable(f"{response.url}: {response.status_code}")
 
 
 def read_member(content: bytes) -> KillmailBody:

@@ -8,8 +8,8 @@ from datetime import date, datetime
 
 import requests
 
-from killreport_assets.http.errors import GONE_STATUSES, Gone, Unavailable
-from killreport_assets.http.session import json_body
+from killreport_assets.http.errors import Unavailable
+from killreport_assets.http.session import check_status, json_body
 from killreport_assets.models.killmail import KillmailBody, is_killmail_hash
 from killreport_assets.sources.r2z2 import R2z2Client
 
@@ -53,9 +53,8 @@ class R2z2History(R2z2Client):
 
     def _object(self, path: str) -> dict[str, object]:
         response = self._ask(path)
-        if response.status_code in GONE_STATUSES:
-            raise Gone(f"{response.url}: {response.status_code}", response.status_code)
-        body = json_body(response) if response.status_code == requests.codes.ok else None
+        check_status(response, requests.codes.ok)
+        body = json_body(response)
         if not isinstance(body, dict):
-            raise Unavailable(f"{response.url}: {response.status_code}, or no object")
+            raise Unavailable(f"{response.url}: no object")
         return body

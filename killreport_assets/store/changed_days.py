@@ -18,6 +18,12 @@ from killreport_assets.store.schema.columns import Row
 
 CADENCES = ("frequent", "nightly")
 DAY = "cast(killmail_time at time zone 'UTC' as date)"
+IS_UNBUILT = """
+    not exists (
+        select from ops.transform_builds b where b.cadence = 'frequent' and pg_visible_in_snapshot(
+            cast(cast(d.changed_in as text) as xid8), cast(b.snapshot as pg_snapshot)))
+"""
+"""Condition of a row `d` of `ops.changed_days`: the frequent models lack it."""
 THIS_TRANSACTION = "cast(cast(pg_current_xact_id() as text) as bigint)"
 
 STATISTICS_READ = {
@@ -134,14 +140,7 @@ def is_build_due(engine: Engine, cadence: str) -> bool:
 
 def oldest_unbuilt_change(connection: Connection) -> datetime | None:
     """When the oldest change was made that the frequent models lack; None if they are up to date."""
-    return connection.execute(
-        sa.text("""
-        select min(d.changed_at) from ops.changed_days d
-        where not exists (
-            select from ops.transform_builds b where b.cadence = 'frequent' and pg_visible_in_snapshot(
-                cast(cast(d.changed_in as text) as xid8), cast(b.snapshot as pg_snapshot)))
-        """)
-    ).scalar()
+    return connection.execute(sa.text(f"select min(d.changed_at) from ops.changed_days d where {IS_UNBUILT}")).scalar()
 
 
 def forget_built(engine: Engine) -> int:

@@ -9,17 +9,20 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
 from killreport_assets.models.ids import KILLMAIL
 from killreport_assets.store import lineage
+from killreport_assets.store.changed_days import IS_UNBUILT
 from killreport_assets.store.schema import tables
 
 FIRST_DAY = date(2007, 12, 5)
 """The first day of EVE Ref's killmails."""
 DayState = Literal["listed", "loaded", "incomplete"]
 Lister = Literal["everef", "zkillboard"]
+KNOWN_TO_EXIST = "greatest(everef_total, zkillboard_total, stored)"
+"""The most killmails that a service or the platform has of a day."""
 LAST_FAILURES = sa.text("""
     update ops.missing_killmails m set reason = d.error
     from ops.entity_pending p, lateral (
@@ -129,8 +132,8 @@ def _stored_on(connection: Connection, day: date) -> int:
 
 def finish_day(
     connection: Connection, day: date, etag: str, size: int, *, new: int, rejected: int, problem: str | None = None
-) -> HistoryDay:
-    """Record that a day's archive has been loaded, and that `new` killmails of it were stored; returns the day.
+) -> None:
+    """Record that a day's archive has been loaded, and that `new` killmails of it were stored.
 
     `problem` says why it could not be read as a whole.
     """
@@ -153,7 +156,6 @@ def finish_day(
     }
     statement = insert(tables.history_days).values(killmail_date=day, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=["killmail_date"], set_=values))
-    return history_days(connection, day, day)[day]
 
 
 def mark_incomplete(connection: Connection, day: date, reason: str) -> None:
@@ -161,14 +163,6 @@ def mark_incomplete(connection: Connection, day: date, reason: str) -> None:
     statement = insert(tables.history_days).values(killmail_date=day, state="incomplete", reason=reason)
     changes = {"state": "incomplete", "reason": reason}
     connection.execute(statement.on_conflict_do_update(index_elements=["killmail_date"], set_=changes))
-
-
-def missing_of(connection: Connection, listed: Mapping[int, str]) -> dict[int, str]:
-    """Those of a list's killmails, by id with their hash, that are not stored."""
-    ids = sa.cast(sorted(listed), ARRAY(sa.BigInteger))
-    column = tables.killmails.c.killmail_id
-    stored = set(connection.execute(sa.select(column).where(column == sa.any_(ids))).scalars())
-    return {killmail_id: hash_ for killmail_id, hash_ in listed.items() if killmail_id not in stored}
 
 
 def request_missing(connection: Connection, day: date, missing: Mapping[int, str]) -> int:
@@ -230,21 +224,17 @@ class HistoryYear:
 def history_years(connection: Connection) -> list[HistoryYear]:
     """Every year of which a service or the platform has a killmail; counts are those of the last comparison."""
     rows = connection.execute(
-        sa.text("""
+        sa.text(f"""
         with days as (
             select extract(year from killmail_date) as year, loaded_at, state, everef_total, zkillboard_total, stored,
-                greatest(everef_total, zkillboard_total, stored) as expected
+                {KNOWN_TO_EXIST} as expected
             from ops.history_days
         ), missing as (
             select extract(year from killmail_date) as year, count(*) as killmails
             from ops.missing_killmails where reason is not null group by 1
         ), to_build as (
             select extract(year from d.killmail_date) as year, count(distinct d.killmail_date) as days
-            from ops.changed_days d
-            where not exists (
-                select from ops.transform_builds b where b.cadence = 'frequent' and pg_visible_in_snapshot(
-                    cast(cast(d.changed_in as text) as xid8), cast(b.snapshot as pg_snapshot))
-            ) group by 1
+            from ops.changed_days d where {IS_UNBUILT} group by 1
         )
         select cast(year as int), count(*), count(loaded_at), count(*) filter (where state = 'incomplete'),
             coalesce(sum(everef_total), 0), coalesce(sum(zkillboard_total), 0), sum(stored),
@@ -260,10 +250,10 @@ def history_years(connection: Connection) -> list[HistoryYear]:
 def monthly_shares(connection: Connection) -> dict[tuple[int, int], float]:
     """By year and month, the share of the killmails that are known to exist and that are stored."""
     rows = connection.execute(
-        sa.text("""
+        sa.text(f"""
         select cast(extract(year from killmail_date) as int), cast(extract(month from killmail_date) as int),
-            cast(sum(stored) as float) / sum(greatest(everef_total, zkillboard_total, stored))
-        from ops.history_days group by 1, 2 having sum(greatest(everef_total, zkillboard_total, stored)) > 0
+            cast(sum(stored) as float) / sum({KNOWN_TO_EXIST})
+        from ops.history_days group by 1, 2 having sum({KNOWN_TO_EXIST}) > 0
         """)
     )
     return {(year, month): share for year, month, share in rows}

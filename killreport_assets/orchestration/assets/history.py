@@ -14,6 +14,7 @@ from killreport_assets.ingest.archives import DayReport
 from killreport_assets.ingest.history import HistoryLoader
 from killreport_assets.ingest.history_repairs import HistoryRepairs
 from killreport_assets.ingest.loader import written_facts
+from killreport_assets.orchestration.days import selected_days
 from killreport_assets.orchestration.markdown import markdown_table
 from killreport_assets.orchestration.metadata import (
     Metadata,
@@ -69,8 +70,7 @@ def history_days_asset(
     database: dg.ResourceParam[Engine],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Load the days' archives that are new or have changed, and request killmails that only zKillboard's lists name."""
-    has_partitions = context.has_partition_key or context.has_partition_key_range
-    selected = [date.fromisoformat(day) for day in context.partition_keys] if has_partitions else None
+    selected = selected_days(context)
 
     def on_day(report: DayReport) -> None:
         facts = written_facts(report.written)
@@ -112,9 +112,7 @@ def days_are_complete(
     context: dg.AssetCheckExecutionContext, database: dg.ResourceParam[Engine]
 ) -> dg.AssetCheckResult:
     """What EVE Ref and zKillboard have of each loaded day is stored, but for killmails that are missing for good."""
-    execution = context.op_execution_context
-    has_partitions = execution.has_partition_key or execution.has_partition_key_range
-    chosen = [date.fromisoformat(day) for day in execution.partition_keys] if has_partitions else [FIRST_DAY, date.max]
+    chosen = selected_days(context.op_execution_context) or [FIRST_DAY, date.max]
     with database.connect() as connection:
         days = history_days(connection, min(chosen), max(chosen))
         for_good = missing_for_good(connection, min(chosen), max(chosen))

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.ingest.market import DayFacts, MarketHistoryLoader, MarketPricesLoader
 from killreport_assets.orchestration.assets.external import ESI, EVEREF_MARKET_HISTORY
+from killreport_assets.orchestration.days import selected_days
 from killreport_assets.orchestration.metadata import (
     asset_key,
     load_metadata,
@@ -46,8 +47,7 @@ def market_history(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Load the changed market history of The Forge and of KILLREPORT_MARKET_REGIONS."""
     key = asset_key(statistics.market_history)
-    has_partitions = context.has_partition_key or context.has_partition_key_range
-    selected = [date.fromisoformat(day) for day in context.partition_keys] if has_partitions else None
+    selected = selected_days(context)
 
     def materialize(day: date, facts: DayFacts) -> None:
         if selected is None:  # otherwise Dagster itself materializes each selected partition
