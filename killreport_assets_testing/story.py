@@ -51,7 +51,9 @@ class Story:
     incremental: dict[str, str] = field(default_factory=dict)
     rebuilt: dict[str, str] = field(default_factory=dict)
     pieces: list[tuple[date, date, int]] = field(default_factory=list)
-    """The builds that a change of every day took: the first and last of the days of each, and how many."""
+    """The builds that a full refresh took: the first and last of the days of each, and how many."""
+    in_pieces: dict[str, str] = field(default_factory=dict)
+    """What came out of them."""
 
     def note(self) -> None:
         """After a build: which days it built, which killmails are in it."""
@@ -119,7 +121,7 @@ def _change_every_day(engine: Engine) -> None:
 
 
 def play(story: Story, engine: Engine) -> Story:
-    """All, increments with every kind of late change, every day in pieces, and all again."""
+    """All, increments with every kind of late change, every day, all again in pieces, and all again at once."""
     as_of = "2026-07-25"
     days = _market_days()
     _first_load(engine)
@@ -154,13 +156,20 @@ def play(story: Story, engine: Engine) -> Story:
     story.warehouse.build(as_of=as_of, is_nightly=False, is_tested=False)
     story.note()
     _change_every_day(engine)
-    for _ in range(MAX_PIECES):
-        story.warehouse.build(as_of=as_of, killmails_a_build=str(KILLMAILS_A_PIECE), is_tested=not story.pieces)
+    story.warehouse.build(as_of=as_of)
+    story.incremental = story.warehouse.contents()
+    for piece in range(MAX_PIECES):
+        story.warehouse.build(
+            *(() if piece else ("--full-refresh",)),
+            as_of=as_of,
+            killmails_a_build=str(KILLMAILS_A_PIECE),
+            is_tested=not piece,
+        )
         [(first, last, count)] = story.warehouse.rows(PIECE)
         story.pieces.append((first, last, count))
         if not story.warehouse.rows("select 1 from intermediate.int_days_to_build where not is_now limit 1"):
             break
-    story.incremental = story.warehouse.contents()
+    story.in_pieces = story.warehouse.contents()
     story.warehouse.build("--full-refresh", as_of=as_of)
     story.rebuilt = story.warehouse.contents()
     return story

@@ -4,6 +4,8 @@
     those days. When all models of a cadence succeed, the snapshot is stored as the last build's (end_build).
     A build takes the newest months that changed, up to `killmails_a_build` killmails, so that years of history do not
     make one build of hours; the days that it leaves are marked as changed again, in a transaction after its snapshot.
+    The first build and a full refresh are builds of all days, in such pieces too; a model that is built alone, with
+    --select or because it is new, is built over all days at once.
     Transaction ids decide what changed, not clocks. The ranges of days are literals in the statements, so that the
     planner reads only the partitions of these days.
 -#}
@@ -42,9 +44,36 @@
     {{ return(ranges) }}
 {%- endmacro %}
 
-{#- Condition: a month is one of this build, after later ones with so many killmails; a full refresh takes all. -#}
+{#- Condition: a month is one of this build, after later ones with so many killmails. With prices of one day a build
+    takes everything: the next ones are not given that day. -#}
 {% macro fits_into_a_build(killmails_of_later_months) -%}
-    {{ 'true' if flags.FULL_REFRESH else killmails_of_later_months ~ ' < ' ~ var('killmails_a_build') }}
+    {{ 'true' if var('price_as_of') else killmails_of_later_months ~ ' < ' ~ var('killmails_a_build') }}
+{%- endmacro %}
+
+{#- Whether a model is built for the days of this build only, and not for all: it has other days, or will get them. -#}
+{% macro builds_days() -%}
+    {%- if is_incremental() -%}
+        {{ return(true) }}
+    {%- elif not execute or 'model.killreport.int_days_to_build' not in selected_resources -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {%- set rebuilt = run_query(
+        "select 1 from " ~ relation_of('int_days_to_build') ~ " where cadence = '" ~ cadence() ~ "' and is_rebuild limit 1"
+    ) -%}
+    {{ return(rebuilt.rows | length > 0) }}
+{%- endmacro %}
+
+{#- The first day of the marts, KILLREPORT_MARTS_FROM: killmails of earlier months are stored only. Empty: all. -#}
+{% macro marts_from() -%}
+    {%- set day = env_var('KILLREPORT_MARTS_FROM', '') -%}
+    {{ return(day[:8] ~ '01' if day else '') }}
+{%- endmacro %}
+
+{#- Hook before a full refresh: until it has ended, no cadence counts as built. One that fails is a first build again. -#}
+{% macro forget_builds() -%}
+    {%- if execute and flags.FULL_REFRESH -%}
+        delete from {{ source('ops', 'transform_builds') }}
+    {%- endif -%}
 {%- endmacro %}
 
 {#- The first day of the next month. -#}
@@ -96,16 +125,16 @@
     {%- endfor %})
 {%- endmacro %}
 
-{#- Condition: killmails of this time are built; all in a full build, changed days only in an incremental one. -#}
+{#- Condition: killmails of this time are built: those of the build's days, or all. -#}
 {% macro is_to_build(time_column, months=false, hours=0) -%}
     {%- do ref('int_changed_days') -%}
-    {{ in_changed_times(time_column, months, hours) if is_incremental() else 'true' }}
+    {{ in_changed_times(time_column, months, hours) if builds_days() else 'true' }}
 {%- endmacro %}
 
 {#- The same condition for a day. -#}
 {% macro is_day_to_build(date_column, spread=0, back=0, months=false) -%}
     {%- do ref('int_changed_days') -%}
-    {{ in_changed_days(date_column, spread, back, months) if is_incremental() else 'true' }}
+    {{ in_changed_days(date_column, spread, back, months) if builds_days() else 'true' }}
 {%- endmacro %}
 
 {#- Incremental strategy of models by day (unique_key killmail_date) and by month (unique_key month). -#}
@@ -163,6 +192,7 @@
 {#- Store the build's snapshot for each cadence of which every model succeeded, if nothing failed. -#}
 {% macro end_build(results) %}
     {%- if execute and flags.WHICH in ('build', 'run') -%}
+        {%- do say_what_is_left(results) -%}
         {%- set failed = results | selectattr('status', 'in', ['error', 'fail', 'runtime error', 'skipped', 'partial success'])
             | list -%}
         {%- set built = results | selectattr('status', 'equalto', 'success') | map(attribute='node')
@@ -189,3 +219,16 @@
         {%- endfor -%}
     {%- endif -%}
 {% endmacro %}
+
+{#- Say how many days a build leaves to the next one. -#}
+{% macro say_what_is_left(results) -%}
+    {%- if results | map(attribute='node') | map(attribute='name') | select('equalto', 'int_days_to_build') | list -%}
+        {%- set left = run_query(
+            "select count(distinct killmail_date), max(killmail_date) from " ~ relation_of('int_days_to_build')
+            ~ " where not is_now"
+        ).rows[0] -%}
+        {%- if left[0] -%}
+            {%- do log(left[0] ~ " days until " ~ left[1] ~ " are left to the next builds", info=true) -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}

@@ -87,9 +87,22 @@
     cast(pg_current_snapshot() as text)
 {%- endmacro %}
 
-{#- About how many killmails a month has, from the size of its partition: a row has some 230 bytes. -#}
-{% macro killmails_of_month(month) -%}
-    coalesce(
-        pg_relation_size(to_regclass('partitions.killmails_' || to_char({{ month }}, 'YYYY_MM'))) / 230, 0
+{#- The months that have killmails, by their first day, and about how many, from the size of a partition: a row has
+    some 230 bytes. -#}
+{% macro stored_months() -%}
+    (
+        select
+            to_date(right(partitions.relname, 7), 'YYYY_MM') as month,
+            pg_relation_size(partitions.oid) / 230 as killmails
+        from pg_catalog.pg_class as partitions
+        where
+            partitions.relnamespace = to_regnamespace('partitions')
+            and partitions.relname like 'killmails\_____\___'
+            and pg_relation_size(partitions.oid) > 0
     )
+{%- endmacro %}
+
+{#- Every day from one to another, as a table with one column. -#}
+{% macro days_between(first, last) -%}
+    (select cast(generate_series({{ first }}, {{ last }}, interval '1 day') as date) as killmail_date)
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {{ config(tags=['nightly'], meta={'dagster': {'ref': {'name': 'mart_character_all_time'}}}) }}
 
-{#- Daily, monthly and all-time marts have equal sums. -#}
+{#- Daily, monthly and all-time marts have equal sums, once no day is left to the next builds. -#}
 with sums as (
     {% for kind in entity_kinds() %}
     {% for grain in ['daily', 'monthly', 'all_time'] %}
@@ -35,6 +35,7 @@ from (
         damage_done,
         attackers_on_kills
     from sums
+    where not exists (select 1 from {{ ref('int_days_to_build') }} as days where not days.is_now)
 ) as distinct_sums
 group by entity_kind
 having count(*) > 1

@@ -28,6 +28,9 @@ left join built on stored.killmail_date = built.killmail_date
 cross join {{ ref('int_build') }} as build
 where
     stored.killmails <> coalesce(built.killmails, 0)
+    {%- if marts_from() %}
+    and stored.killmail_date >= cast('{{ marts_from() }}' as date)
+    {%- endif %}
     and not exists (
         select 1
         from {{ ref('stg_changed_days') }} as changed

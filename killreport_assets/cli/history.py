@@ -18,8 +18,11 @@ from killreport_assets.cli.options import AsCsv, AsJson, AsParquet, Sandbox
 from killreport_assets.cli.output import OutputFormat, chosen_format, out, print_records, wide
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
     from killreport_assets.ingest.archives import DayReport
     from killreport_assets.ingest.loader import LoadReport
+    from killreport_assets.settings import Settings
 
 history = typer.Typer(no_args_is_help=True, help="EVE's history by day: load it, complete it, see what is here.")
 FORMATS = ["%Y-%m-%d"]
@@ -36,43 +39,26 @@ def load(
     last: To = None,
     newest_first: Annotated[bool, typer.Option("--newest-first/--oldest-first", help="the order of the days")] = True,
     market: Annotated[bool, typer.Option("--market", help="load the market's prices instead of killmails")] = False,
+    wars: Annotated[bool, typer.Option("--wars", help="load wars and their allies instead of killmails")] = False,
     sandbox: Sandbox = False,
 ) -> None:
     """Load the days of a span from EVE Ref's daily archives. Ctrl-C at any moment; the same command goes on.
 
     A day that is here already, as a whole, is not read again. Two archives are downloaded at once; they are kept in
-    HOME/archives within KILLREPORT_ARCHIVE_CACHE_MIB. The marts are built by Dagster's schedules, or by
-    `killreport dbt build`.
+    HOME/archives within KILLREPORT_ARCHIVE_CACHE_MIB. Wars come in archives of a year until 2020, then of a day. The
+    marts are built by Dagster's schedules, or by `killreport dbt build`.
     """
-    from killreport_assets.ingest.history import HistoryLoader
-    from killreport_assets.ingest.market import MarketHistoryLoader
-    from killreport_assets.sources.everef import EveRef
-    from killreport_assets.sources.market_history import MarketHistory
-
+    if market and wars:
+        raise UserError("--market and --wars are two loads: run them one after the other")
     days = _days(first, last)
     if newest_first:
         days.reverse()
     settings = service_settings(sandbox=sandbox)
     progress = _Progress()
+    load_them = _load_market if market else _load_wars if wars else _load_killmails
     with database_of(settings, asks_services=True, begins=True) as engine:
         try:
-            if market:
-                with closing(MarketHistory(settings)) as files:
-                    available = files.totals()
-                    wanted = [day for day in days if day in available]
-                    progress.expect(len(wanted), "rows")
-                    loader = MarketHistoryLoader(
-                        files,
-                        settings.data.market_regions,
-                        wanted,
-                        on_day=lambda day, facts: progress.day(day, int(facts["rows"])),
-                    )
-                    report = loader.load(engine)
-            else:
-                with closing(EveRef(settings)) as everef:
-                    report = HistoryLoader(
-                        everef, days, look_at_all=False, on_day=progress.loaded, on_begin=progress.expect
-                    ).load(engine)
+            report = load_them(settings, engine, days, progress)
         except Stopped:
             out.print(f"stopped; {progress.said()}. The same command goes on")
             raise
@@ -126,6 +112,44 @@ def status(as_json: AsJson = False, as_csv: AsCsv = False, as_parquet: AsParquet
     wide.print(table if table.row_count else "nothing is known yet; `killreport history load` begins")
 
 
+def _load_killmails(settings: "Settings", engine: "Engine", days: list[date], progress: "_Progress") -> "LoadReport":
+    from killreport_assets.ingest.history import HistoryLoader
+    from killreport_assets.sources.everef import EveRef
+
+    with closing(EveRef(settings)) as everef:
+        return HistoryLoader(everef, days, look_at_all=False, on_day=progress.loaded, on_begin=progress.expect).load(
+            engine
+        )
+
+
+def _load_market(settings: "Settings", engine: "Engine", days: list[date], progress: "_Progress") -> "LoadReport":
+    from killreport_assets.ingest.market import MarketHistoryLoader
+    from killreport_assets.sources.market_history import MarketHistory
+
+    def on_day(day: date, facts: dict[str, int | str]) -> None:
+        progress.part(f"{day}", int(facts["rows"]))
+
+    with closing(MarketHistory(settings)) as files:
+        available = files.totals()
+        wanted = [day for day in days if day in available]
+        progress.expect(len(wanted), "rows")
+        return MarketHistoryLoader(files, settings.data.market_regions, wanted, on_day=on_day).load(engine)
+
+
+def _load_wars(settings: "Settings", engine: "Engine", days: list[date], progress: "_Progress") -> "LoadReport":
+    from killreport_assets.ingest.wars import WarArchiveLoader, archive_span
+    from killreport_assets.sources.war_archives import WarArchives
+
+    def on_archive(name: str, facts: dict[str, int | str]) -> None:
+        progress.part(name, int(facts["wars"]))
+
+    with closing(WarArchives(settings)) as archives:
+        spans = {name: archive_span(name) for name in archives.available()}
+        names = [name for name, (begins, ends) in spans.items() if begins <= max(days) and ends >= min(days)]
+        progress.expect(len(names), "wars", "archives")
+        return WarArchiveLoader(archives, names, on_archive=on_archive).load(engine)
+
+
 def _days(first: datetime | None, last: datetime | None) -> list[date]:
     from killreport_assets.store.history import FIRST_DAY
 
@@ -139,37 +163,37 @@ def _days(first: datetime | None, last: datetime | None) -> list[date]:
 
 
 class _Progress:
-    """Says how far a load is, every few seconds: days, killmails a second, time left."""
+    """Says how far a load is, every few seconds: days or archives, killmails a second, time left."""
 
     def __init__(self) -> None:
         self._started = self._said_at = time.monotonic()
         self._done = self._expected = self._count = 0
-        self._unit = "killmails"
+        self._unit, self._parts = "killmails", "days"
 
-    def expect(self, days: int, unit: str = "killmails") -> None:
-        """So many days are to be loaded."""
-        self._expected, self._unit = days, unit
+    def expect(self, count: int, unit: str = "killmails", parts: str = "days") -> None:
+        """So many days or archives are to be loaded."""
+        self._expected, self._unit, self._parts = count, unit, parts
         self._started = time.monotonic()
-        out.print(f"{days:,} days to look at" if days else "every day is here already")
+        out.print(f"{count:,} {parts} to look at" if count else f"all {parts} are here already")
 
     def loaded(self, report: "DayReport") -> None:
         """A day of killmails is done."""
         if report.problem is not None:
             out.print(f"[red]{report.day}[/]: {escape(report.problem)}")
-        self.day(report.day, len(report.written.stored))
+        self.part(f"{report.day}", len(report.written.stored))
 
-    def day(self, day: date, count: int) -> None:
-        """A day is done, and has brought so much."""
+    def part(self, name: str, count: int) -> None:
+        """A day or an archive is done, and has brought so much."""
         self._done += 1
         self._count += count
         if time.monotonic() - self._said_at >= PROGRESS_SECONDS or self._done == self._expected:
             self._said_at = time.monotonic()
-            out.print(f"{day}: {self.said()}, {self._left()} left")
+            out.print(f"{name}: {self.said()}, {self._left()} left")
 
     def said(self) -> str:
         """How far it is."""
         rate = self._count / max(0.001, time.monotonic() - self._started)
-        return f"{self._done:,} of {self._expected:,} days, {self._count:,} new {self._unit}, {rate:,.0f}/s"
+        return f"{self._done:,} of {self._expected:,} {self._parts}, {self._count:,} new {self._unit}, {rate:,.0f}/s"
 
     def _left(self) -> str:
         seconds = (time.monotonic() - self._started) / max(1, self._done) * (self._expected - self._done)
@@ -185,5 +209,5 @@ def _print_report(report: "LoadReport") -> None:
     for problem in problems[:20]:
         out.print(f"[red]{escape(problem)}[/]")
     if problems:
-        out.print(f"{len(problems):,} days have problems; the same command tries them again")
+        out.print(f"{len(problems):,} of them have problems; the same command tries them again")
         raise typer.Exit(ExitCode.service)

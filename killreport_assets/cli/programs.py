@@ -28,7 +28,7 @@ def dbt(context: typer.Context) -> None:
     if not context.args or _only_asks(context.args):
         _become(DBT, context.args)
     settings = current_settings()
-    os.environ.update(dbt_environment(check_for_data(settings).killreport, settings.home))
+    os.environ.update(dbt_environment(check_for_data(settings).killreport, settings.home, settings.data.marts_from))
     _become(DBT, [*context.args, "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)])
 
 

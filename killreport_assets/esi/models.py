@@ -1,16 +1,16 @@
 """ESI's bodies as pydantic models, with only the fields that are stored in a table.
 
-Shapes of compatibility date 2026-08-18; a test compares them with the official specification. The shape of killmails is
-in models/killmail.py, which checks those of every source.
+Shapes of compatibility date 2026-08-18; a test compares them with the official specification. The shapes of
+killmails and wars are in models/, which checks those of every source.
 """
 
 from datetime import datetime
-from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from killreport_assets.http.errors import Unavailable
+from killreport_assets.models.money import Cents
 
 
 class EsiBody(BaseModel):
@@ -154,9 +154,6 @@ class Affiliation(EsiBody):
     faction_id: int | None = None
 
 
-Cents = Annotated[Decimal, Field(ge=0, lt=10**20), AfterValidator(lambda amount: round(amount, 2))]
-
-
 class MarketPrice(EsiBody):
     """An element of `GET /markets/prices`, in ISK."""
 
@@ -172,7 +169,7 @@ class KillmailRef(EsiBody):
     killmail_hash: str = Field(pattern="^[0-9a-f]{40}$")
 
 
-Body = TypeVar("Body", bound=EsiBody)
+Body = TypeVar("Body", bound=BaseModel)
 
 
 def parse(model: type[Body], body: object, what: str) -> Body:

@@ -36,6 +36,8 @@ class Route:
 
 SERVER_STATUS = Route("/status", STATUS)
 KILLMAIL_DETAIL = Route("/killmails/{killmail_id}/{killmail_hash}", KILLMAIL)
+WARS = Route("/wars", KILLMAIL)
+WAR = Route("/wars/{war_id}", KILLMAIL)
 RECENT_OF_CHARACTER = Route("/characters/{character_id}/killmails/recent", CHARACTER_KILLMAILS)
 RECENT_OF_CORPORATION = Route("/corporations/{corporation_id}/killmails/recent", CORPORATION_KILLMAILS)
 ALLIANCES = Route("/alliances")

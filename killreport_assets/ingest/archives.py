@@ -14,7 +14,8 @@ from killreport_assets.database.engine import make_engine
 from killreport_assets.database.migrate import writing
 from killreport_assets.http.errors import ServiceError
 from killreport_assets.settings import Settings
-from killreport_assets.sources.everef import EveRef, read_member
+from killreport_assets.sources.everef import read_member
+from killreport_assets.sources.tar_members import tar_members
 from killreport_assets.store.archive_writer import ArchiveWriter
 from killreport_assets.store.history import finish_day
 from killreport_assets.store.killmails import WriteReport
@@ -40,12 +41,11 @@ class DayReport:
 def write_archive(settings: Settings, database: URL, day: date, etag: str, archive: Path) -> DayReport:
     """Write the members of a downloaded archive, in whatever process this is; a broken one as far as it can be read."""
     engine = make_engine(database, pool_size=2)
-    everef = EveRef(settings)
     problem, size = None, archive.stat().st_size
     try:
         with ArchiveWriter(engine, ARCHIVE_SOURCE, read_member) as writer:
             try:
-                for chunk in _chunks(everef.members(archive)):
+                for chunk in _chunks(tar_members(archive, settings)):
                     writer.write(chunk)
             except ServiceError as broken:
                 problem = str(broken)
@@ -53,7 +53,6 @@ def write_archive(settings: Settings, database: URL, day: date, etag: str, archi
         with writing(engine) as connection:
             finish_day(connection, day, etag, size, new=stored, rejected=rejected, problem=problem)
     finally:
-        everef.close()
         engine.dispose()
     return DayReport(day, writer.report, is_read=True, doubtful=writer.doubtful, problem=problem)
 

@@ -33,11 +33,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StaticDataLoader:
-    """Loads the newest export, including types, and requests from ESI what the export lacks."""
+    """Loads an export, including types, and requests from ESI what the export lacks."""
 
     static_data: StaticData
     esi: EsiClient
     run_id: str | None = None
+    build: str | None = None
+    """The build to load, even if a newer one is loaded; None: the newest, unless it is loaded already."""
 
     def load(self, engine: Engine) -> LoadReport:
         """Load the export; without one, what is missing comes from ESI, one by one."""
@@ -46,8 +48,12 @@ class StaticDataLoader:
         rows: dict[str, int] = {}
         facts: dict[str, int | str] = {}
         try:
-            rows = load_export(self.static_data, engine)
+            build = self.build or self.static_data.latest_build()
+            facts["build"] = build
+            rows = load_export(self.static_data, engine, build, again=self.build is not None)
         except ServiceError as error:
+            if self.build is not None:
+                return LoadReport(problems=[f"build {self.build}: {error}"])
             facts["export"] = f"unreachable: {error}"
             log.warning("no static data export (%s): what is missing comes from ESI, one by one", error)
         with writing(engine) as connection:
@@ -70,15 +76,16 @@ def inventory_flags() -> list[dict[str, object]]:
     return rows
 
 
-def load_export(static_data: StaticData, engine: Engine) -> dict[str, int]:
-    """Update the static tables to the newest build; returns the rows written by table, empty when nothing is new.
+def load_export(static_data: StaticData, engine: Engine, build: str, *, again: bool = False) -> dict[str, int]:
+    """Update the static tables to a build; returns the rows written by table, empty when it is loaded already.
+
+    Records that only another build has stay. With `again`, a loaded build is loaded again.
 
     Raises:
         Unavailable: the export cannot be read; nothing is changed.
     """
-    build = static_data.latest_build()
     with engine.connect() as connection:
-        if read_versions(connection, EXPORT_SOURCE).get("build") == build:
+        if not again and read_versions(connection, EXPORT_SOURCE).get("build") == build:
             return {}
     with static_data.download(build) as file, _open_zip(file) as export, writing(engine) as connection:
         dogma = _dogma(export)

@@ -9,6 +9,7 @@ from killreport_assets.orchestration.assets.killmails import killmails
 from killreport_assets.orchestration.assets.market import MARKET_ASSETS
 from killreport_assets.orchestration.assets.static_data import static_data
 from killreport_assets.orchestration.assets.users import users
+from killreport_assets.orchestration.assets.wars import wars_asset
 from killreport_assets.orchestration.checks.killmails import CHECKS
 from killreport_assets.orchestration.checks.lineage import LINEAGE_CHECKS
 from killreport_assets.orchestration.checks.users import USER_CHECKS
@@ -29,7 +30,16 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """
     settings = settings or load_settings()
     return dg.Definitions(
-        assets=[killmails, history_days_asset, *ENTITY_ASSETS, static_data, *MARKET_ASSETS, users, *EXTERNAL_ASSETS],
+        assets=[
+            killmails,
+            history_days_asset,
+            wars_asset,
+            *ENTITY_ASSETS,
+            static_data,
+            *MARKET_ASSETS,
+            users,
+            *EXTERNAL_ASSETS,
+        ],
         asset_checks=[days_are_complete, *CHECKS, *LINEAGE_CHECKS, *USER_CHECKS],
         jobs=JOBS,
         schedules=build_schedules(settings),

@@ -29,6 +29,7 @@ from killreport_assets.queues.catalogue import WORK_QUEUES, WorkQueue
 from killreport_assets.store.schema import statistics as statistics_tables
 from killreport_assets.store.schema import tables
 from killreport_assets.store.schema.users import users
+from killreport_assets.store.schema.wars import wars
 from killreport_assets.workers.producers import Producer
 from killreport_assets.workers.registry import producers, registrations
 
@@ -97,6 +98,12 @@ load_history = dg.define_asset_job(
     description="Load the archives of the newest days (configurable), of days that have grown, or of selected "
     "partitions, and request what only zKillboard's lists name",
 )
+load_wars = dg.define_asset_job(
+    "load_wars",
+    dg.AssetSelection.assets(asset_key(wars)).required_multi_asset_neighbors(),
+    description="Load changed archives of wars (the newest, configurable, or selected partitions), and from ESI wars "
+    "that are new or go on",
+)
 load_market_history = dg.define_asset_job(
     "load_market_history",
     dg.AssetSelection.assets(asset_key(statistics_tables.market_history)),
@@ -125,6 +132,7 @@ JOBS = [
     ingest_killmails,
     load_static_data,
     load_history,
+    load_wars,
     load_market_history,
     load_market_prices,
     queue_users,

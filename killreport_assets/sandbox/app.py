@@ -19,6 +19,7 @@ from killreport_assets.sandbox.services.market import SandboxMarket
 from killreport_assets.sandbox.services.r2z2 import SandboxR2z2
 from killreport_assets.sandbox.services.sde import SandboxSde
 from killreport_assets.sandbox.services.sso import SandboxSso
+from killreport_assets.sandbox.services.wars import SandboxWars
 from killreport_assets.sandbox.services.zkillboard import SandboxZkillboard
 from killreport_assets.sandbox.serving import Serving
 from killreport_assets.sandbox.world import World
@@ -34,12 +35,14 @@ def build_app(
     sso = SandboxSso(world, serving)
     lists = AuthorizedKillmails(world, serving, sso)
     market = SandboxMarket(world, serving)
-    esi = SandboxEsi(world, feed, serving, lists, market)
+    wars = SandboxWars(world, serving)
+    esi = SandboxEsi(world, feed, serving, lists, market, wars)
     services = (
         SandboxControl(serving, feed, esi, sso, lists),
         esi,
         sso,
         market,
+        wars,
         SandboxR2z2(world, feed, serving),
         SandboxZkillboard(world, serving),
         SandboxEveRef(world, serving),

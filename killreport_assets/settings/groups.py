@@ -4,7 +4,7 @@ The field `esi_url` is the variable `KILLREPORT_ESI_URL`. Nothing else in the pa
 environment. Nothing here connects to a server.
 """
 
-from datetime import time
+from datetime import date, time
 from pathlib import Path
 from typing import Literal
 
@@ -149,6 +149,11 @@ class DataSettings(Group):
     archive_cache_mib: int = Field(
         1024, ge=0, le=10_000_000, description="downloaded archives that are kept in HOME/archives: MiB"
     )
+    marts_from: date | None = Field(
+        None,
+        description="first day of the marts, 2020-01-01: killmails of earlier months are stored only; unset: all. "
+        "An earlier day, or none, needs killreport dbt build --full-refresh",
+    )
     market_regions: RegionIds = Field(
         (), description="regions whose market history to keep in addition to The Forge's: 10000043,10000032"
     )
@@ -218,6 +223,7 @@ class ScheduleSettings(Group):
     lineage_schedule: Cron = Field("50 5 * * 0", description="cron: check that lineage and pending are complete")
     purge_schedule: Cron = Field("30 1 * * *", description="cron: purge Dagster's event log")
     history_schedule: Cron = Field("35 9 * * *", description="cron: load the history's newest days, repair others")
+    wars_schedule: Cron = Field("50 */6 * * *", description="cron: load wars, from archives and from ESI")
     market_history_schedule: Cron = Field("16 12 * * *", description="cron: read the newest days of market history")
     market_prices_schedule: Cron = Field("21 12 * * *", description="cron: store ESI's prices of the day")
     transforms_schedule: Cron = Field("3-59/15 * * * *", description="cron: build the frequent dbt models, if due")

@@ -1,23 +1,18 @@
 """EVE Ref's daily files, and its killmail archives: a tar.bz2 for each day, rewritten when late killmails arrive."""
 
-import bz2
 import json
-import tarfile
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from killreport_assets.http.errors import TooLarge, Unavailable
-from killreport_assets.http.session import MEBIBYTE, HttpSession, check_status, json_body
+from killreport_assets.http.errors import Unavailable
+from killreport_assets.http.session import HttpSession, check_status, json_body
 from killreport_assets.models.killmail import KillmailBody, recorded_hash
 from killreport_assets.settings import Settings
 from killreport_assets.sources.downloads import Downloads, RemoteFile
 
-TAR_BLOCK = 2**14
-"""Read at once: with more, tarfile copies more."""
 ADDED_BY_EVEREF = ("killmail_hash", "http_last_modified")
 
 
@@ -62,14 +57,12 @@ class EveRefFiles:
 
 
 class EveRef(EveRefFiles):
-    """EVE Ref's killmail archives: looked at, downloaded, read."""
+    """EVE Ref's killmail archives: looked at, and downloaded."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, "killmails", "tar.bz2")
         self.settings = settings
         self._downloads = Downloads(self._session, settings.home / "archives", settings.data.archive_cache_mib)
-        self._max_bytes = settings.services.download_max_mib * MEBIBYTE
-        self._max_member_bytes = settings.services.killmail_max_mib * MEBIBYTE
 
     def look(self, day: date) -> RemoteFile:
         """Ask for the version and size of a day's archive.
@@ -91,34 +84,6 @@ class EveRef(EveRefFiles):
     def release(self, archive: Path) -> None:
         """An archive has been read; see `Downloads.release`."""
         self._downloads.release(archive)
-
-    def members(self, archive: Path) -> Iterator[bytes]:
-        """Read the members of an archive one by one; the whole archive is never in memory.
-
-        Raises:
-            Unavailable: it breaks off, or is none; what came before has been yielded.
-            TooLarge: unpacked, it exceeds its limit.
-        """
-        try:
-            # bz2 reads archives of several streams, which parallel packers write; tarfile's own "r|bz2" does not.
-            with bz2.open(archive) as unpacked, tarfile.open(fileobj=unpacked, mode="r|", bufsize=TAR_BLOCK) as members:
-                for member in members:
-                    if member.offset_data + member.size > self._max_bytes:
-                        limit = self._max_bytes // MEBIBYTE
-                        raise TooLarge(f"{archive.name}: unpacked, the archive exceeds {limit:,} MiB")
-                    if not member.isreg() or member.issparse():
-                        continue
-                    if member.size > self._max_member_bytes:
-                        yield f"{member.name}: a member of {member.size:,} bytes".encode()
-                    else:
-                        # In a stream the content follows its header; extractfile would make three objects to read it.
-                        content = members.fileobj.read(member.size)  # type: ignore[union-attr]
-                        if len(content) < member.size:
-                            raise tarfile.ReadError("unexpected end of data")
-                        yield content
-                    members.members.clear()  # type: ignore[attr-defined]  # it keeps each one it has seen
-        except (tarfile.TarError, EOFError, OSError, ValueError) as broken:
-            raise Unavailable(f"{archive.name}: breaks off ({broken or type(broken).__name__})") from None
 
 
 def read_member(content: bytes) -> KillmailBody:

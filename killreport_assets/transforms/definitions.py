@@ -98,7 +98,7 @@ def transforms(
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[Any]:
     """Build and test the selected dbt models with a single `dbt build`."""
-    os.environ.update(dbt_environment(database_urls(settings).killreport, settings.home))
+    os.environ.update(dbt_environment(database_urls(settings).killreport, settings.home, settings.data.marts_from))
     is_nightly = not NIGHTLY_MODELS.isdisjoint(context.selected_asset_keys)
     known = {} if is_nightly else described(context.instance, context.selected_asset_keys)
     describes = config.describe_columns

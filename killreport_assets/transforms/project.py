@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 
 from filelock import FileLock
@@ -23,8 +24,11 @@ def target_folder(home: Path) -> Path:
     return home / "dbt" / "target"
 
 
-def dbt_environment(database: URL, home: Path) -> dict[str, str]:
-    """The environment variables with which profiles.yml connects to the database, and dbt writes to HOME."""
+def dbt_environment(database: URL, home: Path, marts_from: date | None = None) -> dict[str, str]:
+    """The environment variables with which profiles.yml connects to the database, and dbt writes to HOME.
+
+    `marts_from`: the first day of the marts; None: all.
+    """
     host = database.query.get("host") or database.host or "localhost"
     return {
         "KILLREPORT_DBT_HOST": str(host),
@@ -32,6 +36,7 @@ def dbt_environment(database: URL, home: Path) -> dict[str, str]:
         "KILLREPORT_DBT_USER": database.username or "postgres",
         "KILLREPORT_DBT_PASSWORD": database.password or "",
         "KILLREPORT_DBT_DATABASE": database.database or "killreport",
+        "KILLREPORT_MARTS_FROM": str(marts_from or ""),
         "DBT_TARGET_PATH": str(target_folder(home)),
         "DBT_LOG_PATH": str(home / "dbt" / "logs"),
     }

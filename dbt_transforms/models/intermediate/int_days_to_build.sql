@@ -1,10 +1,24 @@
-{{ config(materialized='table') }}
+{{ config(materialized='table', pre_hook="{{ forget_builds() }}") }}
 
 {%- set concord = 1000125 %}
 with cadences as (
-    select 'frequent' as cadence
-    union all
-    select 'nightly' as cadence
+    select
+        names.cadence,
+        builds.snapshot,
+        {{ 'true' if flags.FULL_REFRESH else 'builds.snapshot is null' }} as is_rebuild
+    from (
+        select 'frequent' as cadence
+        union all
+        select 'nightly' as cadence
+    ) as names
+    left join {{ ref('stg_transform_builds') }} as builds on names.cadence = builds.cadence
+),
+
+stored as (
+    select
+        month,
+        killmails
+    from {{ stored_months() }} as months
 ),
 
 changes as (
@@ -16,10 +30,9 @@ changes as (
     from cadences
     cross join {{ ref('stg_changed_days') }} as changed
     cross join {{ ref('int_build') }} as build
-    left join {{ ref('stg_transform_builds') }} as builds on cadences.cadence = builds.cadence
     where
         {{ is_seen('changed.changed_in', 'build.snapshot') }}
-        and (builds.snapshot is null or not {{ is_seen('changed.changed_in', 'builds.snapshot') }})
+        and (cadences.snapshot is null or not {{ is_seen('changed.changed_in', 'cadences.snapshot') }})
 ),
 
 -- is_ganked of a killmail depends on CONCORD's kills within an hour of it, and on what else the punished pilot did
@@ -70,15 +83,50 @@ changed as (
         cast(null as timestamp with time zone) as earliest,
         cast(null as timestamp with time zone) as latest
     from neighbours
+
+    union all
+
+    -- One stretch of days, those without killmails too: a condition a day would be slower than to build them.
+    select
+        cadences.cadence,
+        days.killmail_date,
+        cast(null as timestamp with time zone) as earliest,
+        cast(null as timestamp with time zone) as latest
+    from cadences
+    cross join (
+        select
+            min(month) as first_month,
+            max(month) as last_month
+        from stored
+    ) as span
+    cross join lateral {{ days_between('span.first_month', "span.last_month + interval '1 month - 1 day'") }} as days
+    where cadences.is_rebuild
+),
+
+since as (
+    select
+        cadence,
+        killmail_date,
+        earliest,
+        latest
+    from changed
+    {%- if marts_from() %}
+    where killmail_date >= cast('{{ marts_from() }}' as date)
+    {%- endif %}
 ),
 
 months as (
     select
-        cadence,
-        {{ month_of('killmail_date') }} as month,
-        {{ killmails_of_month(month_of('min(killmail_date)')) }} as killmails
-    from changed
-    group by cadence, {{ month_of('killmail_date') }}
+        days.cadence,
+        days.month,
+        coalesce(stored.killmails, 0) as killmails
+    from (
+        select distinct
+            cadence,
+            {{ month_of('killmail_date') }} as month
+        from since
+    ) as days
+    left join stored on days.month = stored.month
 ),
 
 later as (
@@ -90,11 +138,13 @@ later as (
 )
 
 select
-    changed.cadence,
-    changed.killmail_date,
-    min(changed.earliest) as earliest,
-    max(changed.latest) as latest,
+    since.cadence,
+    since.killmail_date,
+    min(since.earliest) as earliest,
+    max(since.latest) as latest,
+    bool_or(cadences.is_rebuild) as is_rebuild,
     bool_and({{ fits_into_a_build('later.killmails_of_later_months') }}) as is_now
-from changed
-inner join later on changed.cadence = later.cadence and {{ month_of('changed.killmail_date') }} = later.month
-group by changed.cadence, changed.killmail_date
+from since
+inner join cadences on since.cadence = cadences.cadence
+inner join later on since.cadence = later.cadence and {{ month_of('since.killmail_date') }} = later.month
+group by since.cadence, since.killmail_date

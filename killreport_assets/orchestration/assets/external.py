@@ -17,10 +17,11 @@ from killreport_assets.workers.registry import registrations
 
 ZKILLBOARD_LISTS = service_spec("zkillboard/lists", "zKillboard's lists of a character's killmails")
 EVEREF_MARKET_HISTORY = service_spec("everef/market_history", "EVE Ref's daily market history, all regions")
+EVEREF_WARS = service_spec("everef/wars", "EVE Ref's archives of wars and their killmails")
 STATIC_DATA_EXPORT = service_spec("ccp/static_data_export", "CCP's static data export")
 ESI = service_spec("ccp/esi", "EVE's API")
 SSO = service_spec("ccp/sso", "EVE's sign-in: users who grant access to their killmails")
-SERVICES = [*KILLMAIL_SERVICES, ZKILLBOARD_LISTS, EVEREF_MARKET_HISTORY, STATIC_DATA_EXPORT, ESI, SSO]
+SERVICES = [*KILLMAIL_SERVICES, ZKILLBOARD_LISTS, EVEREF_MARKET_HISTORY, EVEREF_WARS, STATIC_DATA_EXPORT, ESI, SSO]
 
 
 def queue_key(queue: WorkQueue) -> dg.AssetKey:

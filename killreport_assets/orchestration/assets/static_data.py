@@ -32,10 +32,19 @@ STATIC_TABLES = (
 )
 
 
+STATIC_BUILDS = dg.DynamicPartitionsDefinition(name="static_data_builds")
+"""CCP's builds by number; every run adds the newest. Add others by hand to load them, as long as CCP serves them."""
+
+
 @dg.multi_asset(
     name="static_data",
     specs=[
-        table_spec(table, "static_data", [] if table is tables.inventory_flags else [STATIC_DATA_EXPORT.key])
+        table_spec(
+            table,
+            "static_data",
+            [] if table is tables.inventory_flags else [STATIC_DATA_EXPORT.key],
+            partitions_def=STATIC_BUILDS,
+        )
         for table in STATIC_TABLES
     ],
 )
@@ -45,11 +54,21 @@ def static_data(
     static_data: dg.ResourceParam[StaticData],
     esi: dg.ResourceParam[EsiClient],
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Load the newest export, including types, and request from ESI what the export lacks."""
-    metadata = load_metadata(StaticDataLoader(static_data, esi, context.run_id).load(database))
+    """Load the newest export or that of the selected build, with types, and request from ESI what the export lacks.
+
+    The tables show the build that was loaded last; the schedule loads the newest again.
+    """
+    selected = context.partition_key if context.has_partition_key else None
+    metadata = load_metadata(StaticDataLoader(static_data, esi, context.run_id, selected).load(database))
     stop_when_incomplete(metadata)
+    build = metadata.get("build")
+    if selected is None and build is not None:
+        context.instance.add_dynamic_partitions(str(STATIC_BUILDS.name), [str(build)])
     if metadata["rows loaded"]:
         shown = metadata | table_metadata(database, tables.types)
         context.log_event(dg.AssetMaterialization(asset_key(tables.types), metadata=shown))
     for table in STATIC_TABLES:
-        yield dg.MaterializeResult(asset_key(table), metadata=metadata | table_metadata(database, table))
+        shown = metadata | table_metadata(database, table)
+        if selected is None and metadata["rows loaded"]:  # otherwise Dagster itself materializes the selected build
+            context.log_event(dg.AssetMaterialization(asset_key(table), partition=str(build), metadata=shown))
+        yield dg.MaterializeResult(asset_key(table), metadata=shown)

@@ -18,6 +18,7 @@ from killreport_assets.sandbox.live_feed import LiveFeed
 from killreport_assets.sandbox.services.esi_authorized_killmails import AuthorizedKillmails
 from killreport_assets.sandbox.services.esi_bulk import Maker, affiliations, names
 from killreport_assets.sandbox.services.market import SandboxMarket
+from killreport_assets.sandbox.services.wars import SandboxWars
 from killreport_assets.sandbox.serving import Handler, Serving, json_response
 from killreport_assets.sandbox.world import Record, World
 
@@ -31,9 +32,16 @@ class SandboxEsi:
     """ESI over the sandbox's world."""
 
     def __init__(
-        self, world: World, feed: LiveFeed, serving: Serving, own: AuthorizedKillmails, market: SandboxMarket
+        self,
+        world: World,
+        feed: LiveFeed,
+        serving: Serving,
+        own: AuthorizedKillmails,
+        market: SandboxMarket,
+        wars: SandboxWars,
     ) -> None:
         self._market = market
+        self._wars = wars
         self._own = own
         self._world = world
         self._feed = feed
@@ -75,9 +83,12 @@ class SandboxEsi:
             ("/characters/affiliation", lambda request: affiliations(request, self._character)),
         ):
             legacy.insert(0, self._serving.route("esi", path, bulk, methods=("POST",), around=self._legacy))
-        killmail = "/killmails/{id:int}/{hash}"
+        bucketed = {"/killmails/{id:int}/{hash}": self._killmail, **self._wars.esi_routes()}
         own = self._own.routes(self._bucketed, self._character)
-        return [*own, *legacy, self._serving.route("esi", killmail, self._killmail, around=self._of_address)]
+        routes = [
+            self._serving.route("esi", path, answer, around=self._of_address) for path, answer in bucketed.items()
+        ]
+        return [*own, *legacy, *routes]
 
     def _legacy(self, request: Request, handler: Handler) -> Response:
         """Routes without a bucket: the error limit."""

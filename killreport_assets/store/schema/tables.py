@@ -57,6 +57,7 @@ from killreport_assets.store.schema.operations import (
     suspect_messages,
     syncs,
 )
+from killreport_assets.store.schema.wars import war_allies, wars
 
 __all__ = [
     "DIMENSIONS",
@@ -101,6 +102,8 @@ __all__ = [
     "syncs",
     "systems",
     "types",
+    "war_allies",
+    "wars",
     "zkillboard_values",
 ]
 

@@ -22,6 +22,7 @@ from killreport_assets.ingest.feed import follow
 from killreport_assets.ingest.history import HistoryLoader
 from killreport_assets.ingest.static_gaps import fill_static_gaps
 from killreport_assets.models.killmail import KillmailBody, check
+from killreport_assets.sandbox.services.sde import SDE_BUILD
 from killreport_assets.sandbox.world import BODIES_CHARACTER, FIRST_SEQUENCE, IDS_CHARACTER, World
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.sources import sde
@@ -230,10 +231,10 @@ def test_a_day_without_an_archive_is_gone(settings: Settings) -> None:
 
 def test_the_static_data_is_loaded_once(settings: Settings, engine: Engine) -> None:
     static = sde.StaticData(settings)
-    counts = static_data.load_export(static, engine)
+    counts = static_data.load_export(static, engine, static.latest_build())
     assert counts["types"] == len(WORLD.static["types"]) - 50
     assert counts["systems"] == len(WORLD.static["systems"])
-    assert static_data.load_export(static, engine) == {}
+    assert static_data.load_export(static, engine, static.latest_build()) == {}
     known = WORLD.by_id("types")
     with engine.connect() as connection:
         for row in connection.execute(sa.text("select type_id, name, rig_size, meta_level from raw.types")):
@@ -248,7 +249,7 @@ def test_the_static_data_is_loaded_once(settings: Settings, engine: Engine) -> N
 def test_a_broken_export_changes_nothing(settings: Settings, engine: Engine, sandbox: Sandbox) -> None:
     sandbox.faults({"path": "/sde/tranquility/eve", "kinds": ["truncated"]})
     with pytest.raises(Unavailable, match="export"):
-        static_data.load_export(sde.StaticData(settings), engine)
+        static_data.load_export(sde.StaticData(settings), engine, str(SDE_BUILD))
     assert _scalar(engine, "select count(*) from raw.types") == 0
 
 

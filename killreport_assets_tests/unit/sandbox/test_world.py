@@ -14,6 +14,7 @@ from starlette.requests import Request
 from killreport_assets.esi import models
 from killreport_assets.esi.models import EsiBody, MarketPrice
 from killreport_assets.models.killmail import Killmail, KillmailBody, check
+from killreport_assets.models.war import War
 from killreport_assets.sandbox.faults import Faults
 from killreport_assets.sandbox.generated import (
     CHARACTERS,
@@ -29,7 +30,8 @@ from killreport_assets.sandbox.services.esi import SandboxEsi
 from killreport_assets.sandbox.services.esi_authorized_killmails import AuthorizedKillmails
 from killreport_assets.sandbox.services.market import SandboxMarket
 from killreport_assets.sandbox.services.sso import SandboxSso
-from killreport_assets.sandbox.serving import Serving
+from killreport_assets.sandbox.services.wars import SandboxWars
+from killreport_assets.sandbox.serving import Handler, Serving
 from killreport_assets.sandbox.world import World
 from killreport_assets_testing import genuine
 
@@ -52,7 +54,8 @@ ROUTES: dict[str, tuple[str, type[EsiBody]]] = {
 def _esi() -> SandboxEsi:
     serving = Serving(Faults(), Statistics())
     own = AuthorizedKillmails(WORLD, serving, SandboxSso(WORLD, serving))
-    return SandboxEsi(WORLD, LiveFeed(WORLD, GeneratedKillmails(WORLD)), serving, own, SandboxMarket(WORLD, serving))
+    feed = LiveFeed(WORLD, GeneratedKillmails(WORLD))
+    return SandboxEsi(WORLD, feed, serving, own, SandboxMarket(WORLD, serving), SandboxWars(WORLD, serving))
 
 
 def _ids(kind: str) -> list[int]:
@@ -102,6 +105,25 @@ def test_our_killmail_wants_nothing_that_the_specification_does_not_promise() ->
     schema = genuine.spec(KILLMAIL)
     _assert_model_fits(Killmail, schema, "killmail")
     _assert_model_fits(Killmail.model_fields["victim"].annotation, schema["properties"]["victim"], "victim")
+
+
+def test_wars_validate_against_the_specification_and_our_model() -> None:
+    routes = SandboxWars(WORLD, Serving(Faults(), Statistics())).esi_routes()
+    listed = _body(routes["/wars"], 0)
+    assert listed == sorted({k.body["war_id"] for k in WORLD.killmails.values() if "war_id" in k.body}, reverse=True)
+    for war_id in listed:
+        for path in ("/wars/{id:int}", "/wars/{id:int}/killmails"):
+            spec = genuine.spec("GET " + path.replace("id:int", "war_id"))
+            jsonschema.Draft202012Validator(spec).validate(_body(routes[path], war_id))
+        War.model_validate(_body(routes["/wars/{id:int}"], war_id))
+    schema = genuine.spec("GET /wars/{war_id}")
+    _assert_model_fits(War, schema, "war")
+    for side in ("aggressor", "defender"):
+        _assert_model_fits(War.model_fields[side].annotation, schema["properties"][side], side)
+
+
+def _body(handler: Handler, war_id: int) -> Any:
+    return json.loads(bytes(handler(Request({"type": "http", "path_params": {"id": war_id}})).body))
 
 
 def test_prices_validate_against_the_specification_and_our_model() -> None:
