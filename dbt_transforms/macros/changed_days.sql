@@ -72,7 +72,7 @@
 {#- Hook before a full refresh: until it has ended, no cadence counts as built. One that fails is a first build again. -#}
 {% macro forget_builds() -%}
     {%- if execute and flags.FULL_REFRESH -%}
-        delete from {{ source('ops', 'transform_builds') }}
+        delete from {{ source('ops', 'transform_builds') }} where cadence in ('frequent', 'nightly')
     {%- endif -%}
 {%- endmacro %}
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +15,7 @@ from killreport_assets.base.errors import UserError
 from killreport_assets.base.stopping import Stopped
 from killreport_assets.cli.common import current_settings, database_of, service_settings
 from killreport_assets.cli.exit_codes import ExitCode
+from killreport_assets.cli.lake import needs_extra
 from killreport_assets.cli.options import AsCsv, AsJson, AsParquet, Sandbox
 from killreport_assets.cli.output import OutputFormat, chosen_format, out, print_records, wide
 
@@ -40,6 +42,10 @@ def load(
     newest_first: Annotated[bool, typer.Option("--newest-first/--oldest-first", help="the order of the days")] = True,
     market: Annotated[bool, typer.Option("--market", help="load the market's prices instead of killmails")] = False,
     wars: Annotated[bool, typer.Option("--wars", help="load wars and their allies instead of killmails")] = False,
+    lake: Annotated[
+        str | None,
+        typer.Option("--lake", metavar="URL", help="load another KillReport's lake, with dimensions and prices"),
+    ] = None,
     sandbox: Sandbox = False,
 ) -> None:
     """Load the days of a span from EVE Ref's daily archives. Ctrl-C at any moment; the same command goes on.
@@ -48,14 +54,17 @@ def load(
     HOME/archives within KILLREPORT_ARCHIVE_CACHE_MIB. Wars come in archives of a year until 2020, then of a day. The
     marts are built by Dagster's schedules, or by `killreport dbt build`.
     """
-    if market and wars:
-        raise UserError("--market and --wars are two loads: run them one after the other")
+    if market + wars + (lake is not None) > 1:
+        raise UserError("--market, --wars and --lake are loads of their own: run them one after the other")
     days = _days(first, last)
     if newest_first:
         days.reverse()
     settings = service_settings(sandbox=sandbox)
     progress = _Progress()
     load_them = _load_market if market else _load_wars if wars else _load_killmails
+    if lake is not None:
+        needs_extra()
+        load_them = partial(_load_lake, lake)
     with database_of(settings, asks_services=True, begins=True) as engine:
         try:
             report = load_them(settings, engine, days, progress)
@@ -134,6 +143,19 @@ def _load_market(settings: "Settings", engine: "Engine", days: list[date], progr
         wanted = [day for day in days if day in available]
         progress.expect(len(wanted), "rows")
         return MarketHistoryLoader(files, settings.data.market_regions, wanted, on_day=on_day).load(engine)
+
+
+def _load_lake(
+    url: str, _settings: "Settings", engine: "Engine", days: list[date], progress: "_Progress"
+) -> "LoadReport":
+    from killreport_assets.ingest.loader import LoadReport
+    from killreport_assets.lake.load import LakeLoader
+    from killreport_assets.lake.storage import LakeStorage
+
+    def on_day(day: date, stored: int) -> None:
+        progress.part(f"{day}", stored)
+
+    return LoadReport(LakeLoader(engine, LakeStorage(url), progress.expect, on_day).load(days))
 
 
 def _load_wars(settings: "Settings", engine: "Engine", days: list[date], progress: "_Progress") -> "LoadReport":

@@ -17,6 +17,7 @@ from killreport_assets.base.network import never_proxy_loopback
 from killreport_assets.base.stopping import Stopped, stop_on_signals
 from killreport_assets.cli import api as api_cli
 from killreport_assets.cli import history as history_cli
+from killreport_assets.cli import lake as lake_cli
 from killreport_assets.cli import operations as operation_cli
 from killreport_assets.cli import people as people_cli
 from killreport_assets.cli import programs as program_cli
@@ -59,6 +60,7 @@ app.add_typer(web_cli.app)
 app.add_typer(web_cli.web, name="web")
 app.add_typer(api_cli.api, name="api")
 app.add_typer(history_cli.history, name="history")
+app.add_typer(lake_cli.lake, name="lake")
 app.add_typer(web_cli.auth, name="auth")
 app.add_typer(operation_cli.app)
 app.add_typer(people_cli.analyst, name="analyst")

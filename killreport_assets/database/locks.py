@@ -34,6 +34,8 @@ class Lock(IntEnum):
     """Encrypting users' tokens with a new key."""
     WRITERS = 7_304_114_506
     """Shared by transactions that write; a migration takes it alone."""
+    LAKE = 7_304_114_510
+    """Exporting into the lake: held for minutes."""
     FEED = 7_304_114_507
     """Following the live feed, which has one cursor: held while the service answers."""
     LIVE_FEED = 7_304_114_509

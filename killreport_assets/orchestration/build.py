@@ -6,6 +6,7 @@ from killreport_assets.orchestration.assets.entities import ENTITY_ASSETS
 from killreport_assets.orchestration.assets.external import EXTERNAL_ASSETS
 from killreport_assets.orchestration.assets.history import days_are_complete, history_days_asset
 from killreport_assets.orchestration.assets.killmails import killmails
+from killreport_assets.orchestration.assets.lake import lake
 from killreport_assets.orchestration.assets.market import MARKET_ASSETS
 from killreport_assets.orchestration.assets.static_data import static_data
 from killreport_assets.orchestration.assets.users import users
@@ -34,6 +35,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
             killmails,
             history_days_asset,
             wars_asset,
+            lake,
             *ENTITY_ASSETS,
             static_data,
             *MARKET_ASSETS,

@@ -114,6 +114,11 @@ load_market_prices = dg.define_asset_job(
     dg.AssetSelection.assets(asset_key(statistics_tables.market_prices)),
     description="Store ESI's prices of the day",
 )
+export_lake = dg.define_asset_job(
+    "export_lake",
+    dg.AssetSelection.groups("lake"),
+    description="Write what changed since the last export into the lake (KILLREPORT_LAKE_URL)",
+)
 queue_users = dg.define_asset_job(
     "queue_users",
     dg.AssetSelection.assets(asset_key(users)),
@@ -135,6 +140,7 @@ JOBS = [
     load_wars,
     load_market_history,
     load_market_prices,
+    export_lake,
     queue_users,
     scan_killmail_entities,
     refresh_affiliations,

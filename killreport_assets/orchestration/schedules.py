@@ -10,6 +10,7 @@ from killreport_assets.orchestration.jobs import (
     back_up,
     check_lineage,
     check_raw_tables,
+    export_lake,
     load_history,
     load_market_history,
     load_market_prices,
@@ -39,6 +40,7 @@ def build_schedules(settings: Settings) -> list[dg.ScheduleDefinition]:
         (check_lineage, crons.lineage_schedule),
         (purge_event_log, crons.purge_schedule),
         *([(back_up, crons.backup_schedule)] if settings.operator.backup_dir else []),
+        *([(export_lake, crons.lake_schedule)] if settings.data.lake_url else []),
         *((job, crons.of_producer(name)) for name, job in PRODUCING_JOBS.items()),
     ]
     return [_schedule(job, cron, status) for job, cron in jobs]

@@ -154,6 +154,12 @@ class DataSettings(Group):
         description="first day of the marts, 2020-01-01: killmails of earlier months are stored only; unset: all. "
         "An earlier day, or none, needs killreport dbt build --full-refresh",
     )
+    lake_url: str | None = Field(
+        None, description="directory or object store (s3://bucket/lake) of the lake's files; unset: HOME/lake"
+    )
+    lake_keep_days: int = Field(
+        7, ge=0, le=10_000, description="days that superseded files and snapshots of the lake are kept"
+    )
     market_regions: RegionIds = Field(
         (), description="regions whose market history to keep in addition to The Forge's: 10000043,10000032"
     )
@@ -226,6 +232,7 @@ class ScheduleSettings(Group):
     wars_schedule: Cron = Field("50 */6 * * *", description="cron: load wars, from archives and from ESI")
     market_history_schedule: Cron = Field("16 12 * * *", description="cron: read the newest days of market history")
     market_prices_schedule: Cron = Field("21 12 * * *", description="cron: store ESI's prices of the day")
+    lake_schedule: Cron = Field("40 5 * * *", description="cron: export into the lake, if there is one")
     transforms_schedule: Cron = Field("3-59/15 * * * *", description="cron: build the frequent dbt models, if due")
     nightly_transforms_schedule: Cron = Field("8 4 * * *", description="cron: build all dbt models, run every test")
 

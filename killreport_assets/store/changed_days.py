@@ -144,14 +144,14 @@ def oldest_unbuilt_change(connection: Connection) -> datetime | None:
 
 
 def forget_built(engine: Engine) -> int:
-    """Delete the changes that every cadence has built; returns how many."""
+    """Delete the changes that every cadence has built, and the lake has, if there is one; returns how many."""
     with writing(engine) as connection:
         deleted = connection.execute(
             sa.text("""
             delete from ops.changed_days d
-            where (select count(*) from ops.transform_builds b where b.cadence = any(:cadences)
-                   and pg_visible_in_snapshot(cast(cast(d.changed_in as text) as xid8), cast(b.snapshot as pg_snapshot))
-                  ) = :count
+            where (select count(*) from ops.transform_builds b where b.cadence = any(:cadences)) = :count
+                and not exists (select from ops.transform_builds b where not pg_visible_in_snapshot(
+                    cast(cast(d.changed_in as text) as xid8), cast(b.snapshot as pg_snapshot)))
             """),
             {"cadences": list(CADENCES), "count": len(CADENCES)},
         )
