@@ -134,7 +134,7 @@ def sql(
     as_csv: AsCsv = False,
     as_parquet: AsParquet = False,
 ) -> None:
-    """Run a statement over the lake's files with DuckDB: killmails, attackers, items, types, …, marts.mart_….
+    """Run a statement over the lake's files with DuckDB: killmails, attackers, items, types, …, and those of marts.
 
     It needs no server, reads one state of the lake, and can read no other file.
     """

@@ -1,7 +1,7 @@
 """Writing the lake: the days that changed since the last export, the dimensions, prices and marts, then the manifest.
 
 A file's path names its content, so what did not change is not written again, and a kill at any point leaves a whole
-lake: the one before, or one that says which days it lacks. Which days changed is told by `ops.changed_days`, as dbt is.
+lake: the one before, or one that says which days it lacks. `ops.changed_days` has which days changed, as for dbt.
 """
 
 import tempfile

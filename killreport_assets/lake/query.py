@@ -12,7 +12,7 @@ from killreport_assets.lake.storage import LakeStorage
 def run_query(storage: LakeStorage, statement: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Run one statement over the lake; returns the names of its columns and its rows.
 
-    Facts and dimensions are `killmails`, `attackers`, `types`, …; marts are `marts.mart_…`.
+    Facts and dimensions are `killmails`, `attackers`, `types`, …; marts are in the schema `marts`.
 
     Raises:
         UserError: there is no lake, or the statement is wrong; the text says why.

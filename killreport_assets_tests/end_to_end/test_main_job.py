@@ -57,6 +57,28 @@ def test_what_asks_no_service_works_on_the_sandboxs_data(embedded_run: Run) -> N
     assert home.run("status").returncode == 0
 
 
+def test_the_lake_has_every_row_of_every_mart(embedded_run: Run) -> None:
+    home = embedded_run[0]
+    exported = home.run("lake", "export")
+    assert exported.returncode == 0, exported.stderr
+    verified = home.run("lake", "verify")
+    assert verified.returncode == 0, verified.stdout
+    marts = [
+        row["name"]
+        for row in home.sql(
+            "select table_name as name from information_schema.tables where table_schema = 'marts' order by 1"
+        )
+    ]
+    assert len(marts) > 50
+    counts = " union all ".join(f"select '{mart}' as mart, count(*) as n from marts.{mart}" for mart in marts)
+    asked = json.loads(home.run("lake", "sql", "--json", counts).stdout)
+    assert {row["mart"]: row["n"] for row in asked} == {row["mart"]: row["n"] for row in home.sql(counts)}
+    isk = "select sum(total_value) as isk, sum(length(victim_ship_name)) as letters from marts.fct_killmails"
+    [[of_lake], [stored]] = json.loads(home.run("lake", "sql", "--json", isk).stdout), home.sql(isk)
+    assert (float(of_lake["isk"]), of_lake["letters"]) == (float(stored["isk"]), stored["letters"])
+    assert "0 files written" in home.run("lake", "export").stdout
+
+
 def test_everything_arrives_and_nothing_is_left_behind(embedded_run: Run) -> None:
     home, run = embedded_run
     assert run.returncode == 0, run.stdout + run.stderr

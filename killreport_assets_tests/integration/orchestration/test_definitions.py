@@ -72,6 +72,8 @@ def test_every_asset_of_ours_is_described() -> None:
     graph = build_defs(_sandbox_settings()).resolve_asset_graph()
     for key in graph.get_all_asset_keys():
         spec = graph.get(key)
+        if key.path[0] == "marts":  # the lake's sources, of the other code location
+            continue
         assert spec.description, key
         assert spec.owners, key
         assert spec.kinds, key

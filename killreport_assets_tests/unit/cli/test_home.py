@@ -31,6 +31,7 @@ NEED_DATA = {
     "tokens rotate-key": [],
     "history status": [],
     "history repair": [],
+    "lake export": [],
     "api token new": ["a script"],
     "api token list": [],
     "api token revoke": ["000000000000"],
@@ -51,6 +52,7 @@ BEGIN = {
 """Commands that begin a home. What they start is tested elsewhere."""
 START_NOTHING = {
     *("status", "doctor", "health", "metrics", "down", "settings", "tokens new-key", "alerts test", "alerts watch"),
+    *("lake status", "lake verify", "lake sql", "lake publish"),
 }
 
 
