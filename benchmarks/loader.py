@@ -42,13 +42,13 @@ Members = list[bytes]
 
 def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
     """Loads made days: members in memory, archives on disk, unchanged days, and beside a million stored killmails."""
-    days = [_members(number) for number in range(DAYS)]
+    days = [members_of_day(number) for number in range(DAYS)]
     service = stack.enter_context(scripted_service())
     unpacking = _publish(service, days)
     home = stack.enter_context(tempfile.TemporaryDirectory(prefix="killreport-loader-"))
     everef = EveRef(load_settings().with_values(everef_url=service.url, home=Path(home)))
     engine = stack.enter_context(databases.fresh())
-    _know_everyone_of(engine, days)
+    know_everyone_of(engine, days)
     yield from _members_to_tables(engine, days[0])
     yield from _archives_to_tables(engine, everef, unpacking)
     yield from _unchanged(engine, everef)
@@ -67,7 +67,7 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
     )
 
 
-def _members(number: int) -> Members:
+def members_of_day(number: int) -> Members:
     made = GeneratedKillmails(World(), seed=100 + number, profile="history")
     first = FIRST + timedelta(days=number)
     step = timedelta(days=1) / KILLMAILS_A_DAY
@@ -95,7 +95,7 @@ def _days() -> list[date]:
     return [(FIRST + timedelta(days=number)).date() for number in range(DAYS)]
 
 
-def _know_everyone_of(engine: Engine, days: Sequence[Members]) -> None:
+def know_everyone_of(engine: Engine, days: Sequence[Members]) -> None:
     """Make every entity known."""
     for members in days:
         with ArchiveWriter(engine, "everef", read_member) as writer:

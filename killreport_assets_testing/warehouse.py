@@ -23,8 +23,8 @@ from killreport_assets.store.schema.columns import metadata
 from killreport_assets.transforms.project import PROJECT, build_arguments, dbt_environment
 
 BUILT = "select table_schema, table_name from information_schema.tables where table_schema in ('intermediate', 'marts')"
-NOT_COMPARED = {"int_build", "int_changed_days", "int_days_to_build", "int_names", "int_renamed"}
-"""What a build says of itself, and when."""
+NOT_COMPARED = {"int_build", "int_changed_days", "int_days_to_build", "int_names", "int_renamed", "int_fit_modules"}
+"""What a build says of itself, and when; and fits that no killmail has any more, which no mart shows."""
 
 STATIC = ("categories", "groups", "market_groups", "meta_groups", "regions", "constellations", "systems", "factions")
 

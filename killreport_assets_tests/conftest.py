@@ -24,6 +24,7 @@ from killreport_assets_testing.sandbox import Sandbox
 TESTS = Path(__file__).parent
 READ_STORY = (
     "transforms/test_statistics.py",
+    "transforms/test_fits.py",
     *(f"web/test_{name}.py" for name in ("pages", "graphql", "rest", "looks")),
 )
 """Files whose tests read the built marts of the fixture `story`."""

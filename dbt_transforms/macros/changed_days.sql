@@ -63,9 +63,17 @@
     {{ return(rebuilt.rows | length > 0) }}
 {%- endmacro %}
 
+{#- How many changes of definitions there have been that a cadence is rebuilt for; nightly models read frequent ones. -#}
+{% macro definitions(cadence, metric_changes) -%}
+    (
+        select count(*) from {{ metric_changes }} as changes
+        where changes.rebuilds = 'frequent' or changes.rebuilds = {{ cadence }}
+    )
+{%- endmacro %}
+
 {#- The first day of the marts, KILLREPORT_MARTS_FROM: killmails of earlier months are stored only. Empty: all. -#}
 {% macro marts_from() -%}
-    {%- set day = env_var('KILLREPORT_MARTS_FROM', '') -%}
+    {%- set day = env_var('KILLREPORT_DBT_MARTS_FROM', '') if execute else '' -%}
     {{ return(day[:8] ~ '01' if day else '') }}
 {%- endmacro %}
 
@@ -193,6 +201,7 @@
 {% macro end_build(results) %}
     {%- if execute and flags.WHICH in ('build', 'run') -%}
         {%- do say_what_is_left(results) -%}
+        {%- set changes_of_metrics = graph.nodes['seed.killreport.mart_metric_changes'].relation_name -%}
         {%- set failed = results | selectattr('status', 'in', ['error', 'fail', 'runtime error', 'skipped', 'partial success'])
             | list -%}
         {%- set built = results | selectattr('status', 'equalto', 'success') | map(attribute='node')
@@ -210,11 +219,13 @@
                 from {{ relation_of('int_days_to_build') }} where not is_now and cadence = '{{ cadence }}'
                 on conflict (killmail_date, changed_in) do update
                 set earliest = least(known.earliest, excluded.earliest), latest = greatest(known.latest, excluded.latest);
-                insert into {{ source('ops', 'transform_builds') }} as known (cadence, snapshot, as_of, built_at)
-                select '{{ cadence }}', snapshot, as_of, now() from {{ relation_of('int_build') }}
+                insert into {{ source('ops', 'transform_builds') }} as known (cadence, snapshot, as_of, definitions, built_at)
+                select '{{ cadence }}', snapshot, as_of, {{ definitions("'" ~ cadence ~ "'", changes_of_metrics) }}, now()
+                from {{ relation_of('int_build') }}
                 where invocation_id = '{{ invocation_id }}'
                 on conflict (cadence) do update
-                set snapshot = excluded.snapshot, as_of = excluded.as_of, built_at = excluded.built_at;
+                set snapshot = excluded.snapshot, as_of = excluded.as_of, definitions = excluded.definitions,
+                    built_at = excluded.built_at;
             {%- endif -%}
         {%- endfor -%}
     {%- endif -%}

@@ -35,7 +35,11 @@ from (
         damage_done,
         attackers_on_kills
     from sums
-    where not exists (select 1 from {{ ref('int_days_to_build') }} as days where not days.is_now)
+    where
+        not exists (
+            select 1 from {{ ref('int_days_to_build') }} as days
+            where not days.is_now
+        )
 ) as distinct_sums
 group by entity_kind
 having count(*) > 1

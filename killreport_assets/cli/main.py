@@ -16,6 +16,7 @@ from killreport_assets.base.logs import configure_logging
 from killreport_assets.base.network import never_proxy_loopback
 from killreport_assets.base.stopping import Stopped, stop_on_signals
 from killreport_assets.cli import api as api_cli
+from killreport_assets.cli import fit as fit_cli
 from killreport_assets.cli import history as history_cli
 from killreport_assets.cli import lake as lake_cli
 from killreport_assets.cli import operations as operation_cli
@@ -54,6 +55,7 @@ app = typer.Typer(
 app.add_typer(work_cli.app)
 app.add_typer(worker_cli.app)
 app.add_typer(service_cli.app)
+app.add_typer(fit_cli.app)
 app.add_typer(repair_cli.app)
 app.add_typer(program_cli.app)
 app.add_typer(web_cli.app)

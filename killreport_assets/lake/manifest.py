@@ -53,7 +53,7 @@ class LakeDataset(BaseModel):
 
 
 class LakeCoverage(BaseModel):
-    """How whole the lake is, by what EVE Ref and zKillboard are known to have: the mart fct_completeness has each day."""
+    """How whole the lake is, by what EVE Ref and zKillboard are known to have; fct_completeness has each day."""
 
     first_day: date | None = None
     last_day: date | None = None

@@ -27,7 +27,10 @@ IS_UNBUILT = """
 THIS_TRANSACTION = "cast(cast(pg_current_xact_id() as text) as bigint)"
 
 STATISTICS_READ = {
-    "types": ("group_id", "meta_group_id", "market_group_id", "meta_level", "rig_size", "heat_damage"),
+    "types": (
+        *("group_id", "meta_group_id", "market_group_id", "meta_level", "rig_size", "heat_damage"),
+        "variation_parent_type_id",
+    ),
     "groups": ("category_id",),
     "market_groups": ("parent_group_id",),
     "systems": ("constellation_id", "region_id", "security_status"),

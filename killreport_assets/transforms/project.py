@@ -36,7 +36,7 @@ def dbt_environment(database: URL, home: Path, marts_from: date | None = None) -
         "KILLREPORT_DBT_USER": database.username or "postgres",
         "KILLREPORT_DBT_PASSWORD": database.password or "",
         "KILLREPORT_DBT_DATABASE": database.database or "killreport",
-        "KILLREPORT_MARTS_FROM": str(marts_from or ""),
+        "KILLREPORT_DBT_MARTS_FROM": str(marts_from or ""),
         "DBT_TARGET_PATH": str(target_folder(home)),
         "DBT_LOG_PATH": str(home / "dbt" / "logs"),
     }

@@ -96,6 +96,7 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
         Route("/kill/{killmail_id:eve_id}", pages.killmail),
         Route(entity, pages.entity),
         Route(entity + "/{which:which}", pages.entity_killmails),
+        Route("/fit/{fit_id}", pages.fit),
         Route("/regions", pages.regions),
         Route("/search", pages.search),
         Route("/definitions", pages.definitions),

@@ -114,6 +114,15 @@ def find(connection: Connection, filters: Filters, limit: int, offset: int = 0) 
     return list(connection.execute(sa.text(query), parameters | {"limit": limit, "offset": offset}).mappings())
 
 
+def killmails_by_id(connection: Connection, killmail_ids: Sequence[int]) -> list[RowMapping]:
+    """These killmails, newest first: rows of `COLUMNS`."""
+    query = f"""
+        select {COLUMNS} from marts.fct_killmails where killmail_id = any(:ids)
+        order by killmail_time desc, killmail_id desc
+    """
+    return list(connection.execute(sa.text(query), {"ids": list(killmail_ids)}).mappings())
+
+
 def killmail(connection: Connection, killmail_id: int) -> RowMapping | None:
     """Every column of one killmail; None while no build has read it."""
     query = sa.text("select * from marts.fct_killmails where killmail_id = :id")

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from killreport_assets.base.errors import UserError
 from killreport_assets.store.trace import trace_killmail
-from killreport_assets.web import charts, entities, killmails, statistics
+from killreport_assets.web import charts, entities, fits, killmails, statistics
 from killreport_assets.web.entities import BY_PATH, KINDS, Kind
 from killreport_assets.web.fitting import HOLDS, RACKS, eft_text, fit_of
 from killreport_assets.web.health import Looking
@@ -74,6 +74,10 @@ class Pages:
     async def entity_killmails(self, request: Request) -> Response:
         """Show the kills or losses of an entity, page by page."""
         return await self._answer(request, "kills.html", self._entity_killmails)
+
+    async def fit(self, request: Request) -> Response:
+        """Show a fit: its modules, who lost it, its variants."""
+        return await self._answer(request, "fit.html", self._fit)
 
     async def regions(self, request: Request) -> Response:
         """Show every region, each of which has a map."""
@@ -149,6 +153,7 @@ class Pages:
             attackers = killmails.attackers_of(connection, [killmail_id])
             items = killmails.items_of(connection, [killmail_id])
             values = killmails.values_of(connection, [killmail_id])
+            fit_id = fits.of_killmail(connection, killmail_id) if fits.are_built(connection) else None
         fit = fit_of(items)
         hull = row["victim_ship_name"] or f"Type {row['victim_ship_type_id']}"
         counted = Counter((attacker["ship_type_id"], attacker["ship_name"]) for attacker in attackers)
@@ -159,6 +164,7 @@ class Pages:
             "ships": [{"type_id": id_, "name": name, "count": count} for (id_, name), count in counted.most_common()],
             "values": values,
             "fit": fit,
+            "fit_id": fit_id,
             "eft": eft_text(hull, f"killmail {killmail_id}", fit) if fit.racks else None,
             "RACKS": RACKS,
             "HOLDS": HOLDS,
@@ -195,6 +201,9 @@ class Pages:
             "isk_by_month": charts.months([(m["month"], m["isk_destroyed"], m["isk_lost"]) for m in monthly]),
             "kills_by_month": charts.months([(m["month"], m["kills"], m["losses"]) for m in monthly]),
             "hours": None,
+            "fits": fits.of_hull(connection, entity_id)
+            if kind.name == "ship_type" and fits.are_built(connection)
+            else [],
             "tables": tables_of(connection, kind, entity_id) if is_nightly else [],
             "as_of": statistics.as_of(connection),
         }
@@ -214,6 +223,19 @@ class Pages:
         facts["rows"] = _marked(facts["rows"], kind, entity_id)
         name = entities.name_of(kind, row, entity_id)
         return facts | {"heading": f"{name}: {which.replace('-', ' ')}", "about": kind}
+
+    def _fit(self, request: Request, connection: Connection) -> dict[str, Any]:
+        fit_id = request.path_params["fit_id"]
+        row = fits.fit(connection, fit_id) if fits.are_built(connection) else None
+        if row is None:
+            raise Problem("No such fit", "No ship was lost with this fit; fits are of the nightly build.", 404)
+        return {
+            "row": row,
+            "racks": fits.modules(connection, fit_id),
+            "rows": fits.losses(connection, fit_id),
+            "variants": fits.variants(connection, row["family_id"], fit_id),
+            "RACKS": RACKS,
+        }
 
     def _regions(self, _request: Request, connection: Connection) -> dict[str, Any]:
         day = statistics.last_day(connection) if statistics.is_built(connection) else None
@@ -236,7 +258,10 @@ class Pages:
             seen.add(anchor)
             rows.append(dict(metric) | {"anchor": anchor})
         grouped = groupby(rows, key=lambda metric: metric["model"])
-        return {"by_model": [(model, list(metrics)) for model, metrics in grouped]}
+        return {
+            "by_model": [(model, list(metrics)) for model, metrics in grouped],
+            "changes": statistics.definition_changes(connection),
+        }
 
     def _coverage(self, request: Request, connection: Connection) -> dict[str, Any]:
         health = self._looking.look()

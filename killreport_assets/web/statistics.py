@@ -230,6 +230,15 @@ def dictionary(connection: Connection) -> list[RowMapping]:
     return list(connection.execute(sa.text("select * from marts.mart_metrics")).mappings())
 
 
+def definition_changes(connection: Connection) -> list[RowMapping]:
+    """Every change of a definition, the newest first."""
+    is_there = sa.text("select to_regclass('marts.mart_metric_changes') is not null")
+    if not connection.execute(is_there).scalar_one():  # built by an older release
+        return []
+    query = "select * from marts.mart_metric_changes order by changed_on desc, model, name, version"
+    return list(connection.execute(sa.text(query)).mappings())
+
+
 def days(connection: Connection, limit: int = 60) -> list[RowMapping]:
     """The newest days with killmails: how many by source, their ISK, how many without a price of the hull."""
     query = """

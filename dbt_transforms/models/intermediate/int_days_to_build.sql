@@ -5,7 +5,12 @@ with cadences as (
     select
         names.cadence,
         builds.snapshot,
-        {{ 'true' if flags.FULL_REFRESH else 'builds.snapshot is null' }} as is_rebuild
+        {% if flags.FULL_REFRESH -%}
+        true
+        {%- else -%}
+        builds.snapshot is null
+        or coalesce(builds.definitions, -1) <> {{ definitions('names.cadence', ref('mart_metric_changes')) }}
+        {%- endif %} as is_rebuild
     from (
         select 'frequent' as cadence
         union all

@@ -29,4 +29,4 @@ select
     coalesce(allies.allies, 0) as allies,
     wars.observed_at
 from {{ ref('stg_wars') }} as wars
-left join allies on allies.war_id = wars.war_id
+left join allies on wars.war_id = allies.war_id

@@ -52,6 +52,7 @@ transform_builds = sa.Table(
     sa.Column("cadence", sa.Text, primary_key=True, comment="frequent or nightly: which models"),
     text("snapshot", "pg_snapshot: every change that it shows is in these models", required=True),
     sa.Column("as_of", sa.Date, nullable=False, comment="the day that counted as today"),
+    sa.Column("definitions", sa.Integer, comment="changes of definitions that they have; null: an older release's"),
     time("built_at", "when that build ended", required=True, now=True),
     schema="ops",
     comment="How far the dbt models are built; written by dbt when all models of a cadence succeeded",

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from killreport_assets.cli.sql import named_queries
 from killreport_assets.sandbox.process import service_urls
 from killreport_assets.settings import load_settings
 from killreport_assets.transforms.charts import CHARTS
-from killreport_assets.transforms.dictionary import SEED, generated_files
+from killreport_assets.transforms.definition_lock import current_definitions, locked_definitions, unversioned
+from killreport_assets.transforms.dictionary import SEED, changes, generated_files
 from killreport_assets.transforms.project import PROJECT, ensure_manifest, target_folder
 from killreport_assets.web.entities import KINDS
 
@@ -65,6 +67,8 @@ def test_a_model_keeps_the_rules(id_: str) -> None:
     assert node["config"]["contract"]["enforced"] == (layer == "marts")
     assert _tests_of(id_) & KEYS_OF, "no test of its key"
     for parent in manifest()["parent_map"][id_]:
+        if parent.startswith("seed."):
+            continue
         read = "source" if parent.startswith("source.") else manifest()["nodes"][parent]["config"]["schema"]
         assert read in MAY_READ[layer], parent
 
@@ -87,7 +91,8 @@ def test_every_reader_of_a_mart_is_an_exposure() -> None:
     web = "".join(file.read_text() for file in (PACKAGE / "web").rglob("*.py"))
     by_kind = {f"mart_{kind}_{level}" for kind in KINDS for level in ("daily", "monthly", "all_time")}
     public = {node["name"] for node in manifest()["nodes"].values() if node.get("access") == "public"} | {
-        "mart_metrics"
+        "mart_metrics",
+        "mart_metric_changes",
     }
     read = {name for name in public if re.search(rf"\b{name}\b", web)} | by_kind
     assert read == {id_.split(".")[-1] for id_ in exposures["web_application"]["depends_on"]["nodes"]}
@@ -123,6 +128,47 @@ def test_dbts_documentation_opens_on_a_page_whose_links_lead_to_public_tables() 
         assert (node["resource_type"], node["config"]["schema"]) == (kind, "marts")
 
 
+def test_a_definition_that_changed_has_another_version_and_says_in_whose_numbers() -> None:
+    current, locked = current_definitions(manifest()), locked_definitions()
+    assert current == locked, "what to do is in killreport_assets/transforms/definition_lock.py"
+    changed = Counter(f"{row['name']} of {row['model']}" for row in changes())
+    versions = {metric: int(locked.split()[0]) for metric, locked in locked["metrics"].items()}
+    assert changed.keys() <= versions.keys()
+    assert {metric: 1 + changed[metric] for metric in versions} == versions
+    numbered = [(row["name"], row["model"], int(row["version"])) for row in changes()]
+    assert {version for *_, version in numbered} >= {2}
+    assert all((name, model, version - 1) in numbered for name, model, version in numbered if version > 2)
+
+
+def test_a_definition_cannot_change_under_its_version() -> None:
+    locked = locked_definitions()
+    metric, known = next(iter(locked["metrics"].items()))
+    other = {"models": {}, "metrics": {metric: f"{known.split()[0]} another"}}
+    raised = {"models": {}, "metrics": {metric: f"{int(known.split()[0]) + 1} another"}}
+    assert unversioned(locked, other) == [metric]
+    assert unversioned(locked, raised) == []
+
+
+def test_what_is_no_meaning_is_no_change_and_a_called_macro_is() -> None:
+    def with_sql(model: str, macro: str) -> dict[str, str]:
+        node = {
+            "name": "m",
+            "resource_type": "model",
+            "raw_code": model,
+            "depends_on": {"macros": ["macro.killreport.a"]},
+        }
+        macros = {
+            "macro.killreport.a": {"macro_sql": "a", "depends_on": {"macros": ["macro.killreport.b", "macro.dbt.c"]}},
+            "macro.killreport.b": {"macro_sql": macro, "depends_on": {"macros": ["macro.killreport.a"]}},
+        }
+        return current_definitions({"nodes": {"m": node}, "macros": macros})["models"]
+
+    before = with_sql("select 1", "b")
+    assert with_sql("{#- why\n -#}\nselect  1 -- one", "b") == before
+    assert with_sql("select 1", "c") != before
+    assert with_sql("select 2", "b") != before
+
+
 def test_every_metric_is_of_a_model_that_there_is() -> None:
     names = {node["name"] for node in models().values()}
     for metric in _dictionary():
@@ -143,7 +189,10 @@ def test_every_column_of_a_mart_is_in_the_dictionary() -> None:
 
 
 NAME_OF = {"ship_type": "ship", "item_type": "item", "weapon_type": "weapon"}
-UNNAMED = {"killmail_id", "war_id", "moon_id"}
+UNNAMED = {
+    *("killmail_id", "first_killmail_id", "last_killmail_id", "war_id", "moon_id"),
+    *("fit_id", "typical_fit_id", "family_id"),
+}
 
 
 def test_every_id_of_a_fact_or_mart_has_its_name_beside_it() -> None:

@@ -18,6 +18,7 @@ NEED_DATA = {
     "dead-letters replay": ["--all"],
     "dead-letters drop": ["--all"],
     "trace": ["killmail", "1"],
+    "fit": ["1"],
     "follow": ["--list"],
     "unfollow": ["character", "1"],
     "pauses list": [],

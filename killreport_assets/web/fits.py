@@ -1,0 +1,68 @@
+"""Fits from the marts: one with its modules and losses, those of a hull. Arranging an item list is in fitting.py."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, RowMapping
+
+from killreport_assets.web.killmails import killmails_by_id
+
+FITS_OF_A_HULL = 20
+LOSSES = 50
+
+
+def are_built(connection: Connection) -> bool:
+    """Whether a nightly build has made the fits."""
+    return bool(connection.execute(sa.text("select to_regclass('marts.mart_fits') is not null")).scalar_one())
+
+
+def fit(connection: Connection, fit_id: str) -> RowMapping | None:
+    """One fit; None if no ship was lost with it."""
+    query = sa.text("select * from marts.mart_fits where fit_id = :id")
+    return connection.execute(query, {"id": fit_id}).mappings().one_or_none()
+
+
+def modules(connection: Connection, fit_id: str) -> dict[str, list[RowMapping]]:
+    """The modules of a fit by rack, in the order of racks in a fitting window."""
+    query = sa.text("""
+        select * from marts.mart_fit_modules where fit_id = :id
+        order by array_position(array['high', 'mid', 'low', 'rig', 'subsystem'], rack), module_type_name, module_type_id
+    """)
+    rows = connection.execute(query, {"id": fit_id}).mappings()
+    return {rack: list(of_rack) for rack, of_rack in groupby(rows, key=lambda row: str(row["rack"]))}
+
+
+def losses(connection: Connection, fit_id: str) -> list[RowMapping]:
+    """The newest killmails of ships that were lost with this fit."""
+    query = sa.text("""
+        select killmail_id from marts.fct_killmail_fits where fit_id = :id
+        order by killmail_date desc, killmail_id desc limit :limit
+    """)
+    ids: Sequence[int] = connection.execute(query, {"id": fit_id, "limit": LOSSES}).scalars().all()
+    return killmails_by_id(connection, ids)
+
+
+def variants(connection: Connection, family_id: str, fit_id: str) -> list[RowMapping]:
+    """The other fits of the same family, the most lost ones first."""
+    query = sa.text("""
+        select * from marts.mart_fits where family_id = :family and fit_id <> :id
+        order by losses desc, fit_id limit :limit
+    """)
+    parameters = {"family": family_id, "id": fit_id, "limit": FITS_OF_A_HULL}
+    return list(connection.execute(query, parameters).mappings())
+
+
+def of_hull(connection: Connection, ship_type_id: int) -> list[RowMapping]:
+    """The fits of a hull that were lost most."""
+    query = sa.text("""
+        select * from marts.mart_fits where ship_type_id = :id order by losses desc, fit_id limit :limit
+    """)
+    return list(connection.execute(query, {"id": ship_type_id, "limit": FITS_OF_A_HULL}).mappings())
+
+
+def of_killmail(connection: Connection, killmail_id: int) -> str | None:
+    """The id of the fit with which a ship was lost; None if it had none that is known."""
+    query = sa.text("select fit_id from marts.fct_killmail_fits where killmail_id = :id")
+    found: str | None = connection.execute(query, {"id": killmail_id}).scalar()
+    return found
