@@ -431,7 +431,7 @@ def test_the_commands_export_show_and_ask(engine: Engine, settings: Settings, co
     assert command("lake", "verify").code == 0
     asked = command("lake", "sql", "--csv", "select count(*) as killmails from killmails")
     assert asked.stdout.splitlines() == ["killmails", str(len(BODIES))]
-    wrong = command("lake", "sql", "selct 1")
+    wrong = command("lake", "sql", "select nothing from nowhere")
     assert (wrong.code, wrong.is_one_line) == (2, True)
 
 

@@ -64,7 +64,9 @@ def _paths(site: Site) -> list[str]:
     fitted = site.scalar("select killmail_id from marts.fct_killmails order by item_row_count desc limit 1")
     crowded = site.scalar("select killmail_id from marts.fct_killmails order by attacker_count desc limit 1")
     region = site.scalar("select region_id from marts.mart_region_all_time order by kills desc limit 1")
+    fit = site.scalar("select typical_fit_id from marts.mart_fit_families where fits > 1 order by losses desc limit 1")
     return [
+        f"/fit/{fit}",
         *("/", "/kills", "/search?q=sa", "/definitions", "/coverage", "/me", "/api/", "/regions", "/nothing"),
         *(f"/kill/{fitted}", f"/kill/{crowded}", f"/region/{region}", f"{entities[0]}/losses"),
         *entities,

@@ -75,6 +75,38 @@ def test_every_killmail_has_a_page_with_its_items_attackers_and_lineage(site: Si
     assert "★ final blow" in text
 
 
+def test_a_fit_has_a_page_with_its_modules_and_its_losses(site: Site) -> None:
+    fit_id, hull, losses = site.story.warehouse.rows(
+        "select fit_id, ship_type_id, losses from marts.mart_fits order by losses desc, fit_id limit 1"
+    )[0]
+    lost = [
+        id_
+        for (id_,) in site.story.warehouse.rows(
+            f"select killmail_id from marts.fct_killmail_fits where fit_id = '{fit_id}'"
+        )
+    ]
+    assert len(lost) == losses > 1
+    page = site.get(f"/fit/{fit_id}").text
+    assert {int(id_) for id_ in re.findall(r'href="/kill/(\d+)"', page)} == set(lost)
+    modules = site.story.warehouse.rows(
+        f"select module_type_name from marts.mart_fit_modules where fit_id = '{fit_id}'"
+    )
+    assert [name for (name,) in modules if name not in _text(page)] == []
+    assert f'href="/fit/{fit_id}"' in site.get(f"/kill/{lost[0]}").text
+    assert f'href="/fit/{fit_id}"' in site.get(f"/ship/{hull}").text
+    family = site.scalar(
+        "select typical_fit_id from marts.mart_fit_families where fits > 1 order by losses desc limit 1"
+    )
+    assert "Variants of this fit" in site.get(f"/fit/{family}").text
+
+
+def test_a_definition_that_changed_says_in_whose_numbers(site: Site) -> None:
+    page = _text(site.get("/definitions").text)
+    for change, whose in site.story.warehouse.rows("select change, whose from marts.mart_metric_changes"):
+        assert change in page
+        assert whose in page
+
+
 def test_pages_follow_each_other_without_a_gap_or_a_repeat(site: Site) -> None:
     expected = "select killmail_id from marts.fct_killmails order by killmail_time desc, killmail_id desc"
     assert _followed(site, "/kills") == [id_ for (id_,) in site.story.warehouse.rows(expected)]
@@ -161,6 +193,7 @@ def test_coverage_counts_killmails_by_day_and_source(site: Site) -> None:
         ("/kills?after=99999999999999-1", 400),
         ("/kills?day=2026-13-01", 400),
         ("/kills?day=0001-01-01", 400),
+        ("/fit/0123456789abcdef0123456789abcdef", 404),
         ("/nothing", 404),
     ],
 )
