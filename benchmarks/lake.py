@@ -32,7 +32,7 @@ QUESTION = (
     "select corporation_id, count(distinct killmail_id) as kills, sum(damage_done) as damage "
     "from {attackers} group by corporation_id order by kills desc, corporation_id limit 10"
 )
-WANTED_WRITTEN, WANTED_LOADED = 0.5, 0.5
+WANTED_LOADED = 0.5
 
 
 def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
@@ -48,15 +48,8 @@ def measure(databases: Databases, stack: ExitStack) -> Iterator[Result]:
     copied: dict[str, bytes] = {}
     copying = _seconds(lambda: copied.update({table: _copy_out(engine, table) for table in TABLES}))
     writing = _seconds(LakeExport(engine, storage).run)
-    yield Result(
-        "lake: facts to Parquet files",
-        1 / writing * DAYS,
-        "days/s",
-        "COPY of the same rows to CSV",
-        copying / writing,
-        f"at least {WANTED_WRITTEN}",
-        copying / writing >= WANTED_WRITTEN,
-    )
+    reference = "COPY of the same rows to CSV"
+    yield Result("lake: facts to Parquet files", DAYS / writing, "days/s", reference, copying / writing)
     yield Result("lake: an export that finds nothing new", _seconds(LakeExport(engine, storage).run) * 1000, "ms")
     with engine.connect() as connection:
         stored = days_with_killmails(connection)

@@ -5,7 +5,10 @@ mentioned entities that the lake's dimensions lack are requested as after any ot
 """
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -19,7 +22,7 @@ from killreport_assets.base.stopping import is_stopping
 from killreport_assets.database.migrate import head, writing
 from killreport_assets.lake.datasets import FACTS, raw_datasets
 from killreport_assets.lake.manifest import LakeDataset, LakeFile, Manifest, read_datasets, read_manifest
-from killreport_assets.lake.rows import copy_table
+from killreport_assets.lake.rows import copy_csv, csv_of
 from killreport_assets.lake.storage import LakeStorage
 from killreport_assets.models.ids import EntityKind
 from killreport_assets.store import lineage
@@ -31,7 +34,18 @@ from killreport_assets.store.stored_killmails import known_killmails
 
 ITS_OWN = ("stored_at", "known_since")
 """Columns that say when this platform got a row."""
+COLUMNS = {
+    name: [column.name for column in table.columns if column.name not in ITS_OWN] for name, table in FACTS.items()
+}
 DATASET_OF = {table.fullname: name for name, table in FACTS.items()}
+
+
+@dataclass(frozen=True)
+class _Day:
+    """The facts of a day by dataset, and as COPY reads them."""
+
+    tables: dict[str, Any]
+    csv: dict[str, memoryview]
 
 
 class LakeLoader:
@@ -63,13 +77,27 @@ class LakeLoader:
         chosen = [day for day in days if f"{day}" in parts.get("killmails", {})]
         self._on_begin(len(chosen))
         read = stored = 0
-        for day in chosen:
-            if is_stopping():
-                break
-            new = self._load_day(day, {name: files.get(f"{day}") for name, files in parts.items()})
-            read, stored = read + 1, stored + new
-            self._on_day(day, new)
+        days_read = self._read_ahead([{n: files.get(f"{day}") for n, files in parts.items()} for day in chosen])
+        with closing(days_read):
+            for day, rows in zip(chosen, days_read, strict=False):
+                new = self._load_day(day, rows)
+                read, stored = read + 1, stored + new
+                self._on_day(day, new)
+                if is_stopping():
+                    break
         return facts | {"days read": read, "stored": stored}
+
+    def _read_ahead(self, days: Sequence[Mapping[str, LakeFile | None]]) -> Generator["_Day"]:
+        """Read and encode the next day while one is copied."""
+        with ThreadPoolExecutor(1, "lake") as thread:
+            ahead = [thread.submit(self._day, files) for files in days[:1]]
+            for number in range(len(days)):
+                ahead += [thread.submit(self._day, files) for files in days[number + 1 : number + 2]]
+                yield ahead.pop(0).result()
+
+    def _day(self, files: Mapping[str, LakeFile | None]) -> "_Day":
+        read = {name: self._read(file) for name, file in files.items() if file is not None}
+        return _Day(read, {name: csv_of(table, COLUMNS[name]) for name, table in read.items()})
 
     def _load_the_rest(self, datasets: Mapping[str, LakeDataset]) -> int:
         loaded = 0
@@ -84,7 +112,7 @@ class LakeLoader:
                     connection.exec_driver_sql(
                         f"create temp table loaded (like {dataset.relation} including defaults) on commit drop"
                     )
-                    copy_table(_cursor(connection), table, "pg_temp.loaded", columns)
+                    copy_csv(_cursor(connection), csv_of(table, columns), "pg_temp.loaded", columns)
                     inserted = connection.exec_driver_sql(
                         f"insert into {dataset.relation} ({names}) "
                         f"select {names} from pg_temp.loaded on conflict do nothing"
@@ -97,9 +125,9 @@ class LakeLoader:
                 )
         return loaded
 
-    def _load_day(self, day: date, files: Mapping[str, LakeFile | None]) -> int:
+    def _load_day(self, day: date, rows: "_Day") -> int:
         """Load one day in one transaction; returns how many killmails were new."""
-        read = {name: self._read(file) for name, file in files.items() if file is not None}
+        read, encoded = rows.tables, rows.csv
         killmails = read["killmails"]
         times = killmails.column("killmail_time")
         ensure_months(self._engine, [pc.min(times).as_py(), pc.max(times).as_py()])
@@ -111,13 +139,13 @@ class LakeLoader:
                     name: table.filter(pc.invert(pc.is_in(table.column("killmail_id"), among)))
                     for name, table in read.items()
                 }
+                encoded = {name: csv_of(table, COLUMNS[name]) for name, table in read.items()}
             new: int = read["killmails"].num_rows
             if new:
                 cursor = _cursor(connection)
                 for name, table in FACTS.items():
-                    if name in read:
-                        columns = [column.name for column in table.columns if column.name not in ITS_OWN]
-                        copy_table(cursor, read[name], table.fullname, columns)
+                    if name in encoded:
+                        copy_csv(cursor, encoded[name], table.fullname, COLUMNS[name])
                 rows_here = rows_of_this_transaction(pc.min(times).as_py(), pc.max(times).as_py())
                 mark_written(connection, rows_here)
                 lineage.record_mentions(connection, _mentioned(read), rows_here)

@@ -74,7 +74,7 @@ def write_file(connection: "psycopg.Connection[Any]", query: str, schema: Any, o
         with closing(
             pyarrow.csv.open_csv(
                 source,
-                pyarrow.csv.ReadOptions(column_names=names, block_size=BLOCK, use_threads=False),
+                pyarrow.csv.ReadOptions(column_names=names, block_size=BLOCK),
                 pyarrow.csv.ParseOptions(newlines_in_values=True),
                 pyarrow.csv.ConvertOptions(
                     column_types=read_as,
@@ -96,8 +96,8 @@ def write_file(connection: "psycopg.Connection[Any]", query: str, schema: Any, o
     return written
 
 
-def copy_table(cursor: "psycopg.Cursor[Any]", table: Any, target: str, columns: Sequence[str]) -> None:
-    """Copy an Arrow table into a table of PostgreSQL."""
+def csv_of(table: Any, columns: Sequence[str]) -> memoryview:
+    """The rows of an Arrow table as PostgreSQL's COPY reads them."""
     chosen = table.select(list(columns))
     for index, field in enumerate(chosen.schema):
         if pa.types.is_list(field.type):
@@ -108,9 +108,14 @@ def copy_table(cursor: "psycopg.Cursor[Any]", table: Any, target: str, columns: 
             chosen = chosen.set_column(index, field.name, chosen.column(index).cast(pa.timestamp("us", "UTC")))
     written = io.BytesIO()
     pyarrow.csv.write_csv(chosen, written, pyarrow.csv.WriteOptions(include_header=False))
+    return written.getbuffer()
+
+
+def copy_csv(cursor: "psycopg.Cursor[Any]", rows: memoryview, target: str, columns: Sequence[str]) -> None:
+    """Copy rows into a table of PostgreSQL."""
     names = ", ".join(f'"{name}"' for name in columns)
     with cursor.copy(f"copy {target} ({names}) from stdin (format csv)".encode()) as copy:
-        copy.write(written.getbuffer())
+        copy.write(rows)
 
 
 def digest_of(file: Path) -> str:
