@@ -86,9 +86,10 @@ class LakeExport:
         with advisory_lock(self.engine, Lock.LAKE), tempfile.TemporaryDirectory() as folder:
             manifest, days = self._begin()
             self._written = read_datasets(self.storage, manifest) if manifest.datasets else {}
+            is_first = not self._written
             self._write_days(manifest, days, Path(folder))
             if not manifest.days_left:
-                self._write_the_rest(manifest, None if self.is_full or not self._written else days, Path(folder))
+                self._write_the_rest(manifest, is_first, Path(folder))
                 self._finish(manifest)
         self.report.days_left = len(manifest.days_left)
         self.report.files = sum(len(dataset.files) for dataset in self._written.values())
@@ -102,11 +103,11 @@ class LakeExport:
             database, snapshot = identity(connection), lake_snapshot(connection)
             if known is not None and known.database != database and not self.is_full:
                 raise UserError(f"{self.storage.url} is another platform's lake; --full writes this platform's over it")
-            days = changed_since(connection, known.snapshot) if known is not None and not self.is_full else None
-            if known is None or days is None:
-                days = days_with_killmails(connection)
+            changed = changed_since(connection, known.snapshot) if known is not None and not self.is_full else None
+            if known is None or changed is None:
+                days = of_marts = days_with_killmails(connection)
             else:
-                days = sorted({*days, *known.days_left})
+                days, of_marts = sorted({*changed, *known.days_left}), sorted({*changed, *known.marts_left})
         manifest = Manifest(
             killreport=version("killreport-assets"),
             schema_revision=head(),
@@ -114,6 +115,7 @@ class LakeExport:
             database=database,
             snapshot=snapshot,
             days_left=days,
+            marts_left=of_marts,
             coverage=known.coverage if known else LakeCoverage(),
             datasets=known.datasets if known is not None and known.database == database else {},
         )
@@ -140,8 +142,9 @@ class LakeExport:
                 shown_at = time.monotonic()
         self._show(manifest)
 
-    def _write_the_rest(self, manifest: Manifest, days: Collection[date] | None, folder: Path) -> None:
-        """Write what is not by day of killmails, and the marts; of those by month or day only what has these days."""
+    def _write_the_rest(self, manifest: Manifest, is_first: bool, folder: Path) -> None:
+        """Write what is not by day of killmails, and the marts; of those by month or day only what has changed days."""
+        days = None if self.is_full or is_first else manifest.marts_left
         with self.engine.connect() as connection:
             others = [dataset for dataset in raw_datasets() if dataset.partition != "day"] + marts(connection)
         names = {dataset.name for dataset in others}
@@ -154,6 +157,7 @@ class LakeExport:
                     self._keep(dataset, parts)
                 for part in parts:
                     self._write_part(connection, dataset, part, folder)
+        manifest.marts_left = []
         self._show(manifest)
 
     def _parts(

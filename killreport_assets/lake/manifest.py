@@ -76,7 +76,9 @@ class Manifest(BaseModel):
     snapshot: str
     """PostgreSQL's snapshot: every change that it shows is in the files, except those of the days that are left."""
     days_left: list[date] = Field(default_factory=list)
-    """Days that a running or broken export has not written yet."""
+    """Days whose facts a running or broken export has not written yet."""
+    marts_left: list[date] = Field(default_factory=list)
+    """Days whose marts it has not written yet."""
     coverage: LakeCoverage = LakeCoverage()
     datasets: dict[str, str] = Field(default_factory=dict)
     """The path of each dataset's own manifest."""

@@ -279,6 +279,26 @@ def test_a_killed_export_leaves_a_whole_lake_and_the_next_one_goes_on(
     _same(engine, storage)
 
 
+@pytest.mark.parametrize("after", [1, 2])
+def test_an_increment_that_is_killed_leaves_no_mart_behind(engine: Engine, storage: LakeStorage, after: int) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"insert into marts.mart_made (killmail_date, entity_name) values ('{DAYS[0]}', 'early')"
+        )
+    _export(engine, storage)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("update marts.mart_made set entity_name = 'late' where entity_name = 'early'")
+        connection.exec_driver_sql(
+            f"insert into ops.changed_days values ('{DAYS[0]}', cast(cast(pg_current_xact_id() as text) as bigint))"
+        )
+    url = engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-c", KILLED, url, storage.url, "write_manifest", str(after)]
+    assert subprocess.run(command, check=False, timeout=120).returncode == -signal.SIGKILL
+    _export(engine, storage)
+    assert _lake(storage)[0].marts_left == []
+    _same(engine, storage)
+
+
 def test_another_platforms_lake_is_not_written_over(engine: Engine, storage: LakeStorage, databases: Databases) -> None:
     _export(engine, storage)
     with databases.fresh() as other:
