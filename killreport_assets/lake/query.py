@@ -6,6 +6,7 @@ import duckdb
 
 from killreport_assets.base.errors import UserError
 from killreport_assets.lake.manifest import LakeDataset, read_datasets, read_manifest
+from killreport_assets.lake.rows import arrow_schema
 from killreport_assets.lake.storage import LakeStorage
 
 
@@ -37,11 +38,14 @@ def run_query(storage: LakeStorage, statement: str) -> tuple[list[str], list[tup
 
 
 def _create_view(connection: "duckdb.DuckDBPyConnection", storage: LakeStorage, dataset: LakeDataset) -> None:
-    if not dataset.files:
-        return
-    files = ", ".join(_quoted(storage.uri(file.path)) for file in dataset.files)
     schema = "marts." if dataset.schema_name == "marts" else ""
     view = f'{schema}"{dataset.name}"'
+    if not dataset.files:  # a table that is empty
+        connection.register("no_rows", arrow_schema(dataset.columns, dataset.description, {}).empty_table())
+        connection.execute(f"create table {view} as select * from no_rows")
+        connection.unregister("no_rows")
+        return
+    files = ", ".join(_quoted(storage.uri(file.path)) for file in dataset.files)
     # Columns that a later release adds are missing in older files.
     connection.execute(f"create view {view} as select * from read_parquet([{files}], union_by_name = true)")
 

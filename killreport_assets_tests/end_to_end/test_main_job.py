@@ -55,11 +55,11 @@ def test_what_asks_no_service_works_on_the_sandboxs_data(embedded_run: Run) -> N
     assert home.run("follow", "--list").stdout == "nothing is followed\n"
     assert home.run("dead-letters", "list").stdout == "no dead letters\n"
     assert home.run("status").returncode == 0
-    eft = home.run("fit", "132859686").stdout
-    hull, title = re.fullmatch(r"\[(.+), (killmail 132859686)\]", eft.splitlines()[0]).groups()  # type: ignore[union-attr]
-    [stored] = home.sql("select victim_ship_name from marts.fct_killmails where killmail_id = 132859686")
-    assert (hull, title) == (stored["victim_ship_name"], "killmail 132859686")
-    fitted = home.sql("select distinct item_name from marts.fct_items where killmail_id = 132859686 and slot = 'high'")
+    eft = home.run("fit", "43241326").stdout
+    hull, title = re.fullmatch(r"\[(.+), (killmail 43241326)\]", eft.splitlines()[0]).groups()  # type: ignore[union-attr]
+    [stored] = home.sql("select victim_ship_name from marts.fct_killmails where killmail_id = 43241326")
+    assert (hull, title) == (stored["victim_ship_name"], "killmail 43241326")
+    fitted = home.sql("select distinct item_name from marts.fct_items where killmail_id = 43241326 and slot = 'high'")
     assert [row["item_name"] for row in fitted if row["item_name"] not in eft] == []
     assert fitted
 
