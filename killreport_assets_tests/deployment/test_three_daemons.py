@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -72,11 +74,16 @@ class Trial:
         return int(found[1]) if found else None
 
     def end(self) -> None:
-        """End what was started."""
-        for process in reversed(self._processes):
-            process.terminate()
-        for process in self._processes:
-            process.wait(60)
+        """End what was started, and the runs that it has started."""
+        running = [process for process in self._processes if process.poll() is None]
+        children = [child for process in running for child in psutil.Process(process.pid).children(recursive=True)]
+        for process in running:
+            process.kill()
+            process.wait()
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(children, timeout=60)
 
     def _start(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen([sys.executable, *arguments], env=self._environment)
