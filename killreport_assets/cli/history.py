@@ -166,10 +166,11 @@ def _load_wars(settings: "Settings", engine: "Engine", days: list[date], progres
         progress.part(name, int(facts["wars"]))
 
     with closing(WarArchives(settings)) as archives:
-        spans = {name: archive_span(name) for name in archives.available()}
+        available = archives.available()
+        spans = {name: archive_span(name) for name in available}
         names = [name for name, (begins, ends) in spans.items() if begins <= max(days) and ends >= min(days)]
         progress.expect(len(names), "wars", "archives")
-        return WarArchiveLoader(archives, names, on_archive=on_archive).load(engine)
+        return WarArchiveLoader(archives, available, names, on_archive=on_archive).load(engine)
 
 
 def _days(first: datetime | None, last: datetime | None) -> list[date]:

@@ -66,15 +66,13 @@ def export(
 def status(as_json: AsJson = False) -> None:
     """Show what the lake has, how whole it is, and whether days have changed since."""
     needs_extra()
-    from killreport_assets.lake.manifest import read_datasets, read_manifest
+    from killreport_assets.lake.manifest import existing_manifest, read_datasets
     from killreport_assets.lake.open import lake_of
     from killreport_assets.store.lake import changed_since
 
     settings = current_settings()
     storage = lake_of(settings)
-    manifest = read_manifest(storage)
-    if manifest is None:
-        raise UserError(f"there is no lake at {storage.url}: killreport lake export writes one")
+    manifest = existing_manifest(storage)
     datasets = read_datasets(storage, manifest)
     with database_of(settings) as engine, engine.connect() as connection:
         changed = changed_since(connection, manifest.snapshot)

@@ -5,8 +5,8 @@ A war's killmails that are not stored are counted, and requested from ESI only i
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy.engine import Engine
@@ -39,37 +39,33 @@ class WarArchiveLoader:
     """Loads the archives with these names, or the newest, that changed since they were read."""
 
     archives: WarArchives
+    available: Mapping[str, str]
+    """What `archives.available()` found."""
     names: Sequence[str] | None = None
     newest: int = 7
     """Without `names`: the number of newest archives; 0: every archive."""
     request_killmails: bool = False
     """Whether to request from ESI what the archives name and is not stored."""
-    on_begin: Callable[[int], None] = lambda _archives: None
-    """Called with the number of archives to look at."""
     on_archive: Callable[[str, ArchiveFacts], None] = lambda _name, _facts: None
     """Called after each archive that was read, with its counts."""
 
     def load(self, engine: Engine) -> LoadReport:
-        """Load the archives, newest first; one that fails does not affect the others.
-
-        Raises:
-            Unavailable: EVE Ref's indexes cannot be read.
-        """
-        available = self.archives.available()
-        wanted = [name for name in self.names if name in available] if self.names is not None else [*available]
+        """Load the archives, newest first; one that fails does not affect the others."""
+        wanted = [*self.available]
+        if self.names is not None:
+            wanted = [name for name in self.names if name in self.available]
         if self.names is None and self.newest:
             wanted = wanted[-self.newest :]
-        self.on_begin(len(wanted))
         with engine.connect() as connection:
             versions = read_versions(connection, ARCHIVE_SOURCE)
-        missing = [name for name in self.names or () if name not in available]
+        missing = [name for name in self.names or () if name not in self.available]
         report = LoadReport(problems=[f"{name}: there is no such archive (yet)" for name in missing])
         counts = Counter[str]({"archives read": 0})
         for name in sorted(wanted, reverse=True):
             if is_stopping():
                 break
             try:
-                facts = self._load_archive(engine, name, available[name], versions.get(name))
+                facts = self._load_archive(engine, name, self.available[name], versions.get(name))
             except ServiceError as error:
                 report.problems.append(f"{name}: {error}")
                 continue
@@ -120,7 +116,7 @@ class WarRefresh:
     """Fetches from ESI the wars that are new, and those that go on."""
 
     esi: EsiClient
-    limit: int = field(default=REQUESTS_A_LOAD)
+    limit: int = REQUESTS_A_LOAD
     """The most wars to fetch at once; the others are fetched the next time."""
 
     def load(self, engine: Engine) -> LoadReport:

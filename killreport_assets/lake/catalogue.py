@@ -4,6 +4,7 @@ The files are those of the manifest; nothing is written twice. Source: the Icebe
 `add_files`, which takes Parquet files as they are.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -49,22 +50,17 @@ class LakeCatalogue:
     def expire(self, older_than: timedelta) -> None:
         """Forget snapshots that are older, but for the newest of each table."""
         before = datetime.now(UTC) - older_than
-        for namespace in self._catalog.list_namespaces():
-            for name in self._catalog.list_tables(namespace):
-                table = self._catalog.load_table(name)
-                table.maintenance.expire_snapshots().older_than(before.replace(tzinfo=None)).commit()
+        for table in self._tables():
+            table.maintenance.expire_snapshots().older_than(before.replace(tzinfo=None)).commit()
 
     def files_of_snapshots(self) -> set[str]:
         """The files that any snapshot still needs, as addresses."""
-        needed = set()
-        for namespace in self._catalog.list_namespaces():
-            for name in self._catalog.list_tables(namespace):
-                table = self._catalog.load_table(name)
-                for snapshot in table.snapshots():
-                    needed |= {
-                        task.file.file_path for task in table.scan(snapshot_id=snapshot.snapshot_id).plan_files()
-                    }
-        return needed
+        return {
+            task.file.file_path
+            for table in self._tables()
+            for snapshot in table.snapshots()
+            for task in table.scan(snapshot_id=snapshot.snapshot_id).plan_files()
+        }
 
     def table(self, name: str) -> Table:
         """One of Iceberg's tables, as `raw.killmails`."""
@@ -74,9 +70,13 @@ class LakeCatalogue:
         """Close the connections."""
         self._catalog.engine.dispose()
 
+    def _tables(self) -> Iterator[Table]:
+        for namespace in self._catalog.list_namespaces():
+            yield from map(self._catalog.load_table, self._catalog.list_tables(namespace))
+
     def _update(self, dataset: LakeDataset) -> bool:
         table = self._table(dataset)
-        wanted = {self._address(file.path) for file in dataset.files if file.rows}
+        wanted = {self._storage.uri(file.path) for file in dataset.files if file.rows}
         present = {task.file.file_path: task.file for task in table.scan().plan_files()}
         new, gone = sorted(wanted - present.keys()), sorted(present.keys() - wanted)
         if not new and not gone:
@@ -103,9 +103,6 @@ class LakeCatalogue:
             with table.transaction() as transaction:
                 transaction.set_properties({NAME_MAPPING: mapping})
         return table
-
-    def _address(self, path: str) -> str:
-        return self._storage.uri(path)
 
 
 def _columns(table: Table) -> list[str]:

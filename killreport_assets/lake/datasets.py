@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
+from killreport_assets.store.changed_days import DAY
 from killreport_assets.store.schema import statistics, tables, wars
 
 Partition = Literal["day", "month", "whole"]
-UTC_DAY = "cast({} at time zone 'UTC' as date)"
 DAY_COLUMNS = ("killmail_date", "date", "observed_on", "month")
 """By the first of them that a mart or a table of prices has, its files are cut."""
 BY_MONTH = (statistics.market_history, statistics.market_prices)
@@ -112,7 +112,7 @@ def raw_datasets() -> list[Dataset]:
         day = ""
         partition: Partition = "whole"
         if name in FACTS:
-            day, partition = UTC_DAY.format("killmail_time"), "day"
+            day, partition = DAY, "day"
             columns.insert(1, Column("killmail_date", "date", "UTC day of the kill"))
         elif table in BY_MONTH:
             day, partition = next(column for column in DAY_COLUMNS if column in table.columns), "month"

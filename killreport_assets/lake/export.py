@@ -24,7 +24,6 @@ from killreport_assets.database.locks import Lock, advisory_lock
 from killreport_assets.database.migrate import head
 from killreport_assets.lake.datasets import Dataset, marts, raw_datasets
 from killreport_assets.lake.manifest import (
-    LakeColumn,
     LakeCoverage,
     LakeDataset,
     LakeFile,
@@ -76,6 +75,8 @@ class LakeExport:
     """Called after each day with how many of how many are done."""
     report: LakeReport = field(default_factory=LakeReport)
     _written: dict[str, LakeDataset] = field(default_factory=dict)
+    _files: dict[str, dict[str, LakeFile]] = field(default_factory=dict)
+    """The files of each dataset by their part; those of `_written` follow when readers are shown them."""
 
     def run(self) -> LakeReport:
         """Export what changed; one export at a time, another one waits.
@@ -85,12 +86,14 @@ class LakeExport:
         """
         with advisory_lock(self.engine, Lock.LAKE), tempfile.TemporaryDirectory() as folder:
             manifest, days = self._begin()
-            self._written = read_datasets(self.storage, manifest) if manifest.datasets else {}
+            self._written = read_datasets(self.storage, manifest)
+            self._files = {name: {file.part: file for file in one.files} for name, one in self._written.items()}
             is_first = not self._written
             self._write_days(manifest, days, Path(folder))
             if not manifest.days_left:
                 self._write_the_rest(manifest, is_first, Path(folder))
-                self._finish(manifest)
+                with self.engine.begin() as connection:
+                    note_exported(connection, manifest.snapshot)
         self.report.days_left = len(manifest.days_left)
         self.report.files = sum(len(dataset.files) for dataset in self._written.values())
         self.report.rows = sum(dataset.rows for dataset in self._written.values())
@@ -124,8 +127,9 @@ class LakeExport:
 
     def _write_days(self, manifest: Manifest, days: Sequence[date], folder: Path) -> None:
         facts = [dataset for dataset in raw_datasets() if dataset.partition == "day"]
-        if self.is_full:
-            for dataset in facts:
+        for dataset in facts:
+            self._describe(dataset)
+            if self.is_full:
                 self._keep(dataset, {f"{day}" for day in days})
         shown_at, left = time.monotonic(), set(days)
         for number, day in enumerate(days, 1):
@@ -133,7 +137,7 @@ class LakeExport:
                 break
             with _reading(self.engine) as connection:  # the three files of a day show one state
                 for dataset in facts:
-                    self._write_part(connection, dataset, f"{day}", folder)
+                    self._write_part(connection, dataset, f"{day}", manifest.schema_revision, folder)
             left.discard(day)
             manifest.days_left = sorted(left)
             self.on_day(day, number, len(days))
@@ -149,14 +153,15 @@ class LakeExport:
             others = [dataset for dataset in raw_datasets() if dataset.partition != "day"] + marts(connection)
         names = {dataset.name for dataset in others}
         for name in [name for name, one in self._written.items() if one.schema_name == "marts" and name not in names]:
-            del self._written[name]
+            del self._written[name], self._files[name]
         for dataset in others:
             with _reading(self.engine) as connection:
                 parts = self._parts(connection, dataset, days)
+                self._describe(dataset)
                 if days is None:
                     self._keep(dataset, parts)
                 for part in parts:
-                    self._write_part(connection, dataset, part, folder)
+                    self._write_part(connection, dataset, part, manifest.schema_revision, folder)
         manifest.marts_left = []
         self._show(manifest)
 
@@ -166,60 +171,63 @@ class LakeExport:
         """The parts of a dataset to read, the newest first."""
         if dataset.partition == "whole":
             return [""]
-        if days is not None and dataset.schema == "marts" and dataset.name in self._written:
+        if days is not None and dataset.schema == "marts" and dataset.name in self._files:
             form = DAY if dataset.partition == "day" else MONTH
             return sorted({day.strftime(form) for day in days}, reverse=True)
         form = "YYYY-MM-DD" if dataset.partition == "day" else "YYYY-MM"
         query = f"select distinct to_char({dataset.day}, '{form}') from {dataset.relation} order by 1 desc"
         return [part for (part,) in connection.execute(query.encode())]
 
-    def _keep(self, dataset: Dataset, parts: Collection[str]) -> None:
-        """Drop parts that the dataset no longer has."""
-        if known := self._written.get(dataset.name):
-            known.files = [file for file in known.files if file.part in parts]
-
-    def _write_part(self, connection: "psycopg.Connection[Any]", dataset: Dataset, part: str, folder: Path) -> None:
-        """Write one file of a dataset, if it differs from the one that is there."""
-        file = folder / "part.parquet"
-        facts = {"killreport.schema_revision": head(), "killreport.dataset": dataset.name}
-        schema = arrow_schema(dataset.columns, dataset.description, facts)
-        rows = write_file(connection, dataset.query(*_span(part)), schema, dataset.order, file)
-        known = self._written.get(dataset.name)
-        others = [one for one in known.files if one.part != part] if known else []
-        mine = []
-        if rows or dataset.partition == "whole":
-            digest, size = digest_of(file), file.stat().st_size
-            name = f"{dataset.name}{f'-{part}' if part else ''}-{digest[:16]}.parquet"
-            folder_of_part = f"{dataset.schema}/{dataset.name}" + (f"/month={part[:7]}" if part else "")
-            mine = [LakeFile(path=f"{folder_of_part}/{name}", part=part, rows=rows, bytes=size, sha256=digest)]
-            if known is not None and mine[0] in known.files:
-                self.report.files_unchanged += 1
-            else:
-                self.storage.put(file, mine[0].path)
-                self.report.files_written += 1
-                self.report.bytes_written += size
-        file.unlink(missing_ok=True)
+    def _describe(self, dataset: Dataset) -> None:
+        """Begin a dataset, or describe it as it is now: a column may be new."""
+        self._files.setdefault(dataset.name, {})
         self._written[dataset.name] = LakeDataset(
             name=dataset.name,
             schema_name=dataset.schema,
             description=dataset.description,
             partition=dataset.partition,
             sorted_by=[name.strip('"') for name in dataset.order],
-            columns=[LakeColumn(name=c.name, type=c.type, description=c.description) for c in dataset.columns],
-            files=sorted([*others, *mine], key=lambda one: one.part),
+            columns=dataset.columns,
+            files=[],
         )
+
+    def _keep(self, dataset: Dataset, parts: Collection[str]) -> None:
+        """Drop parts that the dataset no longer has."""
+        for part in self._files[dataset.name].keys() - parts:
+            del self._files[dataset.name][part]
+
+    def _write_part(
+        self, connection: "psycopg.Connection[Any]", dataset: Dataset, part: str, revision: str, folder: Path
+    ) -> None:
+        """Write one file of a dataset, if it differs from the one that is there."""
+        file, files = folder / "part.parquet", self._files[dataset.name]
+        facts = {"killreport.schema_revision": revision, "killreport.dataset": dataset.name}
+        schema = arrow_schema(dataset.columns, dataset.description, facts)
+        rows = write_file(connection, dataset.query(*_span(part)), schema, dataset.order, file)
+        known = files.pop(part, None)
+        if rows or dataset.partition == "whole":
+            digest, size = digest_of(file), file.stat().st_size
+            name = f"{dataset.name}{f'-{part}' if part else ''}-{digest[:16]}.parquet"
+            folder_of_part = f"{dataset.schema}/{dataset.name}" + (f"/month={part[:7]}" if part else "")
+            written = LakeFile(path=f"{folder_of_part}/{name}", part=part, rows=rows, bytes=size, sha256=digest)
+            files[part] = written
+            if written == known:
+                self.report.files_unchanged += 1
+            else:
+                self.storage.put(file, written.path)
+                self.report.files_written += 1
+                self.report.bytes_written += size
+        file.unlink(missing_ok=True)
 
     def _show(self, manifest: Manifest) -> None:
         """Let readers see what is written so far."""
+        for name, dataset in self._written.items():
+            dataset.files = [self._files[name][part] for part in sorted(self._files[name])]
         with self.engine.connect() as connection:
             manifest.coverage = _coverage(self._written.get("killmails"), known_to_exist(connection))
         manifest.datasets = {name: write_dataset(self.storage, one) for name, one in sorted(self._written.items())}
         manifest.written_at = datetime.now(UTC)
         write_manifest(self.storage, manifest)
-
-    def _finish(self, manifest: Manifest) -> None:
-        with self.engine.begin() as connection:
-            note_exported(connection, manifest.snapshot)
 
 
 def delete_superseded(storage: LakeStorage, older_than: timedelta, needed: Collection[str]) -> int:

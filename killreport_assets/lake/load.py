@@ -21,12 +21,12 @@ from killreport_assets.base.errors import UserError
 from killreport_assets.base.stopping import is_stopping
 from killreport_assets.database.migrate import head, writing
 from killreport_assets.lake.datasets import FACTS, raw_datasets
-from killreport_assets.lake.manifest import LakeDataset, LakeFile, Manifest, read_datasets, read_manifest
+from killreport_assets.lake.manifest import LakeDataset, LakeFile, Manifest, existing_manifest, read_datasets
 from killreport_assets.lake.rows import copy_csv, csv_of
 from killreport_assets.lake.storage import LakeStorage
 from killreport_assets.models.ids import EntityKind
 from killreport_assets.store import lineage
-from killreport_assets.store.changed_days import mark_days, mark_written
+from killreport_assets.store.changed_days import DAY, mark_days, mark_written
 from killreport_assets.store.history import count_stored
 from killreport_assets.store.partitions import ensure_months
 from killreport_assets.store.places import PLACES, rows_of_this_transaction
@@ -67,9 +67,7 @@ class LakeLoader:
         Raises:
             UserError: there is no lake, it is of another schema, or a file of it cannot be read.
         """
-        manifest = read_manifest(self._storage)
-        if manifest is None:
-            raise UserError(f"there is no lake at {self._storage.url}")
+        manifest = existing_manifest(self._storage)
         _check(manifest)
         datasets = read_datasets(self._storage, manifest)
         facts: dict[str, int | str] = {"rows of dimensions and prices": self._load_the_rest(datasets)}
@@ -120,9 +118,7 @@ class LakeLoader:
                     loaded += inserted.rowcount
         if loaded:  # what was stored before may be worth more, or have a class, by what came now
             with writing(self._engine) as connection:
-                mark_days(
-                    connection, "select distinct cast(killmail_time at time zone 'UTC' as date) from raw.killmails"
-                )
+                mark_days(connection, f"select {DAY} from raw.killmails")
         return loaded
 
     def _load_day(self, day: date, rows: "_Day") -> int:

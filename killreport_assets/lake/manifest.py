@@ -10,6 +10,7 @@ from datetime import date, datetime
 from pydantic import BaseModel, Field, ValidationError
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.lake.datasets import Column
 from killreport_assets.lake.storage import LakeStorage
 
 MANIFEST = "manifest.json"
@@ -27,14 +28,6 @@ class LakeFile(BaseModel):
     sha256: str
 
 
-class LakeColumn(BaseModel):
-    """A column, with its type as PostgreSQL names it."""
-
-    name: str
-    type: str
-    description: str
-
-
 class LakeDataset(BaseModel):
     """A dataset's own manifest."""
 
@@ -43,7 +36,7 @@ class LakeDataset(BaseModel):
     description: str
     partition: str
     sorted_by: list[str]
-    columns: list[LakeColumn]
+    columns: tuple[Column, ...]
     files: list[LakeFile]
 
     @property
@@ -99,6 +92,18 @@ def read_manifest(storage: LakeStorage) -> Manifest | None:
         raise UserError(f"{storage.uri(MANIFEST)} is no manifest of a lake") from None
     if manifest.format > FORMAT:
         raise UserError(f"{storage.uri(MANIFEST)} is of a newer KillReport ({manifest.killreport}): upgrade this one")
+    return manifest
+
+
+def existing_manifest(storage: LakeStorage) -> Manifest:
+    """The manifest of a lake that is there.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    manifest = read_manifest(storage)
+    if manifest is None:
+        raise UserError(f"there is no lake at {storage.url}: killreport lake export writes one")
     return manifest
 
 

@@ -7,7 +7,7 @@ import jinja2
 
 from killreport_assets.base.errors import UserError
 from killreport_assets.base.files import replace_file
-from killreport_assets.lake.manifest import MANIFEST, read_datasets, read_manifest
+from killreport_assets.lake.manifest import MANIFEST, existing_manifest, read_datasets
 from killreport_assets.lake.storage import LakeStorage
 
 CHECKSUMS, INDEX = "SHA256SUMS", "index.html"
@@ -26,9 +26,7 @@ def publish(
     Raises:
         UserError: there is no lake, a file of it is missing, or the directory has other things in it.
     """
-    manifest = read_manifest(storage)
-    if manifest is None:
-        raise UserError(f"there is no lake at {storage.url}: killreport lake export writes one")
+    manifest = existing_manifest(storage)
     if directory.exists() and any(directory.iterdir()) and not (directory / MANIFEST).exists():
         raise UserError(f"{directory} is not empty, and no copy of a lake: choose another directory")
     datasets = read_datasets(storage, manifest)

@@ -5,7 +5,7 @@ from typing import Any
 import duckdb
 
 from killreport_assets.base.errors import UserError
-from killreport_assets.lake.manifest import LakeDataset, read_datasets, read_manifest
+from killreport_assets.lake.manifest import LakeDataset, existing_manifest, read_datasets
 from killreport_assets.lake.rows import arrow_schema
 from killreport_assets.lake.storage import LakeStorage
 
@@ -18,9 +18,7 @@ def run_query(storage: LakeStorage, statement: str) -> tuple[list[str], list[tup
     Raises:
         UserError: there is no lake, or the statement is wrong; the text says why.
     """
-    manifest = read_manifest(storage)
-    if manifest is None:
-        raise UserError(f"there is no lake at {storage.url}: killreport lake export writes one")
+    manifest = existing_manifest(storage)
     with duckdb.connect() as connection:
         if not storage.is_local:
             connection.register_filesystem(storage.filesystem)

@@ -16,7 +16,6 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from killreport_assets.lake.datasets import Column
-from killreport_assets.lake.manifest import LakeColumn
 
 ROW_GROUP = 131_072
 BLOCK = 1 << 22
@@ -36,7 +35,7 @@ UNBOUNDED_NUMERIC = (38, 6)
 """A numeric without a precision: sums of ISK, and shares."""
 
 
-def arrow_type(column: Column | LakeColumn) -> Any:
+def arrow_type(column: Column) -> Any:
     """The type of a column in the files; what Parquet has no type for is its text."""
     if column.type.endswith("[]"):
         return pa.list_(SIMPLE.get(column.type.removesuffix("[]"), pa.string()))
@@ -46,7 +45,7 @@ def arrow_type(column: Column | LakeColumn) -> Any:
     return SIMPLE.get(column.type, pa.string())
 
 
-def arrow_schema(columns: Sequence[Column | LakeColumn], description: str, facts: Mapping[str, str]) -> Any:
+def arrow_schema(columns: Sequence[Column], description: str, facts: Mapping[str, str]) -> Any:
     """The schema of a dataset's files, with what it and its columns mean; `facts` are kept in the files, too."""
     fields = [pa.field(column.name, arrow_type(column), metadata={"doc": column.description}) for column in columns]
     return pa.schema(fields, metadata={"description": description, **facts})
@@ -103,9 +102,6 @@ def csv_of(table: Any, columns: Sequence[str]) -> memoryview:
         if pa.types.is_list(field.type):
             texts = [None if value is None else _array_literal(value) for value in chosen.column(index).to_pylist()]
             chosen = chosen.set_column(index, field.name, pa.array(texts, pa.string()))
-        elif pa.types.is_timestamp(field.type):
-            # Arrow writes the zone as Z, which PostgreSQL reads.
-            chosen = chosen.set_column(index, field.name, chosen.column(index).cast(pa.timestamp("us", "UTC")))
     written = io.BytesIO()
     pyarrow.csv.write_csv(chosen, written, pyarrow.csv.WriteOptions(include_header=False))
     return written.getbuffer()

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow.parquet
 
-from killreport_assets.base.errors import UserError
-from killreport_assets.lake.manifest import LakeFile, read_datasets, read_manifest
+from killreport_assets.lake.manifest import LakeFile, existing_manifest, read_datasets
 from killreport_assets.lake.storage import LakeStorage
 
 
@@ -27,9 +26,7 @@ def verify(storage: LakeStorage) -> Verified:
     Raises:
         UserError: there is no lake, or its manifest cannot be read.
     """
-    manifest = read_manifest(storage)
-    if manifest is None:
-        raise UserError(f"there is no lake at {storage.url}: killreport lake export writes one")
+    manifest = existing_manifest(storage)
     files = [file for dataset in read_datasets(storage, manifest).values() for file in dataset.files]
     problems = [f"{file.path}: {problem}" for file in files for problem in _problems_of(storage, file)]
     return Verified(len(files), sum(file.rows for file in files), problems)

@@ -5,6 +5,8 @@ from datetime import date
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from killreport_assets.store.changed_days import DAY
+
 LAKE = "lake"
 """The lake's row among the cadences of `ops.transform_builds`: changes that it lacks are not forgotten."""
 
@@ -67,9 +69,7 @@ def note_exported(connection: Connection, snapshot: str) -> None:
 
 def days_with_killmails(connection: Connection) -> list[date]:
     """Every UTC day of which a killmail is stored, oldest first; reads all of them."""
-    days = connection.execute(
-        sa.text("select distinct cast(killmail_time at time zone 'UTC' as date) from raw.killmails order by 1")
-    )
+    days = connection.execute(sa.text(f"select distinct {DAY} from raw.killmails order by 1"))
     return list(days.scalars())
 
 

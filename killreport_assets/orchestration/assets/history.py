@@ -14,7 +14,6 @@ from killreport_assets.ingest.archives import DayReport
 from killreport_assets.ingest.history import HistoryLoader
 from killreport_assets.ingest.history_repairs import HistoryRepairs
 from killreport_assets.ingest.loader import written_facts
-from killreport_assets.orchestration.days import selected_days
 from killreport_assets.orchestration.markdown import markdown_table
 from killreport_assets.orchestration.metadata import (
     Metadata,
@@ -24,6 +23,7 @@ from killreport_assets.orchestration.metadata import (
     stop_when_incomplete,
     table_spec,
 )
+from killreport_assets.orchestration.partitions import selected_days
 from killreport_assets.settings import Settings
 from killreport_assets.sources.everef import EveRef
 from killreport_assets.sources.r2z2_history import R2z2History

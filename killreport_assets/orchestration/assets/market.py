@@ -10,7 +10,6 @@ from sqlalchemy.engine import Engine
 from killreport_assets.esi.client import EsiClient
 from killreport_assets.ingest.market import DayFacts, MarketHistoryLoader, MarketPricesLoader
 from killreport_assets.orchestration.assets.external import ESI, EVEREF_MARKET_HISTORY
-from killreport_assets.orchestration.days import selected_days
 from killreport_assets.orchestration.metadata import (
     asset_key,
     load_metadata,
@@ -18,6 +17,7 @@ from killreport_assets.orchestration.metadata import (
     table_metadata,
     table_spec,
 )
+from killreport_assets.orchestration.partitions import selected_days
 from killreport_assets.settings import Settings
 from killreport_assets.sources.market_history import MarketHistory
 from killreport_assets.store.schema import statistics

@@ -17,6 +17,7 @@ from killreport_assets.orchestration.metadata import (
     table_metadata,
     table_spec,
 )
+from killreport_assets.orchestration.partitions import selected_partitions
 from killreport_assets.settings import Settings
 from killreport_assets.sources.war_archives import WarArchives
 from killreport_assets.store.schema.wars import WAR_TABLES, wars
@@ -47,7 +48,7 @@ def wars_asset(
     esi: dg.ResourceParam[EsiClient],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Load changed archives of wars; without partitions also, from ESI, wars that are new or go on."""
-    selected = [*context.partition_keys] if context.has_partition_key or context.has_partition_key_range else None
+    selected = selected_partitions(context)
 
     def on_archive(name: str, facts: ArchiveFacts) -> None:
         context.log.info(f"{name}: {facts}")
@@ -55,9 +56,10 @@ def wars_asset(
             context.log_event(dg.AssetMaterialization(asset_key(wars), metadata={**facts}, partition=name))
 
     with closing(WarArchives(settings)) as archives:
-        context.instance.add_dynamic_partitions(str(WAR_ARCHIVES.name), [*archives.available()])
+        available = archives.available()
+        context.instance.add_dynamic_partitions(str(WAR_ARCHIVES.name), [*available])
         loader = WarArchiveLoader(
-            archives, selected, config.newest_archives, config.request_killmails, on_archive=on_archive
+            archives, available, selected, config.newest_archives, config.request_killmails, on_archive=on_archive
         )
         metadata = load_metadata(loader.load(database))
     if selected is None:

@@ -106,7 +106,7 @@ def test_a_partition_is_an_archive(settings: Settings, engine: Engine, instance:
 
 def test_killmails_that_an_archive_names_are_requested_if_that_is_wanted(platform: Platform) -> None:
     with closing(WarArchives(platform.settings)) as archives:
-        loader = WarArchiveLoader(archives, newest=0, request_killmails=True)
+        loader = WarArchiveLoader(archives, archives.available(), newest=0, request_killmails=True)
         report = loader.load(platform.engine)
     assert report.facts["killmails requested"] == report.facts["killmails named"] == len(KILLMAILS)
     pending = _rows(platform.engine, "select entity_id, hash from ops.entity_pending where entity_kind = 'killmail'")
@@ -131,7 +131,7 @@ def test_what_was_observed_later_stays_and_odd_members_cost_nothing_else(
     with engine.begin() as connection:
         write_wars(connection, [row | {"war_id": 5}], {})
     with closing(WarArchives(settings.with_values(everef_url=service.url))) as archives:
-        report = WarArchiveLoader(archives).load(engine)
+        report = WarArchiveLoader(archives, archives.available()).load(engine)
     assert (report.problems, report.facts["wars"], report.facts["malformed"]) == ([], 2, 4)
     stored = _rows(engine, "select war_id, source, date(finished), aggressor_isk_destroyed from raw.wars order by 1")
     assert [(war_id, source, str(day)) for war_id, source, day, _ in stored] == [
