@@ -13,10 +13,12 @@ from dbt.cli.main import dbtRunner
 from dbt.contracts.graph.manifest import Manifest
 from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.battles.refresh import refresh_battles
 from killreport_assets.ingest.static_data import blueprint_materials
 from killreport_assets.models.ids import THE_FORGE
 from killreport_assets.sandbox.services.sde import sde_blueprint
 from killreport_assets.sandbox.world import World
+from killreport_assets.store.battles import replace_stargates
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.market import replace_blueprint_materials
 from killreport_assets.store.schema.columns import metadata
@@ -39,6 +41,7 @@ def load_static(connection: Connection, world: World) -> None:
     """The sandbox's static data but for its types, straight into the tables."""
     for name in STATIC:
         upsert(connection, metadata.tables[f"raw.{name}"], world.static[name])
+    replace_stargates(connection, world.static["stargates"])
     replace_blueprint_materials(connection, blueprint_materials(map(sde_blueprint, world.static["blueprints"])))
 
 
@@ -72,6 +75,7 @@ class Warehouse:
 
     def build(self, *arguments: str, is_nightly: bool = True, is_tested: bool = True, **variables: str) -> Any:
         """Build as a run in Dagster does, with further variables; without its tests to save time."""
+        refresh_battles(self.engine)
         chosen = build_arguments(is_nightly=is_nightly)
         chosen = chosen if is_tested else [*chosen[:3], "--exclude-resource-type", "test", *chosen[3:]]
         if "--vars" in chosen:

@@ -13,6 +13,21 @@
     end
 {%- endmacro %}
 
+{#- Condition: an item is a copy of a blueprint. Before this id, killmails do not mark copies: zKillboard takes blueprints
+    in containers for copies. -#}
+{% macro is_blueprint_copy() -%}
+    (
+        singleton = 2 or (
+            killmail_id < 21112472
+            and parent_index is not null
+            and item_type_id in (
+                select blueprints.type_id from {{ ref('stg_types') }} as blueprints
+                where blueprints.type_name like '%Blueprint%'
+            )
+        )
+    )
+{%- endmacro %}
+
 {#- Condition: zKillboard takes what a type costs to build before it looks at averages. -#}
 {% macro is_built_first(type_id, types) -%}
     (

@@ -30,14 +30,17 @@
 {% endtest %}
 
 {#- The rows that a test reads of a model with days: all, or with `tests: changed` only the days of this build. Tests of
-    models without days are tagged nightly. -#}
+    models without days are tagged nightly. The models that list the days of a build are read whole: at first there is
+    nothing else to say which days these are. -#}
 {% macro get_where_subquery(relation) -%}
     {%- set node = graph.nodes.get(model.attached_node) if execute and model.attached_node else none -%}
     {{ tested(relation, node) }}
 {%- endmacro %}
 
 {% macro tested(relation, node=none) -%}
-    {%- set by_day = node is none or 'killmail_date' in node.columns -%}
+    {%- set by_day = node is none or (
+        'killmail_date' in node.columns and node.name not in ('int_days_to_build', 'int_changed_days')
+    ) -%}
     {%- if var('tests') == 'changed' and by_day -%}
         (select * from {{ relation }} where {{ in_changed_days('killmail_date') }}) as tested
     {%- else -%}

@@ -1,4 +1,4 @@
-"""Migrate a database's schemas raw and ops to the version of this package (Alembic).
+"""Migrate a database's schemas raw, ops and derived to the version of this package (Alembic).
 
 The versions are in migrations/versions, the tables in store/schema/.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-SCHEMAS = ("raw", "ops")
+SCHEMAS = ("raw", "ops", "derived")
 
 
 def alembic_config(connection: Connection | None = None) -> "Config":

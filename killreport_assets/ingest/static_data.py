@@ -20,6 +20,7 @@ from killreport_assets.ingest.static_gaps import fill_static_gaps
 from killreport_assets.models.dogma import DOGMA
 from killreport_assets.models.ids import EntityKind
 from killreport_assets.sources.sde import StaticData
+from killreport_assets.store.battles import replace_stargates
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.lineage import settle_known
 from killreport_assets.store.market import replace_blueprint_materials
@@ -105,6 +106,8 @@ def load_export(static_data: StaticData, engine: Engine, build: str, *, again: b
         }
         materials = blueprint_materials(_records(export, "blueprints"))
         counts[tables.blueprint_materials.name] = replace_blueprint_materials(connection, materials)
+        gates = list(_stargates(_records(export, "mapStargates")))
+        counts[tables.stargates.name] = replace_stargates(connection, gates)
         write_version(connection, EXPORT_SOURCE, "build", build)
     return counts
 
@@ -208,6 +211,15 @@ def _system(record: Record) -> Record:
         "position_x": (record.get("position") or {}).get("x"),
         "position_z": (record.get("position") or {}).get("z"),
     }
+
+
+def _stargates(records: Iterable[Record]) -> Iterator[Record]:
+    for record in records:
+        try:
+            destination = record["destination"]["solarSystemID"]
+            yield {"system_id": record["solarSystemID"], "destination_system_id": destination}
+        except (KeyError, TypeError) as broken:
+            log.warning("static data: a stargate is left out (%r): %.200s", broken, record)
 
 
 def _faction(record: Record) -> Record:

@@ -24,5 +24,8 @@ def write_rows(connection: Connection, table: sa.Table, rows: Sequence[Row], *, 
         chunk = ordered[start : start + INSERT_CHUNK]
         statement = insert(table).values(chunk)
         changes = {name: statement.excluded[name] for name in chunk[0] if name not in key}
+        if not changes:  # the key is all there is
+            connection.execute(statement.on_conflict_do_nothing(index_elements=key))
+            continue
         is_not_earlier = table.c[latest_by] <= statement.excluded[latest_by] if latest_by else None
         connection.execute(statement.on_conflict_do_update(index_elements=key, set_=changes, where=is_not_earlier))

@@ -25,6 +25,7 @@ from killreport_assets.orchestration.metadata import OWNERS
 from killreport_assets.provision.database import open_database
 from killreport_assets.settings import Settings, load_settings
 from killreport_assets.store.changed_days import forget_built, is_build_due
+from killreport_assets.transforms.battles import battles
 from killreport_assets.transforms.charts import CHARTS, chart_of
 from killreport_assets.transforms.failures import describe_failures
 from killreport_assets.transforms.project import (
@@ -165,14 +166,14 @@ def _chart(context: dg.AssetExecutionContext, model: str, engine: Engine) -> dic
 NIGHTLY_MODELS = {key for key in transforms.keys if NIGHTLY in transforms.get_asset_spec(key).tags}
 build_transforms = dg.define_asset_job(
     "build_transforms",
-    dg.AssetSelection.assets(transforms) - dg.AssetSelection.keys(*NIGHTLY_MODELS),
-    description="Build the frequent dbt models for the changed days, and test those days",
+    dg.AssetSelection.assets(battles, transforms) - dg.AssetSelection.keys(*NIGHTLY_MODELS),
+    description="Find battles, build the frequent dbt models for the changed days, and test those days",
     tags=ONE_AT_A_TIME | {"dagster/max_runtime": "7200"},
 )
 build_all_transforms = dg.define_asset_job(
     "build_all_transforms",
-    dg.AssetSelection.assets(transforms),
-    description="Build every dbt model, including the nightly ones, and run every test on all data",
+    dg.AssetSelection.assets(battles, transforms),
+    description="Find battles, build every dbt model, including the nightly ones, and run every test on all data",
     tags=ONE_AT_A_TIME | {"dagster/max_runtime": "21600"},
 )
 
@@ -203,7 +204,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
     """The dbt code location."""
     settings = settings or load_settings()
     return dg.Definitions(
-        assets=[transforms],
+        assets=[battles, transforms],
         jobs=[build_transforms, build_all_transforms],
         schedules=[
             _schedule(settings, build_transforms, settings.schedules.transforms_schedule, "frequent"),

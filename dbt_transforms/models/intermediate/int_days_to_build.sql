@@ -91,6 +91,20 @@ changed as (
 
     union all
 
+    -- A battle belongs to the day of its first killmail, and changes with each of them.
+    select
+        written.cadence,
+        battles.killmail_date,
+        cast(null as timestamp with time zone) as earliest,
+        cast(null as timestamp with time zone) as latest
+    from written
+    inner join {{ ref('stg_battles') }} as battles
+        on
+            written.killmail_date > battles.killmail_date
+            and written.killmail_date <= {{ utc_date('battles.ended_at') }}
+
+    union all
+
     -- One stretch of days, those without killmails too: a condition a day would be slower than to build them.
     select
         cadences.cadence,

@@ -27,15 +27,7 @@ with lines as (
         killmail_date,
         {{ price_date('killmail_time') }} as price_date,
         item_type_id as type_id,
-        -- Before this id, killmails do not mark copies: zKillboard takes blueprints in containers for copies.
-        singleton = 2 or (
-            killmail_id < 21112472
-            and parent_index is not null
-            and item_type_id in (
-                select blueprints.type_id from {{ ref('stg_types') }} as blueprints
-                where blueprints.type_name like '%Blueprint%'
-            )
-        ) as is_copy,
+        {{ is_blueprint_copy() }} as is_copy,
         flag,
         false as is_hull,
         {{ is_fitted_zkb('flag', 'parent_index') }} as is_fitted,

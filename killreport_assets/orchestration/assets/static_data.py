@@ -24,6 +24,7 @@ STATIC_TABLES = (
     tables.market_groups,
     tables.meta_groups,
     tables.systems,
+    tables.stargates,
     tables.constellations,
     tables.regions,
     tables.factions,

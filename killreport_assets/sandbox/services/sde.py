@@ -15,6 +15,7 @@ from killreport_assets.sandbox.serving import Serving
 from killreport_assets.sandbox.world import Record, World
 
 SDE_BUILD = 3_100_000
+FIRST_STARGATE = 50_000_001
 DOGMA = {"meta_level": 633, "rig_size": 1547, "heat_damage": 1211, "tech_level": 422}
 
 
@@ -70,6 +71,9 @@ class SandboxSde:
                 | {"position": _made_position(row["system_id"])}
                 for row in static["systems"]
             ],
+            "mapStargates": [
+                _sde_stargate(number, row) for number, row in enumerate(static["stargates"], start=FIRST_STARGATE)
+            ],
             "factions": [_sde(row, "faction_id") for row in static["factions"]],
             "blueprints": [sde_blueprint(row) for row in static["blueprints"]],
         }
@@ -84,6 +88,11 @@ def _made_position(system_id: int) -> dict[str, float]:
     """A place on the map: genuine ones are not in the sandbox's data."""
     angle, distance = system_id * 2.399963, 1e16 * (1 + system_id % 17)
     return {"x": distance * math.cos(angle), "y": 0.0, "z": distance * math.sin(angle)}
+
+
+def _sde_stargate(stargate_id: int, row: Record) -> Record:
+    destination = {"solarSystemID": row["destination_system_id"]}
+    return {"_key": stargate_id, "solarSystemID": row["system_id"], "destination": destination}
 
 
 def _sde(row: Record, key: str, **fields: str) -> Record:

@@ -172,6 +172,15 @@ systems = _dimension(
     real("position_z", "metres, from south to north on a map"),
     comment="Solar systems",
 )
+stargates = sa.Table(
+    "stargates",
+    metadata,
+    bigint("system_id", required=True),
+    bigint("destination_system_id", "the solar system that the stargate leads to", required=True),
+    sa.PrimaryKeyConstraint("system_id", "destination_system_id"),
+    schema="raw",
+    comment="Which solar systems are a stargate apart, both ways",
+)
 constellations = _dimension(
     "constellations",
     "constellation_id",

@@ -1,7 +1,8 @@
-"""Every table of raw and ops by name: `tables.killmails`. The declarations are in the modules beside it.
+"""Every table of raw, ops and derived by name: `tables.killmails`. The declarations are in the modules beside it.
 
-`raw` holds facts as the sources tell them, `ops` how they came here. The migrations create what is declared here (a
-test compares them); queries live with what asks them. Every id is a bigint: ESI says int64 for all of them.
+`raw` holds facts as the sources tell them, `ops` how they came here, `derived` what Python finds in them. The
+migrations create what is declared here (a test compares them); queries live with what asks them. Every id is a bigint:
+ESI says int64 for all of them.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from killreport_assets.store.schema.battles import BATTLE_TABLES, former_battles
 from killreport_assets.store.schema.dimensions import (
     DIMENSIONS,
     alliance_corporations,
@@ -27,6 +29,7 @@ from killreport_assets.store.schema.dimensions import (
     market_groups,
     meta_groups,
     regions,
+    stargates,
     systems,
     types,
 )
@@ -60,6 +63,7 @@ from killreport_assets.store.schema.operations import (
 from killreport_assets.store.schema.wars import war_allies, wars
 
 __all__ = [
+    "BATTLE_TABLES",
     "DIMENSIONS",
     "KILLMAIL_TABLES",
     "alliance_corporations",
@@ -81,6 +85,7 @@ __all__ = [
     "feed_failures",
     "feed_gaps",
     "followed",
+    "former_battles",
     "groups",
     "history_days",
     "inventory_flags",
@@ -98,6 +103,7 @@ __all__ = [
     "request_tokens",
     "request_totals",
     "source_versions",
+    "stargates",
     "suspect_messages",
     "syncs",
     "systems",

@@ -1,0 +1,7 @@
+select
+    battle_id,
+    party_id,
+    party_kind,
+    side,
+    confidence
+from {{ source('derived', 'battle_parties') }}
