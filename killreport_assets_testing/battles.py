@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from killreport_assets.battles.find import Attacker, Killmail
 from killreport_assets.models.killmail import KillmailBody
-from killreport_assets.store.schema.columns import Row
 
 FRIGATE, CRUISER, LOGISTICS, DREADNOUGHT, CAPSULE = 587, 621, 11987, 19720, 670
 RIFTER_GUN = 2488
@@ -140,34 +140,24 @@ def party_of(body: Mapping[str, Any]) -> int | None:
     return body.get("faction_id", body["character_id"]) if body.get("character_id") else None
 
 
-def rows_of(bodies: Sequence[KillmailBody]) -> tuple[list[Row], list[Row]]:
-    """Killmails and attackers, as battles.find takes them."""
-    killmails, attackers = [], []
+def killmails_of(bodies: Sequence[KillmailBody]) -> list[Killmail]:
+    """Killmails as battles.find takes them."""
+    found = []
     for killmail in bodies:
         body = killmail.body
-        key = {"killmail_id": body["killmail_id"]}
         victim = body["victim"]
-        killmails.append(
-            key
-            | {
-                "killmail_time": datetime.fromisoformat(body["killmail_time"]),
-                "solar_system_id": body["solar_system_id"],
-                "party": party_of(victim),
-                "pilot": victim.get("character_id", 0),
-            }
-        )
-        attackers += [
-            key
-            | {
-                "party": party_of(attacker),
-                "pilot": attacker.get("character_id", 0),
-                "damage_done": attacker["damage_done"],
-                "final_blow": attacker["final_blow"],
-            }
+        party = party_of(victim)
+        if party is None:
+            continue
+        attackers = [
+            Attacker(of, attacker.get("character_id", 0), attacker["damage_done"], attacker["final_blow"])
             for attacker in body["attackers"]
-            if party_of(attacker)
+            if (of := party_of(attacker)) is not None
         ]
-    return killmails, attackers
+        at = datetime.fromisoformat(body["killmail_time"])
+        pilot = victim.get("character_id", 0)
+        found.append(Killmail(body["killmail_id"], at, body["solar_system_id"], party, pilot, attackers))
+    return found
 
 
 def rightly_split(made: MadeBattle, side_of_party: Mapping[int, int]) -> tuple[int, int]:
@@ -182,7 +172,9 @@ def rightly_split(made: MadeBattle, side_of_party: Mapping[int, int]) -> tuple[i
         if body.get("character_id") in made.side_of
     }
     counts = Counter(
-        (side_of_party[party], made.side_of[pilot]) for pilot, party in parties.items() if party in side_of_party
+        (side_of_party[party], made.side_of[pilot])
+        for pilot, party in parties.items()
+        if party is not None and party in side_of_party
     )
     named: dict[int, str] = {}
     for (number, side), _ in counts.most_common():

@@ -13,7 +13,7 @@
 {#- Condition: a time is within the battles to build. As literals, so that other partitions are not read. -#}
 {% macro is_in_battle_to_build(time_column) -%}
     {%- do ref('int_changed_days') -%}
-    {%- if not builds_days() -%}
+    {%- if not execute or not builds_days() -%}
     true
     {%- else -%}
     (false

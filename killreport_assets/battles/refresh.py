@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from sqlalchemy.engine import Connection, Engine
 
-from killreport_assets.battles.find import Battle, Stargates, find
+from killreport_assets.battles.find import Attacker, Battle, Killmail, Stargates, find
 from killreport_assets.battles.rules import RULES, BattleRules
 from killreport_assets.database.migrate import writing
 from killreport_assets.store import battles as store
@@ -15,6 +15,8 @@ from killreport_assets.store.schema.columns import Row
 
 ONE_DAY = timedelta(days=1)
 DAYS_AT_ONCE = 31
+KILLMAIL_COLUMNS = ("killmail_id", "killmail_time", "solar_system_id", "party", "pilot")
+ATTACKER_COLUMNS = ("party", "pilot", "damage_done", "final_blow")
 
 
 @dataclass
@@ -154,7 +156,10 @@ class _Search:
         ids = [row["killmail_id"] for row in killmails]
         attackers = store.attackers_of(self._connection, ids, min(times), max(times))
         self._kinds |= {row["party"]: row["party_kind"] for row in [*killmails, *attackers]}
-        return find(killmails, attackers, self._gates, rules)
+        by_id = {row["killmail_id"]: Killmail(*(row[name] for name in KILLMAIL_COLUMNS)) for row in killmails}
+        for row in attackers:
+            by_id[row["killmail_id"]].attackers.append(Attacker(*(row[name] for name in ATTACKER_COLUMNS)))
+        return find(by_id.values(), self._gates, rules)
 
 
 def _merged(places: Iterable[Row]) -> list[Row]:

@@ -35,7 +35,7 @@ class BattleRules:
     third_party_share: float = 0.2
     """A side beside two others is a third party if it had less than this of the shooting between sides."""
     side_pilots: int = 3
-    """A battle has two sides of at least so many pilots; parties that shot nobody count if they alone are so many."""
+    """A battle has two sides of at least so many pilots; parties that did not shoot count if they alone are so many."""
 
 
 RULES = BattleRules()

@@ -1,15 +1,26 @@
 """Who fought with whom: splits the parties of a battle into sides, by who shot whom. Pure: knows no database."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from killreport_assets.battles.rules import RULES, BattleRules
 
 Matrix = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A party shot at another on a killmail."""
+
+    attacker: int
+    victim: int
+    share: float
+    """Of the damage, 0 to 1."""
+    is_minor: bool
+    """Whether it did minor damage only."""
 
 
 @dataclass(frozen=True)
@@ -27,23 +38,20 @@ class Split:
     split_confidence: float
     """The share of all shooting that was between sides."""
     fighting_pilots: dict[int, int]
-    """By side: pilots of parties that shot somebody, or that alone are enough for a side."""
+    """By side: pilots of parties that shot at others, or that alone are enough for a side."""
 
 
-def split(shots: pd.DataFrame, pilots: Mapping[int, int], rules: BattleRules = RULES) -> Split:
-    """Split parties into sides.
+def split(shots: Sequence[Shot], pilots: Mapping[int, int], rules: BattleRules = RULES) -> Split:
+    """Split parties into sides; `pilots` has the number of pilots of every party.
 
-    `shots` has a row for each killmail and attacking party: `attacker`, `victim` (parties, never the same), `share` (of
-    the damage, 0 to 1) and `is_minor`. `pilots` has the number of pilots of every party.
-
-    Parties that shot the same victims, or were shot by the same attackers, are joined, the strongest pair first, as long
-    as that outweighs what they shot at each other. Each killmail counts 1, shared by damage. Parties that did minor
-    damage only are added to the side that fought most with the side that they met.
+    Parties that shot the same victims, or were shot by the same attackers, are joined, the strongest pair first, as
+    long as that outweighs what they shot at each other. Each killmail counts 1, shared by damage. Parties that did
+    minor damage only are added to the side that fought most with the side that they met.
     """
     parties = sorted(pilots)
     index = {party: position for position, party in enumerate(parties)}
     every = _hostility(shots, index)
-    hostility = _hostility(shots[~shots["is_minor"]], index)
+    hostility = _hostility((shot for shot in shots if not shot.is_minor), index)
     shot_back = set(np.flatnonzero(hostility.sum(axis=1) > 0).tolist())
     seen = np.flatnonzero(hostility.sum(axis=0) + hostility.sum(axis=1) > 0)
     groups = [[int(seen[one]) for one in group] for group in _joined(hostility[np.ix_(seen, seen)], rules)]
@@ -62,27 +70,33 @@ def split(shots: pd.DataFrame, pilots: Mapping[int, int], rules: BattleRules = R
     labels = np.empty(len(parties), dtype=int)
     for number, group in enumerate(groups, start=1):
         labels[group] = number
+    between = _between(every, labels, len(groups))
+    np.fill_diagonal(between, 0)
+    total = float(between.sum())
+    shares = (between.sum(axis=0) + between.sum(axis=1)) / total if total else np.zeros(len(groups))
+    main = set(np.argsort(-shares, kind="stable")[:2].tolist())
     return Split(
         side_of={party: int(labels[one]) for party, one in index.items()},
         confidence_of=_confidences(every, labels, parties),
         fighting_pilots={
             number: sum(
-                pilots[parties[one]]
-                for one in group
-                if one in shot_back or pilots[parties[one]] >= rules.side_pilots
+                pilots[parties[one]] for one in group if one in shot_back or pilots[parties[one]] >= rules.side_pilots
             )
             for number, group in enumerate(groups, start=1)
         },
-        **_shares(every, labels, len(groups), rules),
+        hostility_share={side + 1: round(float(share), 6) for side, share in enumerate(shares)},
+        third_parties=frozenset(
+            side + 1 for side, share in enumerate(shares) if side not in main and share < rules.third_party_share
+        ),
+        split_confidence=round(total / float(every.sum()), 6) if total else 0.0,
     )
 
 
-def _hostility(shots: pd.DataFrame, index: Mapping[int, int]) -> Matrix:
+def _hostility(shots: Iterable[Shot], index: Mapping[int, int]) -> Matrix:
     """How much each party shot each other: a row is who shot, a column who was shot."""
     hostility = np.zeros((len(index), len(index)))
-    attackers = shots["attacker"].map(index).to_numpy(dtype=int)
-    victims = shots["victim"].map(index).to_numpy(dtype=int)
-    np.add.at(hostility, (attackers, victims), shots["share"].to_numpy(dtype=float))
+    for shot in shots:
+        hostility[index[shot.attacker], index[shot.victim]] += shot.share
     return hostility
 
 
@@ -126,7 +140,7 @@ def _closeness(hostility: Matrix, one: int, rules: BattleRules) -> Matrix:
 
 
 def _group_for(one: int, groups: list[list[int]], hostility: Matrix) -> list[int] | None:
-    """The group that fought most with the group that this party met most; None if that one fought nobody else."""
+    """The group that fought most with the group that this party met most; None if that one fought no other."""
     met = [float(hostility[one, group].sum() + hostility[group, one].sum()) for group in groups]
     if not met or max(met) == 0:
         return None
@@ -149,18 +163,8 @@ def _confidences(hostility: Matrix, labels: npt.NDArray[np.int_], parties: list[
     }
 
 
-def _shares(hostility: Matrix, labels: npt.NDArray[np.int_], sides: int, rules: BattleRules) -> dict[str, object]:
+def _between(hostility: Matrix, labels: npt.NDArray[np.int_], sides: int) -> Matrix:
+    """How much each side shot each other."""
     between = np.zeros((sides, sides))
     np.add.at(between, (labels[:, None] - 1, labels[None, :] - 1), hostility)
-    inside = float(np.trace(between))
-    np.fill_diagonal(between, 0)
-    total = float(between.sum())
-    shares = (between.sum(axis=0) + between.sum(axis=1)) / total if total else np.zeros(sides)
-    main = set(np.argsort(-shares, kind="stable")[:2].tolist())
-    return {
-        "hostility_share": {side + 1: round(float(shares[side]), 6) for side in range(sides)},
-        "third_parties": frozenset(
-            side + 1 for side in range(sides) if side not in main and shares[side] < rules.third_party_share
-        ),
-        "split_confidence": round(total / (total + inside), 6) if total else 0.0,
-    }
+    return between

@@ -7,14 +7,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from killreport_assets.models.ids import LAST_NPC_CHARACTER, LAST_NPC_CORPORATION
-from killreport_assets.store.changed_days import DAY, mark_days
+from killreport_assets.store.changed_days import BATTLES, DAY, mark_days
 from killreport_assets.store.rows import write_rows
 from killreport_assets.store.schema import tables
 from killreport_assets.store.schema.battles import BATTLE_TABLES, battle_killmails, battles, former_battles
 from killreport_assets.store.schema.columns import Row
 
-BATTLES = "battles"
-"""The row of battles among the cadences of `ops.transform_builds`: changes that they lack are not forgotten."""
 _PARTY = f"""
     case
         when {{0}}alliance_id is not null then {{0}}alliance_id
@@ -62,7 +60,6 @@ def days_with_new_killmails(connection: Connection) -> list[date] | None:
     ).scalar()
     if snapshot is None:
         return None
-    # Days that are marked for other reasons, prices or battles themselves, have no times.
     days = connection.execute(
         sa.text("""
         select distinct killmail_date from ops.changed_days
@@ -158,9 +155,7 @@ def killmails_of(connection: Connection, places: Sequence[Row]) -> list[Row]:
     return [dict(row._mapping) for row in rows]
 
 
-def attackers_of(
-    connection: Connection, killmail_ids: Sequence[int], first: datetime, last: datetime
-) -> list[Row]:
+def attackers_of(connection: Connection, killmail_ids: Sequence[int], first: datetime, last: datetime) -> list[Row]:
     """The attackers of killmails, from `first` to `last`, without NPCs.
 
     Rows of killmail_id, party, party_kind, pilot, damage_done, final_blow.
@@ -238,4 +233,3 @@ def replace(
             .values(battle_id=battle_id, changed_at=sa.func.now())
         )
         write_rows(connection, former_battles, [{"former_battle_id": former_id, "battle_id": battle_id}])
-

@@ -17,6 +17,9 @@ from killreport_assets.store.schema import tables
 from killreport_assets.store.schema.columns import Row
 
 CADENCES = ("frequent", "nightly")
+BATTLES = "battles"
+"""The row of battles among the cadences of `ops.transform_builds`. They are found on days with new killmails only: days
+that are marked for other reasons have no times."""
 DAY = "cast(killmail_time at time zone 'UTC' as date)"
 IS_UNBUILT = """
     not exists (
@@ -131,12 +134,13 @@ def is_build_due(engine: Engine, cadence: str) -> bool:
                 select 1 from ops.transform_builds
                 where cadence = :cadence and as_of = cast(now() at time zone 'UTC' as date)
             ) or exists (
-                select 1 from ops.changed_days d join ops.transform_builds b on b.cadence = :cadence
+                select 1 from ops.changed_days d join ops.transform_builds b
+                    on b.cadence = :cadence or (b.cadence = :battles and d.earliest is not null)
                 where not pg_visible_in_snapshot(
                     cast(cast(d.changed_in as text) as xid8), cast(b.snapshot as pg_snapshot))
             )
             """),
-            {"cadence": cadence},
+            {"cadence": cadence, "battles": BATTLES},
         ).scalar_one()
     return due
 
@@ -147,15 +151,18 @@ def oldest_unbuilt_change(connection: Connection) -> datetime | None:
 
 
 def forget_built(engine: Engine) -> int:
-    """Delete the changes that every cadence has built, and the lake has, if there is one; returns how many."""
+    """Delete the changes that every cadence, battles and the lake have, if there is one; returns how many."""
     with writing(engine) as connection:
         deleted = connection.execute(
             sa.text("""
             delete from ops.changed_days d
             where (select count(*) from ops.transform_builds b where b.cadence = any(:cadences)) = :count
-                and not exists (select from ops.transform_builds b where not pg_visible_in_snapshot(
-                    cast(cast(d.changed_in as text) as xid8), cast(b.snapshot as pg_snapshot)))
+                and not exists (
+                    select from ops.transform_builds b
+                    where (b.cadence <> :battles or d.earliest is not null) and not pg_visible_in_snapshot(
+                        cast(cast(d.changed_in as text) as xid8), cast(b.snapshot as pg_snapshot))
+                )
             """),
-            {"cadences": list(CADENCES), "count": len(CADENCES)},
+            {"cadences": list(CADENCES), "count": len(CADENCES), "battles": BATTLES},
         )
     return deleted.rowcount

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Engine
 from killreport_assets.battles.refresh import BattlesReport, refresh_battles
 from killreport_assets.battles.rules import RULES, BattleRules
 from killreport_assets.database.migrate import writing
-from killreport_assets.orchestration.metadata import asset_key, table_metadata, table_spec
+from killreport_assets.orchestration.metadata import Metadata, asset_key, table_metadata, table_spec
 from killreport_assets.provision.database import open_database
 from killreport_assets.settings import Settings
 from killreport_assets.store.battles import forget_found
@@ -25,7 +25,10 @@ class BattlesConfig(dg.Config):
 
     full: bool = Field(default=False, description="find all battles again, not only those with new killmails")
     active_killmails: int = Field(
-        default=RULES.active_killmails, ge=1, le=1_000, description="killmails that make five minutes active; EVE-KILL: 5"
+        default=RULES.active_killmails,
+        ge=1,
+        le=1_000,
+        description="killmails that make five minutes active; EVE-KILL: 5",
     )
     quiet_segments: int = Field(
         default=RULES.quiet_segments,
@@ -34,7 +37,10 @@ class BattlesConfig(dg.Config):
         description="times five minutes that are not active end a battle; EVE-KILL: 6, zKillboard: two hours",
     )
     minor_damage: float = Field(
-        default=RULES.minor_damage, ge=0, le=1, description="share of damage below which attackers tell no side; EVE-KILL: 0.05"
+        default=RULES.minor_damage,
+        ge=0,
+        le=1,
+        description="share of damage below which attackers tell no side; EVE-KILL: 0.05",
     )
     side_pilots: int = Field(
         default=RULES.side_pilots, ge=1, le=10_000, description="pilots that two sides of a battle have at least"
@@ -54,7 +60,7 @@ class BattlesConfig(dg.Config):
 def battles(
     context: dg.AssetExecutionContext, config: BattlesConfig, settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Find battles where killmails came since the last time: which killmails are one fight, and who was on which side."""
+    """Find battles where killmails came since the last time: which are one fight, and who was on which side."""
     engine = open_database(settings)
     try:
         yield from _materialized(context, config, engine)
@@ -72,6 +78,11 @@ def _materialized(
         with writing(engine) as connection:
             forget_found(connection)
     report = refresh_battles(engine, config.rules(), on_span)
-    facts = {"days": report.days, "battles on them": report.found, "changed": report.changed, "ended": len(report.ended)}
+    facts: Metadata = {
+        "days": report.days,
+        "battles on them": report.found,
+        "changed": report.changed,
+        "ended": len(report.ended),
+    }
     for table in FOUND:
         yield dg.MaterializeResult(asset_key(table), metadata=facts | table_metadata(engine, table))

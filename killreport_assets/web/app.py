@@ -24,6 +24,7 @@ from killreport_assets.base.errors import BrokerUnavailable, UserError
 from killreport_assets.http.errors import ServiceError
 from killreport_assets.settings import Settings, is_loopback
 from killreport_assets.users.sessions import LASTS
+from killreport_assets.web.battle_pages import BattlePages
 from killreport_assets.web.callers import Callers
 from killreport_assets.web.database import reading_engine
 from killreport_assets.web.entities import BY_PATH
@@ -81,6 +82,7 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
     rendering = Rendering(settings)
     looking = Looking(settings, is_public=True)
     pages = Pages(reading, rendering, looking)
+    battle_pages = BattlePages(reading, rendering)
     sign_in = SignIn(settings, engine, rendering)
     feed = LiveFeed(reading)
     callers = Callers(settings, engine)
@@ -97,6 +99,8 @@ def build_app(settings: Settings, engine: Engine) -> Starlette:
         Route(entity, pages.entity),
         Route(entity + "/{which:which}", pages.entity_killmails),
         Route("/fit/{fit_id}", pages.fit),
+        Route("/battles", battle_pages.all),
+        Route("/battle/{battle_id:eve_id}", battle_pages.one),
         Route("/regions", pages.regions),
         Route("/search", pages.search),
         Route("/definitions", pages.definitions),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.engine import RowMapping
@@ -10,6 +10,7 @@ from sqlalchemy.engine import RowMapping
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 LEVELS = 5
 MAX_MONTHS = 60
+SEGMENT = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Bar:
-    """A month: its two numbers and the heights of their bars, from 0 to 100."""
+    """A month, or five minutes: its two numbers and the heights of their bars, from 0 to 100."""
 
     label: str
     up: float
@@ -65,6 +66,21 @@ def months(rows: Sequence[tuple[date, float, float]]) -> list[Bar]:
         up, down = shown.get((year, month), (0.0, 0.0))
         bars.append(Bar(f"{year}-{month:02}", up, down, _height(up, most), _height(down, most)))
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+    return bars
+
+
+def segments(rows: Sequence[tuple[datetime, float, float]]) -> list[Bar]:
+    """Bars of (start of five minutes, up, down), oldest first: those without a row are drawn as nothing."""
+    if not rows:
+        return []
+    by_start = {start: (up, down) for start, up, down in rows}
+    most = max(max(up, down) for up, down in by_start.values()) or 1
+    bars, start = [], min(by_start)
+    while start <= max(by_start):
+        up, down = by_start.get(start, (0.0, 0.0))
+        label = f"{start.astimezone(UTC):%H:%M}"
+        bars.append(Bar(label, up, down, _height(up, most), _height(down, most)))
+        start += SEGMENT
     return bars
 
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from killreport_assets.base.errors import UserError
 from killreport_assets.store.trace import trace_killmail
-from killreport_assets.web import charts, entities, fits, killmails, statistics
+from killreport_assets.web import battles, charts, entities, fits, killmails, statistics
 from killreport_assets.web.entities import BY_PATH, KINDS, Kind
 from killreport_assets.web.fitting import HOLDS, RACKS, eft_text, fit_of
 from killreport_assets.web.health import Looking
@@ -27,6 +27,7 @@ from killreport_assets.web.tables import tables_of
 PAGE = 50
 ENTITY_PAGE = 25
 SHOWN_ATTACKERS = 250
+BATTLES = 5
 LEADERS = {
     "character": "kills",
     "corporation": "isk_destroyed",
@@ -154,6 +155,7 @@ class Pages:
             items = killmails.items_of(connection, [killmail_id])
             values = killmails.values_of(connection, [killmail_id])
             fit_id = fits.of_killmail(connection, killmail_id) if fits.are_built(connection) else None
+            battle_id = battles.battle_of(connection, killmail_id) if battles.are_built(connection) else None
         fit = fit_of(items)
         hull = row["victim_ship_name"] or f"Type {row['victim_ship_type_id']}"
         counted = Counter((attacker["ship_type_id"], attacker["ship_name"]) for attacker in attackers)
@@ -165,6 +167,7 @@ class Pages:
             "values": values,
             "fit": fit,
             "fit_id": fit_id,
+            "battle_id": battle_id,
             "eft": eft_text(hull, f"killmail {killmail_id}", fit) if fit.racks else None,
             "RACKS": RACKS,
             "HOLDS": HOLDS,
@@ -201,6 +204,9 @@ class Pages:
             "isk_by_month": charts.months([(m["month"], m["isk_destroyed"], m["isk_lost"]) for m in monthly]),
             "kills_by_month": charts.months([(m["month"], m["kills"], m["losses"]) for m in monthly]),
             "hours": None,
+            "battles": battles.newest(connection, kind=kind.name, entity_id=entity_id, limit=BATTLES)
+            if kind.name in battles.BY_ENTITY and battles.are_built(connection)
+            else [],
             "fits": fits.of_hull(connection, entity_id)
             if kind.name == "ship_type" and fits.are_built(connection)
             else [],

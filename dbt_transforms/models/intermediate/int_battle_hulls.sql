@@ -26,15 +26,11 @@ with seen as (
         participants.killmail_time, participants.ship_type_id, ships.group_id
 ),
 
-changes as (
+followed as (
     select
         *,
-        case
-            when
-                lag(ship_type_id) over pilot is distinct from ship_type_id
-                or coalesce(lag(is_lost) over pilot, false) then 1
-            else 0
-        end as is_next
+        lag(ship_type_id) over pilot as ship_before,
+        lag(is_lost) over pilot as is_lost_before
     from seen
     window pilot as (
         partition by battle_id, character_id order by killmail_time, is_lost, killmail_id
@@ -44,18 +40,18 @@ changes as (
 numbered as (
     select
         *,
-        sum(is_next) over (
+        count(*) filter (where ship_before is distinct from ship_type_id or is_lost_before) over (
             partition by battle_id, character_id order by killmail_time, is_lost, killmail_id
             rows between unbounded preceding and current row
         ) as hull_number
-    from changes
+    from followed
 )
 
 select
     battle_id,
     killmail_date,
     character_id,
-    cast(hull_number as bigint) as hull_number,
+    hull_number,
     max(side) as side,
     min(ship_type_id) as ship_type_id,
     min(ship_group_id) as ship_group_id,

@@ -11,5 +11,6 @@ select
     losses.is_pod,
     losses.solar_system_id,
     {{ looked_up_name('system', 'losses.solar_system_id') }} as solar_system_name,
-    losses.total_value
+    losses.total_value,
+    losses.is_hull_priced
 from {{ ref('int_battle_losses') }} as losses

@@ -45,7 +45,9 @@ battle_parties = sa.Table(
     "battle_parties",
     metadata,
     bigint("battle_id", "the battle", required=True),
-    bigint("party_id", "an alliance; a corporation without one; a militia or a pilot of an NPC corporation", required=True),
+    bigint(
+        "party_id", "an alliance; a corporation without one; a militia or a pilot of an NPC corporation", required=True
+    ),
     text("party_kind", "alliance, corporation, faction or character", required=True),
     bigint("side", _SIDE, required=True),
     real("confidence", "0 to 1: the share of its shooting, both ways, that was with other sides; null: it had none"),

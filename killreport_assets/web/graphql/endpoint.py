@@ -28,8 +28,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from killreport_assets.web.callers import Caller, Callers, Refusal
 from killreport_assets.web.feed import LiveFeed
+from killreport_assets.web.graphql.context import Context
 from killreport_assets.web.graphql.loaders import Reads
-from killreport_assets.web.graphql.resolvers import Context, build_schema
+from killreport_assets.web.graphql.resolvers import build_schema
 from killreport_assets.web.own import Own
 from killreport_assets.web.statistics import build_version
 

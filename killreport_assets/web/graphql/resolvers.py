@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -20,9 +20,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from killreport_assets.base.files import PACKAGE
 from killreport_assets.web import entities, killmails, statistics
-from killreport_assets.web.callers import Caller
-from killreport_assets.web.entities import KINDS, Kind
-from killreport_assets.web.feed import LiveFeed
+from killreport_assets.web.entities import KINDS
 from killreport_assets.web.formats import iso
 from killreport_assets.web.graphql.arguments import (
     MAX_DAYS,
@@ -37,38 +35,12 @@ from killreport_assets.web.graphql.arguments import (
     moment_of,
     place_of,
 )
-from killreport_assets.web.graphql.loaders import Reads
+from killreport_assets.web.graphql.battles import BATTLE_TYPES
+from killreport_assets.web.graphql.context import Context, Entity, context_of
 from killreport_assets.web.killmails import MAX_PAGE, Filters, Place, Side
-from killreport_assets.web.own import Own
 from killreport_assets.web.status import WorkerStatus
 
 STATUS_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a request's fields share."""
-
-    caller: Caller
-    reads: Reads
-    own: Own
-    feed: LiveFeed
-    is_elsewhere: bool
-    """Whether the caller is not to read what the operator has to mend (Looking.is_hidden_from)."""
-
-
-@dataclass(frozen=True)
-class Entity:
-    """An entity, with its name where it is known already."""
-
-    kind: Kind
-    id: int
-    known_name: str | None = None
-
-    @property
-    def url(self) -> str:
-        """The address of its page."""
-        return f"/{self.kind.path}/{self.id}"
 
 
 query, mutation, subscription = QueryType(), MutationType(), SubscriptionType()
@@ -84,7 +56,7 @@ def build_schema() -> GraphQLSchema:
     """
     schema = make_executable_schema(
         load_schema_from_path(str(PACKAGE / "web" / "graphql" / "schema.graphql")),
-        [query, mutation, subscription, killmail, victim, attacker, entity, item, top_loss],
+        [query, mutation, subscription, killmail, victim, attacker, entity, item, top_loss, *BATTLE_TYPES],
         [
             ScalarType("DateTime", serializer=iso, value_parser=moment_of),
             ScalarType("Date", serializer=iso, value_parser=day_of),
@@ -100,7 +72,7 @@ def build_schema() -> GraphQLSchema:
 
 @query.field("myKillmails")
 async def my_killmails(_: None, info: GraphQLResolveInfo, limit: int = 20) -> list[RowMapping]:
-    context = _context(info)
+    context = context_of(info)
     characters = await context.reads.run(lambda _connection: context.own.characters(context.caller))
     count = checked_count(limit, MAX_PAGE)
 
@@ -117,7 +89,7 @@ async def my_killmails(_: None, info: GraphQLResolveInfo, limit: int = 20) -> li
 
 @mutation.field("syncMyKillmails")
 async def sync_my_killmails(_: None, info: GraphQLResolveInfo, input: Facts | None = None) -> Facts:  # noqa: A002
-    context, asked = _context(info), input or {}
+    context, asked = context_of(info), input or {}
     synced = await context.own.sync(context.caller, asked.get("character_id"))
     return {
         "success": synced.success,
@@ -129,12 +101,12 @@ async def sync_my_killmails(_: None, info: GraphQLResolveInfo, input: Facts | No
 
 @query.field("workerStatus")
 async def resolve_worker_status(_: None, info: GraphQLResolveInfo) -> WorkerStatus:
-    return await _status(_context(info))
+    return await _status(context_of(info))
 
 
 @query.field("killmail")
 async def one_killmail(_: None, info: GraphQLResolveInfo, id: int) -> RowMapping | None:  # noqa: A002
-    row: RowMapping | None = await _context(info).reads.killmails.load(id)
+    row: RowMapping | None = await context_of(info).reads.killmails.load(id)
     return row
 
 
@@ -148,12 +120,12 @@ async def many_killmails(
     oldest_first: bool = False,
 ) -> Facts:
     filters = replace(filters_of(filter or {}), is_oldest_first=oldest_first)
-    return await _connection(_context(info), filters, first, after)
+    return await _connection(context_of(info), filters, first, after)
 
 
 @query.field("entity")
 async def one_entity(_: None, info: GraphQLResolveInfo, kind: str, id: int) -> Entity | None:  # noqa: A002
-    context, asked = _context(info), kind_of(kind)
+    context, asked = context_of(info), kind_of(kind)
     row, totals = await asyncio.gather(context.reads.entity(asked, id), context.reads.totals(asked, id))
     return Entity(asked, id) if row is not None or totals is not None else None
 
@@ -161,7 +133,7 @@ async def one_entity(_: None, info: GraphQLResolveInfo, kind: str, id: int) -> E
 @query.field("search")
 async def search(_: None, info: GraphQLResolveInfo, text: str, first: int = 10) -> list[Entity]:
     count = checked_count(first, MAX_RANKS)
-    found = await _context(info).reads.run(lambda connection: entities.search(connection, text[:100], count))
+    found = await context_of(info).reads.run(lambda connection: entities.search(connection, text[:100], count))
     return [Entity(one.kind, one.entity_id, one.name) for one in found[:count]]
 
 
@@ -170,7 +142,7 @@ async def leaderboard(
     _: None, info: GraphQLResolveInfo, kind: str, metric: str, period: str = "LAST_90_DAYS", first: int = 10
 ) -> list[Facts]:
     count, asked = checked_count(first, MAX_RANKS), kind_of(kind)
-    rows = await _context(info).reads.run(
+    rows = await context_of(info).reads.run(
         lambda connection: statistics.leaders(connection, asked, metric.lower(), PERIODS[period], count)
     )
     return [dict(row) | {"entity": Entity(asked, row["entity_id"], row["entity_name"])} for row in rows]
@@ -179,23 +151,23 @@ async def leaderboard(
 @query.field("topLosses")
 async def top_losses(_: None, info: GraphQLResolveInfo, day: date, first: int = 10) -> list[RowMapping]:
     count = checked_count(first, MAX_RANKS)
-    return await _context(info).reads.run(lambda connection: statistics.top_losses(connection, day, count))
+    return await context_of(info).reads.run(lambda connection: statistics.top_losses(connection, day, count))
 
 
 @query.field("metricDefinitions")
 async def metric_definitions(_: None, info: GraphQLResolveInfo, name: str | None = None) -> list[RowMapping]:
-    rows = await _context(info).reads.run(statistics.dictionary)
+    rows = await context_of(info).reads.run(statistics.dictionary)
     return [row for row in rows if name in {None, row["name"]}]
 
 
 @query.field("build")
 async def build(_: None, info: GraphQLResolveInfo) -> statistics.State:
-    return await _context(info).reads.run(statistics.state_of)
+    return await context_of(info).reads.run(statistics.state_of)
 
 
 @subscription.source("newKillmail")
 async def new_killmails(_: None, info: GraphQLResolveInfo) -> AsyncGenerator[Facts, None]:
-    async for ids in _context(info).feed.announced():
+    async for ids in context_of(info).feed.announced():
         for killmail_id in ids:
             yield {"killmail_id": killmail_id, "url": f"/kill/{killmail_id}"}
 
@@ -203,7 +175,7 @@ async def new_killmails(_: None, info: GraphQLResolveInfo) -> AsyncGenerator[Fac
 @subscription.source("workerStatus")
 async def worker_statuses(_: None, info: GraphQLResolveInfo) -> AsyncGenerator[WorkerStatus, None]:
     while True:
-        yield await _status(_context(info))
+        yield await _status(context_of(info))
         await asyncio.sleep(STATUS_SECONDS)
 
 
@@ -236,28 +208,28 @@ def region(row: Facts, _info: GraphQLResolveInfo) -> Entity | None:
 
 @killmail.field("attackers")
 async def attackers_of(row: Facts, info: GraphQLResolveInfo) -> list[RowMapping]:
-    return await _context(info).reads.attackers.load(row["killmail_id"])
+    return await context_of(info).reads.attackers.load(row["killmail_id"])
 
 
 @killmail.field("items")
 async def items_of(row: Facts, info: GraphQLResolveInfo) -> list[RowMapping]:
-    return await _context(info).reads.items.load(row["killmail_id"])
+    return await context_of(info).reads.items.load(row["killmail_id"])
 
 
 @killmail.field("values")
 async def values_of(row: Facts, info: GraphQLResolveInfo) -> list[RowMapping]:
-    return await _context(info).reads.values.load(row["killmail_id"])
+    return await context_of(info).reads.values.load(row["killmail_id"])
 
 
 @killmail.field("zkillboard")
 async def zkillboard_of(row: Facts, info: GraphQLResolveInfo) -> RowMapping | None:
-    found: RowMapping | None = await _context(info).reads.zkillboard.load(row["killmail_id"])
+    found: RowMapping | None = await context_of(info).reads.zkillboard.load(row["killmail_id"])
     return found
 
 
 @killmail.field("lineage")
 async def lineage_of(row: Facts, info: GraphQLResolveInfo) -> Facts:
-    rows = await _context(info).reads.enrichments.load(row["killmail_id"])
+    rows = await context_of(info).reads.enrichments.load(row["killmail_id"])
     caused = [
         dict(one) | {"kind": one["entity_kind"], "id": one["entity_id"], "name": one["entity_name"]} for one in rows
     ]
@@ -293,7 +265,7 @@ _party(attacker, "shipType", "ship_type", "", "ship")
 
 @top_loss.field("killmail")
 async def killmail_of_loss(row: Facts, info: GraphQLResolveInfo) -> RowMapping | None:
-    found: RowMapping | None = await _context(info).reads.killmails.load(row["killmail_id"])
+    found: RowMapping | None = await context_of(info).reads.killmails.load(row["killmail_id"])
     return found
 
 
@@ -306,25 +278,25 @@ def entity_kind(one: Entity, _info: GraphQLResolveInfo) -> str:
 async def entity_name(one: Entity, info: GraphQLResolveInfo) -> str | None:
     if one.known_name is not None:
         return one.known_name
-    row = await _context(info).reads.entity(one.kind, one.id)
+    row = await context_of(info).reads.entity(one.kind, one.id)
     return row[one.kind.name_column] if row else None
 
 
 @entity.field("allTime")
 async def all_time(one: Entity, info: GraphQLResolveInfo) -> RowMapping | None:
-    return await _context(info).reads.totals(one.kind, one.id)
+    return await context_of(info).reads.totals(one.kind, one.id)
 
 
 @entity.field("monthly")
 async def monthly(one: Entity, info: GraphQLResolveInfo) -> list[RowMapping]:
-    return await _context(info).reads.run(lambda connection: statistics.by_month(connection, one.kind, one.id))
+    return await context_of(info).reads.run(lambda connection: statistics.by_month(connection, one.kind, one.id))
 
 
 @entity.field("daily")
 async def daily(one: Entity, info: GraphQLResolveInfo, since: date, until: date) -> list[RowMapping]:
     if not timedelta() <= until - since <= MAX_DAYS:
         raise ApiError("BAD_USER_INPUT", f"since and until may be at most {MAX_DAYS.days} days apart, in this order")
-    return await _context(info).reads.run(
+    return await context_of(info).reads.run(
         lambda connection: statistics.by_day(connection, one.kind, one.id, since, until)
     )
 
@@ -343,14 +315,14 @@ async def companions(one: Entity, info: GraphQLResolveInfo, first: int = 10) -> 
 async def killmails_of(
     one: Entity, info: GraphQLResolveInfo, side: str = "BOTH", first: int = 50, after: str | None = None
 ) -> Facts:
-    return await _connection(_context(info), killmails.of_entity(one.kind, one.id, Side(side.lower())), first, after)
+    return await _connection(context_of(info), killmails.of_entity(one.kind, one.id, Side(side.lower())), first, after)
 
 
 async def _others(one: Entity, info: GraphQLResolveInfo, first: int, read: Any) -> list[Facts]:
     if not one.kind.is_player:
         return []
     count = checked_count(first, MAX_RANKS)
-    rows = await _context(info).reads.run(lambda connection: read(connection, one.kind, one.id, limit=count))
+    rows = await context_of(info).reads.run(lambda connection: read(connection, one.kind, one.id, limit=count))
     return [dict(row) | {"entity": Entity(one.kind, row["id"], row["name"])} for row in rows]
 
 
@@ -373,8 +345,3 @@ async def _connection(context: Context, filters: Filters, first: int, after: str
         "end_cursor": edges[-1]["cursor"] if edges else None,
     }
     return {"edges": edges, "nodes": shown, "page_info": page}
-
-
-def _context(info: GraphQLResolveInfo) -> Context:
-    context: Context = info.context
-    return context

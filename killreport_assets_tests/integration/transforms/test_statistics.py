@@ -88,7 +88,8 @@ def test_a_build_is_due_while_something_is_new_and_not_after(story: Story) -> No
     assert first
     assert with_uncommitted
     assert nightly_left  # the last increment left the nightly models to the night
-    assert story.warehouse.rows("select cadence from ops.transform_builds order by 1") == [("frequent",), ("nightly",)]
+    known = story.warehouse.rows("select cadence from ops.transform_builds order by 1")
+    assert known == [("battles",), ("frequent",), ("nightly",)]
 
 
 def test_npc_solo_and_awox_are_zkillboards_on_every_killmail_with_its_block(story: Story) -> None:
@@ -318,7 +319,7 @@ def test_what_every_cadence_has_built_is_forgotten(story: Story) -> None:
 
 def test_a_changed_definition_builds_all_days_of_its_cadence_again(story: Story) -> None:
     rebuilds = Counter(row["rebuilds"] for row in changes())
-    built = "select cadence, definitions from ops.transform_builds order by 1"
+    built = "select cadence, definitions from ops.transform_builds where definitions is not null order by 1"
     frequent = rebuilds["frequent"]
     assert story.warehouse.rows(built) == [("frequent", frequent), ("nightly", frequent + rebuilds["nightly"])]
     to_build = "select cadence, is_rebuild, count(*) from intermediate.int_days_to_build group by 1, 2 order by 1"

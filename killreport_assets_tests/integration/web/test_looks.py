@@ -65,8 +65,11 @@ def _paths(site: Site) -> list[str]:
     crowded = site.scalar("select killmail_id from marts.fct_killmails order by attacker_count desc limit 1")
     region = site.scalar("select region_id from marts.mart_region_all_time order by kills desc limit 1")
     fit = site.scalar("select typical_fit_id from marts.mart_fit_families where fits > 1 order by losses desc limit 1")
+    battle = site.scalar("select battle_id from marts.mart_battles order by killmails desc limit 1")
     return [
         f"/fit/{fit}",
+        f"/battle/{battle}",
+        "/battles",
         *("/", "/kills", "/search?q=sa", "/definitions", "/coverage", "/me", "/api/", "/regions", "/nothing"),
         *(f"/kill/{fitted}", f"/kill/{crowded}", f"/region/{region}", f"{entities[0]}/losses"),
         *entities,

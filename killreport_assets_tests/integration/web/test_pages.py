@@ -261,3 +261,45 @@ def _look_from_here_and_elsewhere(visitor: Visitor) -> None:
     assert "the operator's attention" in public
     assert visitor.session.get(f"{visitor.url}/metrics", headers=elsewhere, timeout=60).status_code == 403
     assert "killreport_healthy 0.0" in visitor.get("/metrics").text
+
+
+def test_a_battle_has_a_page_to_which_its_killmails_lead(site: Site) -> None:
+    battle_id, killmails, pilots, system = site.story.warehouse.rows(
+        "select battle_id, killmails, pilots, solar_system_name from marts.mart_battles order by killmails desc limit 1"
+    )[0]
+    text = _text(site.get(f"/battle/{battle_id}").text)
+    assert f"Battle of {system}" in text
+    assert f"Killmails ? {killmails}" in text
+    assert f"Pilots {pilots}" in text
+    sides = site.story.warehouse.rows(
+        f"select entity_name, pilots from marts.mart_battle_sides where battle_id = {battle_id} and hostility_share > 0"
+    )
+    assert len(sides) == 2
+    for name, count in sides:
+        assert name in text
+        assert f"{count} of" in text
+    members = site.story.warehouse.rows(
+        f"select character_name from marts.mart_battle_members where battle_id = {battle_id}"
+    )
+    assert [name for (name,) in members if name not in text] == []
+    other = site.scalar(
+        f"select killmail_id from marts.fct_battle_killmails where battle_id = {battle_id} and killmail_id <> battle_id"
+    )
+    moved = site.get(f"/battle/{other}", allow_redirects=False)
+    assert (moved.status_code, moved.headers["location"]) == (302, f"/battle/{battle_id}")
+    assert f'href="/battle/{battle_id}"' in site.get(f"/kill/{other}").text
+
+
+def test_battles_are_listed_newest_first_and_on_the_pages_of_those_in_them(site: Site) -> None:
+    rows = site.story.warehouse.rows("select battle_id from marts.mart_battles order by ended_at desc, battle_id desc")
+    page = site.get("/battles").text
+    assert [int(id_) for id_ in re.findall(r'href="/battle/(\d+)"', page)] == [id_ for (id_,) in rows]
+    kind, entity_id, battle_id = site.story.warehouse.rows(
+        "select entity_kind, entity_id, battle_id from marts.mart_battle_parties "
+        "where entity_kind = 'alliance' order by pilots desc, entity_id limit 1"
+    )[0]
+    assert f'href="/battle/{battle_id}"' in site.get(f"/{kind}/{entity_id}").text
+    assert site.get("/battle/1").status_code == 404
+    assert site.get("/battles?after=nonsense").status_code == 400
+    oldest = site.scalar("select min(battle_id) from marts.mart_battles")
+    assert "No battle here that is older" in _text(site.get(f"/battles?after=1000-{oldest}").text)

@@ -1,7 +1,6 @@
 """Battles among made killmails with known sides, and among the genuine ones."""
 
 import random
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 
 from killreport_assets.battles.find import Battle, Stargates, find
 from killreport_assets.battles.rules import BattleRules
-from killreport_assets_testing.battles import CAPSULE, MadeBattle, rightly_split, rows_of
+from killreport_assets_testing.battles import CAPSULE, MadeBattle, killmails_of, rightly_split
 from killreport_assets_testing.genuine import bodies
 
 HERE, NEXT_DOOR, FAR_AWAY = 30_002_813, 30_045_346, 30_000_142
@@ -19,7 +18,7 @@ SEEDS = range(8)
 
 
 def _found(made: MadeBattle, gates: Stargates = GATES) -> list[Battle]:
-    return find(*rows_of(made.bodies), gates)
+    return find(killmails_of(made.bodies), gates)
 
 
 def _only(made: MadeBattle, gates: Stargates = GATES) -> Battle:
@@ -66,7 +65,9 @@ def test_a_third_party_is_told_apart(seed: int) -> None:
     fleets = {"red": made.fleet("red", 70, 3), "blue": made.fleet("blue", 70, 3)}
     third = {"third": made.fleet("third", 10, 1)}
     made.fight(fleets, 40, 120)
-    made.fight(fleets | third, 20, 24, against={"red": ["third"], "blue": ["third"], "third": ["red", "blue"]}, since=600)
+    made.fight(
+        fleets | third, 20, 24, against={"red": ["third"], "blue": ["third"], "third": ["red", "blue"]}, since=600
+    )
     battle = _only(made)
     assert _is_right(made, battle)
     assert len(battle.sides.third_parties) == 1
@@ -142,7 +143,7 @@ def test_half_an_hour_of_quiet_ends_a_battle() -> None:
     made.fight(fleets, 10, 60)
     made.fight(fleets, 10, 60, since=50 * 60)
     assert len(_found(made)) == 2
-    joined = find(*rows_of(made.bodies), GATES, BattleRules(quiet_segments=24))
+    joined = find(killmails_of(made.bodies), GATES, BattleRules(quiet_segments=24))
     assert len(joined) == 1
 
 
@@ -190,15 +191,18 @@ def test_killmails_around_it_belong_to_it_if_its_pilots_are_on_them() -> None:
 def test_the_order_of_rows_changes_nothing(seed: int, order: random.Random) -> None:
     made = MadeBattle(random.Random(seed))
     made.fight({side: made.fleet(side, 20, 2) for side in ("red", "blue")}, 20, 40)
-    killmails, attackers = rows_of(made.bodies)
-    expected = find(killmails, attackers, GATES)
+    killmails = killmails_of(made.bodies)
+    expected = find(killmails, GATES)
     order.shuffle(killmails)
-    order.shuffle(attackers)
-    assert find(killmails, attackers, GATES) == expected
+    for killmail in killmails:
+        order.shuffle(killmail.attackers)
+    found = find(killmails, GATES)
+    assert [battle.killmail_ids for battle in found] == [battle.killmail_ids for battle in expected]
+    assert [battle.sides.side_of for battle in found] == [battle.sides.side_of for battle in expected]
 
 
 def test_the_genuine_killmails_have_six_fights_of_two_sides() -> None:
-    battles = {battle.battle_id: battle for battle in find(*rows_of(bodies()), {})}
+    battles = {battle.battle_id: battle for battle in find(killmails_of(bodies()), {})}
     assert sorted(battles) == [20692780, 20720162, 39085995, 39087260, 43132759, 43512321]
     for battle in battles.values():
         fighting = [side for side, share in battle.sides.hostility_share.items() if share > 0]

@@ -1,0 +1,198 @@
+"""The marts of battles against what Python counts in the bodies of made ones: at once, and with late killmails."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from killreport_assets.models.killmail import KillmailBody
+from killreport_assets.sandbox.world import World
+from killreport_assets.store.entities import upsert
+from killreport_assets.store.killmails import write_killmails
+from killreport_assets.store.schema import tables
+from killreport_assets_testing.battles import CAPSULE, CRUISER, FRIGATE, LOGISTICS, MadeBattle, Pilot
+from killreport_assets_testing.databases import Databases
+from killreport_assets_testing.warehouse import Warehouse, load_static
+
+START = datetime(2024, 3, 9, 23, 30, tzinfo=UTC)
+GUN, CARGO_FLAG, HIGH_SLOT = 2_488, 5, 27
+
+
+@dataclass
+class Fought:
+    """What was made, and the marts over it."""
+
+    made: MadeBattle
+    fleets: dict[str, list[Pilot]]
+    reshipping: Pilot
+    warehouse: Warehouse
+    before: list[tuple[Any, ...]]
+    """mart_battles before the late killmails came."""
+
+    @property
+    def killmails(self) -> list[dict[str, Any]]:
+        """The bodies."""
+        return [body.body for body in self.made.bodies]
+
+    def side(self, number: int) -> str:
+        """The name of a side by its number: red is the larger one."""
+        return {1: "red", 2: "blue"}[number]
+
+    def victims(self) -> dict[str, list[dict[str, Any]]]:
+        """The killmails by the side that lost."""
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for body in self.killmails:
+            found[self.made.side_of[body["victim"]["character_id"]]].append(body)
+        return found
+
+
+def _make() -> tuple[MadeBattle, dict[str, list[Pilot]], Pilot]:
+    made = MadeBattle(random.Random(21), start=START)
+    fleets = {"red": made.fleet("red", 30, 2), "blue": made.fleet("blue", 24, 0, 3)}
+    made.fight(fleets, 50, 60)
+    pilot, enemies = fleets["red"][0], fleets["blue"][:4]
+    for number, hull in enumerate((CRUISER, LOGISTICS, FRIGATE)):
+        items = [
+            {"item_type_id": GUN, "flag": HIGH_SLOT, "singleton": 0, "quantity_destroyed": 2},
+            {"item_type_id": GUN, "flag": CARGO_FLAG, "singleton": 0, "quantity_dropped": 3 + number},
+        ]
+        made.kill(pilot, enemies, 3_060 + 60 * number, hull=hull, items=items)
+    made.kill(pilot, enemies, 3_300, hull=CAPSULE)
+    return made, fleets, pilot
+
+
+@pytest.fixture(scope="module")
+def fought(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fought]:
+    """The first build without the first killmail and without those after midnight, the second with all."""
+    world = World()
+    made, fleets, pilot = _make()
+    first = min(made.bodies, key=lambda body: (body.body["killmail_time"], body.body["killmail_id"]))
+    late = [body for body in made.bodies if body is first or body.body["killmail_time"] >= "2024-03-10"]
+    with databases.fresh() as engine:
+        warehouse = Warehouse(engine, tmp_path_factory.mktemp("dbt"))
+        with engine.begin() as connection:
+            load_static(connection, world)
+            upsert(connection, tables.types, [row | {"source": "sde"} for row in world.static["types"]])
+
+        def write(bodies: list[KillmailBody]) -> None:
+            report = write_killmails(engine, bodies, "everef")
+            assert not report.rejected, report.rejected[0]
+
+        write([body for body in made.bodies if body not in late])
+        warehouse.build(is_nightly=False)
+        before = warehouse.rows("select battle_id, killmails from marts.mart_battles")
+        write(late)
+        warehouse.build(is_nightly=False)
+        yield Fought(made, fleets, pilot, warehouse, before)
+
+
+def test_late_killmails_change_the_battle_and_its_id(fought: Fought) -> None:
+    first = min(fought.killmails, key=lambda body: (body["killmail_time"], body["killmail_id"]))["killmail_id"]
+    [(former, known)] = fought.before
+    [row] = fought.warehouse.rows(
+        "select battle_id, killmail_date, killmails, pilots, sides, ships_lost, pods_lost, isk_destroyed, systems, "
+        "split_confidence, solar_system_name from marts.mart_battles"
+    )
+    pods = sum(body["victim"]["ship_type_id"] == CAPSULE for body in fought.killmails)
+    seen = {a["character_id"] for b in fought.killmails for a in b["attackers"] if "character_id" in a}
+    seen |= {body["victim"]["character_id"] for body in fought.killmails}
+    [(value,)] = fought.warehouse.rows("select sum(total_value) from marts.fct_killmails")
+    total = len(fought.killmails)
+    assert row == (first, START.date(), total, len(seen), 2, total - pods, pods, value, 1, 1.0, "Tama")
+    assert former != first
+    assert known < total
+    assert fought.warehouse.rows("select former_battle_id, battle_id from marts.fct_former_battles") == [
+        (former, first)
+    ]
+
+
+def test_sides_have_their_losses_and_kills(fought: Fought) -> None:
+    losses = fought.victims()
+    rows = fought.warehouse.rows(
+        "select side, pilots, kills, ships_lost, pods_lost, isk_lost, isk_destroyed, logistics_pilots, is_third_party, "
+        "corporations, alliances from marts.mart_battle_sides order by side"
+    )
+    value_of = dict(fought.warehouse.rows("select killmail_id, total_value from marts.fct_killmails"))
+    assert len(rows) == 2
+    for side, pilots, kills, ships_lost, pods_lost, isk_lost, isk_destroyed, logistics, is_third, *groups in rows:
+        name, enemy = fought.side(side), fought.side(3 - side)
+        seen = {
+            party["character_id"]: party
+            for body in fought.killmails
+            for party in (body["victim"], *body["attackers"])
+            if fought.made.side_of.get(party.get("character_id", 0)) == name
+        }
+        lost = Counter(body["victim"]["ship_type_id"] == CAPSULE for body in losses[name])
+        assert (pilots, ships_lost, pods_lost) == (len(seen), lost[False], lost[True])
+        assert kills == len(losses[enemy])
+        assert isk_lost == sum(value_of[body["killmail_id"]] for body in losses[name])
+        assert isk_destroyed == sum(value_of[body["killmail_id"]] for body in losses[enemy])
+        assert logistics == (1 if name == "red" else 0)
+        assert not is_third
+        corporations = {party["corporation_id"] for party in seen.values()}
+        alliances = {party.get("alliance_id") for party in seen.values()} - {None}
+        assert groups == [len(corporations), len(alliances)]
+
+
+def test_a_pilots_hulls_are_in_order_with_their_losses(fought: Fought) -> None:
+    hulls = fought.warehouse.rows(
+        "select ship_type_id, lost_killmail_id is not null from marts.mart_battle_hulls "
+        f"where character_id = {fought.reshipping.character_id} order by hull_number"
+    )
+    assert hulls[-3:] == [(CRUISER, True), (LOGISTICS, True), (FRIGATE, True)]
+    lost = {body["killmail_id"] for body in fought.killmails if body["victim"]["ship_type_id"] != CAPSULE}
+    assert {row[0] for row in fought.warehouse.rows("select lost_killmail_id from marts.mart_battle_hulls")} - {
+        None
+    } == lost
+
+
+def test_members_have_what_became_of_them(fought: Fought) -> None:
+    rows = fought.warehouse.rows(
+        "select character_id, kills, final_blows, damage_done, ships_lost, pods_lost, fate "
+        "from marts.mart_battle_members"
+    )
+    by_pilot = {row[0]: row[1:] for row in rows}
+    for pilot in (*fought.fleets["red"][:8], *fought.fleets["blue"][:8]):
+        id_ = pilot.character_id
+        attacks = [a for body in fought.killmails for a in body["attackers"] if a.get("character_id") == id_]
+        losses = [body["victim"] for body in fought.killmails if body["victim"]["character_id"] == id_]
+        pods = sum(victim["ship_type_id"] == CAPSULE for victim in losses)
+        assert by_pilot[id_][:5] == (
+            len(attacks),
+            sum(attack["final_blow"] for attack in attacks),
+            sum(attack["damage_done"] for attack in attacks),
+            len(losses) - pods,
+            pods,
+        )
+    assert by_pilot[fought.reshipping.character_id][-1] == "pod lost"
+    assert {row[-1] for row in rows} == {"pod lost", "ship lost", "left", "there at the end"}
+
+
+def test_the_timeline_adds_up_to_the_losses(fought: Fought) -> None:
+    rows = fought.warehouse.rows(
+        "select side, sum(ships_lost), sum(pods_lost), sum(isk_lost), max(ships_lost_so_far), max(isk_lost_so_far) "
+        "from marts.mart_battle_timeline group by side order by side"
+    )
+    sides = fought.warehouse.rows(
+        "select side, ships_lost, pods_lost, isk_lost, ships_lost, isk_lost from marts.mart_battle_sides order by side"
+    )
+    assert [tuple(row) for row in rows] == sides
+
+
+def test_items_are_destroyed_and_dropped_by_side(fought: Fought) -> None:
+    rows = fought.warehouse.rows(
+        "select side, item_type_id, destroyed_units, dropped_units, unpriced_units from marts.mart_battle_items"
+    )
+    assert rows == [(1, GUN, 6, 12, 18)], "no price of the gun is known"
+
+
+def test_parties_are_alliances_and_corporations_without_one(fought: Fought) -> None:
+    rows = fought.warehouse.rows("select side, entity_kind, entity_id from marts.mart_battle_parties")
+    expected = {(1, "alliance", pilot.alliance_id) for pilot in fought.fleets["red"]}
+    expected |= {(2, "corporation", pilot.corporation_id) for pilot in fought.fleets["blue"]}
+    assert set(rows) <= expected
+    assert {row[:2] for row in rows} == {row[:2] for row in expected}
