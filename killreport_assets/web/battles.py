@@ -90,7 +90,7 @@ def sides(connection: Connection, battle_id: int) -> list[dict[str, Any]]:
         connection,
         """
         select side, ship_group_id, min(ship_group_name) as ship_group_name, count(distinct character_id) as pilots,
-            count(lost_killmail_id) as lost, coalesce(sum(isk_lost), 0) as isk_lost
+            count(lost_killmail_id) as lost, coalesce(sum(total_value), 0) as isk_lost
         from marts.mart_battle_hulls where battle_id = :id
         group by side, ship_group_id order by side, isk_lost desc, pilots desc, ship_group_id
         """,
@@ -135,7 +135,7 @@ def items(connection: Connection, battle_id: int) -> dict[int, list[RowMapping]]
         f"""
         select * from (
             select *, row_number() over (
-                partition by side order by isk_destroyed + isk_dropped desc, item_type_id
+                partition by side order by destroyed_value + dropped_value desc, item_type_id
             ) as place
             from marts.mart_battle_items where battle_id = :id
         ) as ranked where place <= {ITEMS} order by side, place

@@ -20,7 +20,8 @@ with hulls as (
         hulls.first_seen_at,
         hulls.last_seen_at,
         hulls.lost_killmail_id,
-        losses.total_value as isk_lost
+        losses.total_value,
+        losses.is_hull_priced
     from {{ ref('int_battle_hulls') }} as hulls
     left join {{ ref('int_battle_losses') }} as losses on hulls.lost_killmail_id = losses.killmail_id
     where {{ is_day_to_build('hulls.killmail_date') }}

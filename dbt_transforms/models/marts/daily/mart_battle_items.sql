@@ -51,8 +51,8 @@ by_item as (
         item_type_id,
         cast(sum(destroyed) as bigint) as destroyed_units,
         cast(sum(dropped) as bigint) as dropped_units,
-        {{ isk('coalesce(sum(destroyed * price), 0)') }} as isk_destroyed,
-        {{ isk('coalesce(sum(dropped * price), 0)') }} as isk_dropped,
+        {{ isk('coalesce(sum(destroyed * price), 0)') }} as destroyed_value,
+        {{ isk('coalesce(sum(dropped * price), 0)') }} as dropped_value,
         cast(coalesce(sum(destroyed + dropped) filter (where price is null), 0) as bigint) as unpriced_units
     from priced
     group by killmail_date, battle_id, side, item_type_id

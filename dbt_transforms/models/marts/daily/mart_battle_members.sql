@@ -34,7 +34,8 @@ losses as (
         count(*) filter (where not is_pod) as ships_lost,
         count(*) filter (where is_pod) as pods_lost,
         max(killmail_time) filter (where is_pod) as pod_lost_at,
-        {{ isk('sum(total_value)') }} as isk_lost
+        {{ isk('sum(total_value)') }} as isk_lost,
+        count(*) filter (where not is_hull_priced) as unpriced_losses
     from {{ ref('int_battle_losses') }}
     where {{ is_day_to_build('killmail_date') }} and character_id is not null
     group by battle_id, character_id
@@ -71,6 +72,7 @@ members as (
         coalesce(losses.ships_lost, 0) as ships_lost,
         coalesce(losses.pods_lost, 0) as pods_lost,
         coalesce(losses.isk_lost, {{ isk('0') }}) as isk_lost,
+        coalesce(losses.unpriced_losses, 0) as unpriced_losses,
         case
             when losses.pod_lost_at >= coalesce(hulls.last_flown_at, losses.pod_lost_at) then 'pod lost'
             when hulls.is_last_ship_lost then 'ship lost'

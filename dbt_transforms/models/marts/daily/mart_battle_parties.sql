@@ -21,7 +21,8 @@ losses as (
         party_id,
         count(*) filter (where not is_pod) as ships_lost,
         count(*) filter (where is_pod) as pods_lost,
-        {{ isk('sum(total_value)') }} as isk_lost
+        {{ isk('sum(total_value)') }} as isk_lost,
+        count(*) filter (where not is_hull_priced) as unpriced_losses
     from {{ ref('int_battle_losses') }}
     where {{ is_day_to_build('killmail_date') }}
     group by battle_id, party_id
@@ -38,6 +39,7 @@ parties as (
         coalesce(losses.ships_lost, 0) as ships_lost,
         coalesce(losses.pods_lost, 0) as pods_lost,
         coalesce(losses.isk_lost, {{ isk('0') }}) as isk_lost,
+        coalesce(losses.unpriced_losses, 0) as unpriced_losses,
         known.confidence
     from participants
     inner join {{ ref('stg_battle_parties') }} as known

@@ -36,7 +36,8 @@ shot as (
         participants.battle_id,
         participants.side,
         losses.killmail_id,
-        losses.total_value
+        losses.total_value,
+        losses.is_hull_priced
     from {{ ref('int_battle_participants') }} as participants
     inner join {{ ref('int_battle_losses') }} as losses on participants.killmail_id = losses.killmail_id
     where
@@ -50,7 +51,8 @@ kills as (
         battle_id,
         side,
         count(*) as kills,
-        {{ isk('sum(total_value)') }} as isk_destroyed
+        {{ isk('sum(total_value)') }} as isk_destroyed,
+        count(*) filter (where not is_hull_priced) as unpriced_kills
     from shot
     group by battle_id, side
 ),
@@ -97,6 +99,7 @@ sides as (
         coalesce(losses.pods_lost, 0) as pods_lost,
         coalesce(losses.capitals_lost, 0) as capitals_lost,
         coalesce(kills.isk_destroyed, {{ isk('0') }}) as isk_destroyed,
+        coalesce(kills.unpriced_kills, 0) as unpriced_kills,
         coalesce(losses.isk_lost, {{ isk('0') }}) as isk_lost,
         coalesce(losses.unpriced_losses, 0) as unpriced_losses,
         cast(kills.isk_destroyed / nullif(kills.isk_destroyed + coalesce(losses.isk_lost, 0), 0) as double precision)

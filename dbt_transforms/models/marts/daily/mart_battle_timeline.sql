@@ -12,7 +12,8 @@ with segments as (
         side,
         count(*) filter (where not is_pod) as ships_lost,
         count(*) filter (where is_pod) as pods_lost,
-        {{ isk('sum(total_value)') }} as isk_lost
+        {{ isk('sum(total_value)') }} as isk_lost,
+        count(*) filter (where not is_hull_priced) as unpriced_losses
     from {{ ref('int_battle_losses') }}
     where {{ is_day_to_build('killmail_date') }}
     group by killmail_date, battle_id, segment_start, side
@@ -26,6 +27,7 @@ select
     ships_lost,
     pods_lost,
     isk_lost,
+    unpriced_losses,
     cast(sum(ships_lost) over so_far as bigint) as ships_lost_so_far,
     {{ isk('sum(isk_lost) over so_far') }} as isk_lost_so_far
 from segments

@@ -23,7 +23,7 @@ losses as (
         count(*) filter (where is_pod) as pods_lost,
         count(*) filter (where is_capital) as capitals_lost,
         {{ isk('sum(total_value)') }} as isk_destroyed,
-        count(*) filter (where not is_hull_priced) as unpriced_losses
+        count(*) filter (where not is_hull_priced) as unpriced_kills
     from {{ ref('int_battle_losses') }}
     where {{ is_day_to_build('killmail_date') }}
     group by battle_id
@@ -67,7 +67,7 @@ summed as (
         losses.pods_lost,
         losses.capitals_lost,
         losses.isk_destroyed,
-        losses.unpriced_losses,
+        losses.unpriced_kills,
         battles.split_confidence
     from {{ ref('stg_battles') }} as battles
     inner join losses on battles.battle_id = losses.battle_id
