@@ -15,6 +15,21 @@
     cast(date_trunc('month', {{ date }}) as date)
 {%- endmacro %}
 
+{#- The Monday of a date's week. -#}
+{% macro week_of(date) -%}
+    cast(date_trunc('week', {{ date }}) as date)
+{%- endmacro %}
+
+{#- The ISO weekday of a date: 1 is Monday. -#}
+{% macro weekday_of(date) -%}
+    cast(extract(isodow from {{ date }}) as integer)
+{%- endmacro %}
+
+{#- The start of a UTC day that is not known before the query runs, as a timestamp. -#}
+{% macro utc_midnight_of(date) -%}
+    (cast({{ date }} as timestamp) at time zone 'UTC')
+{%- endmacro %}
+
 {#- The UTC hour of a timestamp, 0 to 23. -#}
 {% macro utc_hour(timestamp) -%}
     cast(extract(hour from {{ timestamp }} at time zone 'UTC') as integer)

@@ -1,10 +1,10 @@
-"""The marts of battles against what Python counts in the bodies of made ones: at once, and with late killmails."""
+"""The marts of battles, fleets and pilots against what Python counts in made killmails, some of them late."""
 
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,8 +18,10 @@ from killreport_assets_testing.battles import CAPSULE, CRUISER, FRIGATE, LOGISTI
 from killreport_assets_testing.databases import Databases
 from killreport_assets_testing.warehouse import Warehouse, load_static
 
+AS_OF = "2024-03-20"
+JITA = 30_000_142
 START = datetime(2024, 3, 9, 23, 30, tzinfo=UTC)
-GUN, CARGO_FLAG, HIGH_SLOT = 2_488, 5, 27
+GUN, CYNO, CARGO_FLAG, HIGH_SLOT = 2_488, 21_096, 5, 27
 
 
 @dataclass
@@ -32,6 +34,8 @@ class Fought:
     warehouse: Warehouse
     before: list[tuple[Any, ...]]
     """mart_battles before the late killmails came."""
+    gankers: list[Pilot]
+    """Three who killed three ships together in high security, from Jita to Jita, on three days."""
 
     @property
     def killmails(self) -> list[dict[str, Any]]:
@@ -65,6 +69,24 @@ def _make() -> tuple[MadeBattle, dict[str, list[Pilot]], Pilot]:
     return made, fleets, pilot
 
 
+def _ganks() -> tuple[MadeBattle, list[Pilot]]:
+    """Five gankers on three days; the first of them loses two ships with a cynosural field generator."""
+    made = MadeBattle(random.Random(22), JITA, START, first_id=117_000_000, first_entity=500_000)
+    gankers = made.fleet("ganking", 5, 1, 1)
+    for day in (1, 2, 3):
+        [victim] = made.fleet(f"victim {day}", 1, 0)
+        made.kill(victim, gankers[: 2 + day], day * 86_400, hull=CRUISER)
+        for attacker in made.bodies[-1].body["attackers"]:
+            attacker["security_status"] = -9.9
+    fitted = [{"item_type_id": GUN, "flag": HIGH_SLOT, "singleton": 0, "quantity_destroyed": 2}]
+    for day in (2.5, 6):
+        made.kill(gankers[2], [victim], day * 86_400, hull=CRUISER, items=fitted)
+    for minute in (1, 2):
+        cyno = [{"item_type_id": CYNO, "flag": HIGH_SLOT, "singleton": 0, "quantity_destroyed": 1}]
+        made.kill(gankers[0], [victim], 5 * 86_400 + 60 * minute, hull=FRIGATE, items=cyno)
+    return made, gankers
+
+
 @pytest.fixture(scope="module")
 def fought(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fought]:
     """The first build without the first killmail and without those after midnight, the second with all."""
@@ -82,12 +104,13 @@ def fought(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> It
             report = write_killmails(engine, bodies, "everef")
             assert not report.rejected, report.rejected[0]
 
+        ganks, gankers = _ganks()
         write([body for body in made.bodies if body not in late])
         warehouse.build(is_nightly=False)
         before = warehouse.rows("select battle_id, killmails from marts.mart_battles")
-        write(late)
-        warehouse.build(is_nightly=False)
-        yield Fought(made, fleets, pilot, warehouse, before)
+        write([*late, *ganks.bodies])
+        warehouse.build(as_of=AS_OF)
+        yield Fought(made, fleets, pilot, warehouse, before, gankers)
 
 
 def test_late_killmails_change_the_battle_and_its_id(fought: Fought) -> None:
@@ -100,7 +123,7 @@ def test_late_killmails_change_the_battle_and_its_id(fought: Fought) -> None:
     pods = sum(body["victim"]["ship_type_id"] == CAPSULE for body in fought.killmails)
     seen = {a["character_id"] for b in fought.killmails for a in b["attackers"] if "character_id" in a}
     seen |= {body["victim"]["character_id"] for body in fought.killmails}
-    [(value,)] = fought.warehouse.rows("select sum(total_value) from marts.fct_killmails")
+    [(value,)] = fought.warehouse.rows("select sum(total_value) from marts.fct_battle_killmails")
     total = len(fought.killmails)
     assert row == (first, START.date(), total, len(seen), 2, total - pods, pods, value, 1, 1.0, "Tama")
     assert former != first
@@ -196,3 +219,96 @@ def test_parties_are_alliances_and_corporations_without_one(fought: Fought) -> N
     expected |= {(2, "corporation", pilot.corporation_id) for pilot in fought.fleets["blue"]}
     assert set(rows) <= expected
     assert {row[:2] for row in rows} == {row[:2] for row in expected}
+
+
+def test_alliances_on_one_side_are_a_coalition_from_three_battles_on(fought: Fought) -> None:
+    alliances = sorted({pilot.alliance_id for pilot in fought.fleets["red"]})
+    rows = fought.warehouse.rows(
+        "select week, alliance_id, other_alliance_id, battles_together, battles_against, strength, is_coalition "
+        "from marts.mart_coalitions order by 2"
+    )
+    monday = START.date() - timedelta(days=START.weekday())
+    one, other = alliances
+    assert rows == [(monday, one, other, 1, 0, 1.0, False), (monday, other, one, 1, 0, 1.0, False)]
+
+
+def test_roles_have_their_evidence(fought: Fought) -> None:
+    rows = fought.warehouse.rows("select character_id, role, evidence, is_role from marts.mart_pilot_roles")
+    found = {(pilot, role): (evidence, is_role) for pilot, role, evidence, is_role in rows}
+    first, second, third, fourth, fifth = (pilot.character_id for pilot in fought.gankers)
+    assert found[first, "cyno"] == (2, True)
+    assert [found.get((pilot, "ganker")) for pilot in (first, second, third, fourth, fifth)] == [
+        (3, True),
+        (3, True),
+        (3, True),
+        (2, False),
+        (1, False),
+    ]
+    assert found[first, "highsec"] == (5, False), "ten killmails are needed"
+    logistics = {pilot for (pilot, role) in found if role == "logistics"}
+    assert logistics == set(), "only attackers count, and the one in a logistics ship was shot"
+
+
+def test_profiles_are_of_the_days_before_the_build(fought: Fought) -> None:
+    rows = fought.warehouse.rows(
+        "select character_id, kills, losses, active_days, median_gang_size, use_share, solar_system_name, ship_type_id "
+        "from marts.mart_pilot_profiles"
+    )
+    profiles = {row[0]: row[1:] for row in rows}
+    first, second = fought.gankers[0].character_id, fought.gankers[1].character_id
+    # The kills are at half past eleven in the evening, with three, four and five of them.
+    assert profiles[second] == (3, 0, 3, 4.0, 1.0, "Jita", CRUISER)
+    assert profiles[first][:3] == (3, 2, 4)
+    seen = {party.get("character_id") for body in fought.killmails for party in (body["victim"], *body["attackers"])}
+    assert seen - {None} <= profiles.keys()
+
+
+def test_staging_is_where_fleets_kill_on_three_days(fought: Fought) -> None:
+    rows = fought.warehouse.rows(
+        "select week, entity_kind, solar_system_id, fleet_kill_days, fleet_kills, rank from marts.mart_staging_systems "
+        "order by week, entity_kind"
+    )
+    weeks = sorted({row[0] for row in rows})
+    # From the week of the third day on, and as long as three days are within 30 days before a Sunday up to the build's.
+    assert weeks == [date(2024, 3, 11), date(2024, 3, 18)]
+    assert {row[1:] for row in rows} == {("alliance", JITA, 3, 3, 1), ("corporation", JITA, 3, 3, 1)}
+
+
+def test_fleets_are_kills_without_a_long_pause(fought: Fought) -> None:
+    rows = fought.warehouse.rows(
+        "select entity_kind, entity_id, session_id, pilots, kills, most_pilots_on_a_kill, region_name "
+        "from marts.mart_fleet_sessions"
+    )
+    expected: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+    for body in sorted(fought.killmails, key=lambda body: (body["killmail_time"], body["killmail_id"])):
+        for kind in ("corporation", "alliance"):
+            counts = Counter(a[f"{kind}_id"] for a in body["attackers"] if "character_id" in a and f"{kind}_id" in a)
+            for id_, count in counts.items():
+                if count >= 2:
+                    expected[kind, id_].append(body)
+    sessions = {(kind, id_): (session, kills) for kind, id_, session, _, kills, *_ in rows}
+    assert len(sessions) == len(rows), "all is within half an hour: an entity has one session"
+    for (kind, id_), bodies in expected.items():
+        pilots = {a["character_id"] for body in bodies for a in body["attackers"] if a.get(f"{kind}_id") == id_}
+        if len(pilots) >= 5:
+            assert sessions[kind, id_] == (bodies[0]["killmail_id"], len(bodies))
+    ganking = [row for row in rows if row[1] == fought.gankers[0].alliance_id]
+    assert [(row[3], row[4], row[5]) for row in ganking] == [(5, 1, 5)], "days apart, and five pilots are needed"
+    ships = fought.warehouse.rows(
+        "select ship_type_id, pilots from marts.mart_fleet_composition where entity_kind = 'alliance' and entity_id = "
+        f"{fought.gankers[0].alliance_id}"
+    )
+    assert ships == [(CRUISER, 5)]
+
+
+def test_kills_are_credited_to_the_fit_that_was_lost_next(fought: Fought) -> None:
+    rows = fought.warehouse.rows(
+        "select kills.kills_inferred_zkb, kills.weighted_kills_inferred_zkb, kills.final_blows_inferred_zkb, "
+        "kills.pilots, fits.losses from marts.mart_fit_kills kills join marts.mart_fits fits using (fit_id) "
+        f"where fits.last_killmail_id = (select max(killmail_id) from marts.fct_killmails where victim_character_id = "
+        f"{fought.gankers[2].character_id})"
+    )
+    # With three and four attackers before the loss on day 2.5, with five between that and the one on day 6.
+    [(kills, weighted, final_blows, pilots, losses)] = rows
+    assert (kills, final_blows, pilots, losses) == (3, 0, 1, 2)
+    assert weighted == pytest.approx(1 / 3 + 1 / 4 + 1 / 5)

@@ -192,7 +192,7 @@ NAME_OF = {"ship_type": "ship", "item_type": "item", "weapon_type": "weapon"}
 UNNAMED = {
     *("killmail_id", "first_killmail_id", "last_killmail_id", "war_id", "moon_id"),
     *("fit_id", "typical_fit_id", "family_id"),
-    *("battle_id", "former_battle_id", "lost_killmail_id"),
+    *("battle_id", "former_battle_id", "lost_killmail_id", "session_id"),
 }
 
 
