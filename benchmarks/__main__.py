@@ -11,7 +11,20 @@ from benchmarks.result import Result
 from killreport_assets.database.embedded import EmbeddedPostgres
 from killreport_assets_testing.databases import Databases
 
-NAMES = ("startup", "writer", "brokers", "workers", "names", "history", "loader", "lake", "live", "statistics", "web")
+NAMES = (
+    "startup",
+    "writer",
+    "brokers",
+    "workers",
+    "names",
+    "history",
+    "loader",
+    "battles",
+    "lake",
+    "live",
+    "statistics",
+    "web",
+)
 
 
 def _measure(name: str, databases: Databases, stack: ExitStack) -> Iterator[Result]:
