@@ -23,6 +23,7 @@ from killreport_assets.cli import operations as operation_cli
 from killreport_assets.cli import people as people_cli
 from killreport_assets.cli import programs as program_cli
 from killreport_assets.cli import repair as repair_cli
+from killreport_assets.cli import report as report_cli
 from killreport_assets.cli import services as service_cli
 from killreport_assets.cli import users as user_cli
 from killreport_assets.cli import web as web_cli
@@ -56,6 +57,7 @@ app.add_typer(work_cli.app)
 app.add_typer(worker_cli.app)
 app.add_typer(service_cli.app)
 app.add_typer(fit_cli.app)
+app.add_typer(report_cli.app)
 app.add_typer(repair_cli.app)
 app.add_typer(program_cli.app)
 app.add_typer(web_cli.app)

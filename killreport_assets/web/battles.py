@@ -113,6 +113,15 @@ def timeline(connection: Connection, battle_id: int) -> list[charts.Bar]:
     return charts.segments([(row.segment_start, float(row.first), float(row.second)) for row in rows])
 
 
+def lost_so_far(connection: Connection, battle_id: int) -> list[RowMapping]:
+    """What each side had lost, by five minutes."""
+    query = sa.text("""
+        select segment_start, side, isk_lost_so_far from marts.mart_battle_timeline where battle_id = :id
+        order by segment_start, side
+    """)
+    return list(connection.execute(query, {"id": battle_id}).mappings())
+
+
 def members(connection: Connection, battle_id: int) -> list[dict[str, Any]]:
     """The pilots who lost or destroyed most, each with the `ships` that they flew, in order."""
     query = sa.text("""

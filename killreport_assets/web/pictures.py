@@ -17,8 +17,12 @@ _SHAPES = (
 )
 
 
-async def drawing(request: Request) -> Response:
+def svg_of(type_id: int) -> str:
     """Draw a type: its shape and colour follow from its id."""
-    type_id = request.path_params["type_id"]
-    svg = _SVG.format(hue=type_id * 47 % 360, shape=_SHAPES[type_id % len(_SHAPES)], text=escape(str(type_id)))
-    return Response(svg, media_type="image/svg+xml", headers={"Cache-Control": f"public, max-age={DAY_SECONDS}"})
+    return _SVG.format(hue=type_id * 47 % 360, shape=_SHAPES[type_id % len(_SHAPES)], text=escape(str(type_id)))
+
+
+async def drawing(request: Request) -> Response:
+    """Return the drawing of a type."""
+    headers = {"Cache-Control": f"public, max-age={DAY_SECONDS}"}
+    return Response(svg_of(request.path_params["type_id"]), media_type="image/svg+xml", headers=headers)

@@ -1,5 +1,7 @@
 """How pages are rendered: templates, what all of them know, pictures, and the errors that visitors read."""
 
+from collections.abc import Callable
+from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +30,26 @@ class Problem(Exception):
         self.title, self.text, self.status = title, text, status
 
 
+def environment_with(picture_of: Callable[[int | None, int], str]) -> jinja2.Environment:
+    """The templates, with a function that returns the address of a type's picture in a size."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("killreport_assets.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+    )
+    environment.filters |= FILTERS
+    environment.globals |= {name: FILTERS[name] for name in ("isk", "number")}
+    environment.globals |= {"WEEKDAYS": charts.WEEKDAYS, "picture_of": picture_of}
+    return environment
+
+
+def stylesheet() -> str:
+    """The style of all pages."""
+    return (resources.files("killreport_assets.web") / "static" / "style.css").read_text()
+
+
 class Rendering:
     """Renders templates; one object serves all threads."""
 
@@ -35,15 +57,8 @@ class Rendering:
         self._is_sandbox = settings.services.origin == "sandbox"
         own = self._is_sandbox or settings.web.image_url == "none"
         self._pictures = SANDBOX_PICTURES if own else str(settings.web.image_url)
-        loader = jinja2.PackageLoader("killreport_assets.web")
-        environment = jinja2.Environment(
-            loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, finalize=_printable, trim_blocks=True
-        )
-        environment.filters |= FILTERS
-        environment.globals |= {name: FILTERS[name] for name in ("isk", "number")}
-        environment.globals |= {"WEEKDAYS": charts.WEEKDAYS, "picture_of": self._picture_of}
-        self.environment = environment
-        self._templates = Jinja2Templates(env=environment)
+        self.environment = environment_with(self._picture_of)
+        self._templates = Jinja2Templates(env=self.environment)
 
     @property
     def picture_origin(self) -> str:

@@ -58,7 +58,9 @@ def as_of(connection: Connection) -> date | None:
 def build_version(connection: Connection) -> str:
     """What changes with every build and only then: the base of ETags."""
     rows = connection.execute(
-        sa.text("select cadence, built_at from ops.transform_builds where cadence <> 'lake' order by 1")
+        sa.text(
+            "select cadence, built_at from ops.transform_builds where cadence in ('frequent', 'nightly') order by 1"
+        )
     )
     return ",".join(f"{row.cadence}@{row.built_at.timestamp():.6f}" for row in rows) or "not built"
 

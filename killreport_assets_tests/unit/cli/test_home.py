@@ -19,6 +19,7 @@ NEED_DATA = {
     "dead-letters drop": ["--all"],
     "trace": ["killmail", "1"],
     "fit": ["1"],
+    "report": ["--battle", "1", "-o", "report.html"],
     "follow": ["--list"],
     "unfollow": ["character", "1"],
     "pauses list": [],
