@@ -1,7 +1,10 @@
 """Waiting for a condition with a generous deadline: a busy machine makes a test slow, never red."""
 
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import requests
 
@@ -17,7 +20,17 @@ def answers(url: str) -> bool:
     return True
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+@contextmanager
+def running(command: Sequence[str], **options: Any) -> Iterator["subprocess.Popen[str]"]:
+    """A process, killed where a test ends before it: the test would wait for it without end."""
+    with subprocess.Popen(command, text=True, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 180.0) -> None:
     """Wait until the condition is true.
 
     Raises:

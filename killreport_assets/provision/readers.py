@@ -17,7 +17,7 @@ from sqlalchemy.engine.url import URL
 
 from killreport_assets.base.errors import ServerRefuses, UserError
 from killreport_assets.database.engine import DatabaseUrls, make_engine
-from killreport_assets.database.locks import Lock, advisory_lock
+from killreport_assets.database.locks import Lock, advisory_lock, hold_until_commit
 from killreport_assets.settings import Settings
 from killreport_assets.settings.groups import DatabaseSettings
 
@@ -88,6 +88,8 @@ def allow_reading(settings: Settings, engine: Engine) -> bool:
         return False
     try:
         with advisory_lock(engine, Lock.MIGRATION) as connection, connection.begin():
+            # PostgreSQL fails one of two that change a table in the catalogue at once: attaching a partition does, too.
+            hold_until_commit(connection, Lock.PARTITIONS)
             for reader in missing:
                 if not role_exists(connection, reader.name):
                     is_embedded = settings.database.database_url is None

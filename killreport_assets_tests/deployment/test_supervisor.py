@@ -12,7 +12,7 @@ import pytest
 from killreport_assets.base.files import PACKAGE
 from killreport_assets.queues.catalogue import ALLIANCES
 from killreport_assets_testing.platform import Platform
-from killreport_assets_testing.waiting import wait_until
+from killreport_assets_testing.waiting import running, wait_until
 
 BIN = Path(sys.executable).parent
 CONFIGURATION = PACKAGE.parent / "deploy" / "supervisord.conf"
@@ -27,7 +27,7 @@ def test_three_workers_are_started_again_after_kill_9(platform: Platform, tmp_pa
     file.write_text("".join(kept))
     environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
     command = [str(BIN / "supervisord"), "--configuration", str(file)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+    with running(command, env=environment, stdout=subprocess.DEVNULL) as process:
         parent = psutil.Process(process.pid)
 
         def workers() -> list[int]:

@@ -9,14 +9,14 @@ import pytest
 from killreport_assets.base.errors import UserError
 from killreport_assets.base.network import is_port_free
 from killreport_assets.sandbox.process import SandboxProcess
-from killreport_assets_testing.waiting import wait_until
+from killreport_assets_testing.waiting import running, wait_until
 
 PARENT = "from killreport_assets.sandbox.process import SandboxProcess as S; print(S().port, flush=True); input()"
 
 
 def test_it_ends_with_a_parent_that_is_killed() -> None:
     command = [sys.executable, "-c", PARENT]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+    with running(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         port = int(parent.stdout.readline())
         assert not is_port_free(port)

@@ -137,7 +137,7 @@ def test_sides_have_their_losses_and_kills(fought: Fought) -> None:
     losses = fought.victims()
     rows = fought.warehouse.rows(
         "select side, pilots, kills, ships_lost, pods_lost, isk_lost, isk_destroyed, logistics_pilots, is_third_party, "
-        "corporations, alliances from marts.mart_battle_sides order by side"
+        "corporations, alliances, isk_efficiency from marts.mart_battle_sides order by side"
     )
     value_of = dict(fought.warehouse.rows("select killmail_id, total_value from marts.fct_killmails"))
     assert len(rows) == 2
@@ -158,7 +158,7 @@ def test_sides_have_their_losses_and_kills(fought: Fought) -> None:
         assert not is_third
         corporations = {party["corporation_id"] for party in seen.values()}
         alliances = {party.get("alliance_id") for party in seen.values()} - {None}
-        assert groups == [len(corporations), len(alliances)]
+        assert groups == [len(corporations), len(alliances), float(isk_destroyed / (isk_destroyed + isk_lost))]
 
 
 def test_a_pilots_hulls_are_in_order_with_their_losses(fought: Fought) -> None:

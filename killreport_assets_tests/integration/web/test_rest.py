@@ -21,7 +21,7 @@ from killreport_assets_testing import genuine
 from killreport_assets_testing.databases import Databases
 from killreport_assets_testing.platform import Platform
 from killreport_assets_testing.web_server import serving
-from killreport_assets_tests.integration.web.conftest import Site
+from killreport_assets_tests.integration.web.conftest import Site, examples_of
 
 PUBLIC_URLS = (genuine.DATA / "zkillboard_urls.txt").read_text()
 
@@ -245,31 +245,11 @@ def test_no_request_that_openapi_allows_fails(site: Site) -> None:
     for operation in schema.get_all_operations():
         assert isinstance(operation, Ok)
         strategy = operation.ok().as_strategy()
-        for case in _examples(strategy, 25):
+        for case in examples_of(strategy, 25):
             response = case.call(timeout=60)
             case.validate_response(response, checks=[not_a_server_error])
             asked += 1
     assert asked >= 100
-
-
-def _examples(strategy: Any, count: int) -> list[Any]:
-    from hypothesis import HealthCheck, Phase, given, settings
-
-    found: list[Any] = []
-
-    @settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(strategy)
-    def collect(case: Any) -> None:
-        found.append(case)
-
-    collect()
-    return found
 
 
 @pytest.mark.parametrize("moment", ["000101010000", "999912312359"])

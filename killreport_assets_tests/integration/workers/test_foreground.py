@@ -15,7 +15,7 @@ from killreport_assets_testing import genuine
 from killreport_assets_testing.command import Command
 from killreport_assets_testing.platform import Platform
 from killreport_assets_testing.sandbox import Sandbox
-from killreport_assets_testing.waiting import wait_until
+from killreport_assets_testing.waiting import running, wait_until
 
 KILLREPORT = str(Path(sys.executable).with_name("killreport"))
 SETTLED = "select count(*) from ops.enrichments where entity_kind = 'type' and enriched_at is not null"
@@ -47,7 +47,7 @@ def test_sigterm_lets_it_finish_what_it_holds_and_nothing_is_lost(platform: Plat
     waiting = _queue(platform, 60)
     sandbox.faults(latency=0.2)
     command = [KILLREPORT, "work", TYPES.name, "--forever"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with running(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         wait_until(lambda: platform.scalar(WAITING) < waiting)
         process.send_signal(signal.SIGTERM)
         said = process.communicate(timeout=120)[0]
@@ -63,7 +63,7 @@ def test_sigterm_lets_it_finish_what_it_holds_and_nothing_is_lost(platform: Plat
 
 def test_a_killed_worker_is_started_again_and_all_end_together(platform: Platform) -> None:
     command = [KILLREPORT, "work", TYPES.name, "--forever", "-i", "3"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with running(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         parent = psutil.Process(process.pid)
         wait_until(lambda: len(parent.children()) == 3)
         first = parent.children()

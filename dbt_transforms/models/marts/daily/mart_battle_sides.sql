@@ -102,8 +102,10 @@ sides as (
         coalesce(kills.unpriced_kills, 0) as unpriced_kills,
         coalesce(losses.isk_lost, {{ isk('0') }}) as isk_lost,
         coalesce(losses.unpriced_losses, 0) as unpriced_losses,
-        cast(kills.isk_destroyed / nullif(kills.isk_destroyed + coalesce(losses.isk_lost, 0), 0) as double precision)
-            as isk_efficiency,
+        cast(
+            coalesce(kills.isk_destroyed, 0)
+            / nullif(coalesce(kills.isk_destroyed, 0) + coalesce(losses.isk_lost, 0), 0) as double precision
+        ) as isk_efficiency,
         coalesce(flown.logistics_pilots, 0) as logistics_pilots,
         coalesce(flown.electronic_warfare_pilots, 0) as electronic_warfare_pilots,
         coalesce(flown.capital_pilots, 0) as capital_pilots,
