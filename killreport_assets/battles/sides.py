@@ -9,6 +9,8 @@ import numpy.typing as npt
 from killreport_assets.battles.rules import RULES, BattleRules
 
 Matrix = npt.NDArray[np.float64]
+ROUNDING = 1e-9
+"""Less in common than this is nothing: sums of shares are rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,27 +109,23 @@ def _joined(hostility: Matrix, rules: BattleRules) -> list[list[int]]:
     if size < 2:
         return groups
     hostility = hostility.copy()
-    alive = np.ones(size, dtype=bool)
-    closeness = np.full((size, size), -np.inf)
-    for one in range(size):
-        closeness[one] = _closeness(hostility, one, rules)
+    closeness = np.array([_closeness(hostility, one, rules) for one in range(size)])
     np.fill_diagonal(closeness, -np.inf)
+    alive = list(range(size))
     while True:
         first, second = divmod(int(np.argmax(closeness)), size)
-        if closeness[first, second] <= 0:
-            return [groups[one] for one in range(size) if alive[one]]
+        if closeness[first, second] <= ROUNDING:
+            return [groups[one] for one in alive]
         keep, drop = min(first, second), max(first, second)
         groups[keep] += groups[drop]
+        alive.remove(drop)
+        closeness -= _in_common(hostility, keep, rules) + _in_common(hostility, drop, rules)
         hostility[keep] += hostility[drop]
         hostility[:, keep] += hostility[:, drop]
-        hostility[drop] = 0
-        hostility[:, drop] = 0
-        hostility[keep, keep] = 0
-        alive[drop] = False
-        row = np.where(alive, _closeness(hostility, keep, rules), -np.inf)
-        row[keep] = -np.inf
-        closeness[keep], closeness[:, keep] = row, row
-        closeness[drop], closeness[:, drop] = -np.inf, -np.inf
+        hostility[drop] = hostility[:, drop] = hostility[keep, keep] = 0
+        closeness += _in_common(hostility, keep, rules)  # others shot the two, or were shot by them, as one from now on
+        closeness[keep] = closeness[:, keep] = _closeness(hostility, keep, rules)
+        closeness[keep, keep] = closeness[drop] = closeness[:, drop] = -np.inf
 
 
 def _closeness(hostility: Matrix, one: int, rules: BattleRules) -> Matrix:
@@ -137,6 +135,15 @@ def _closeness(hostility: Matrix, one: int, rules: BattleRules) -> Matrix:
     against = hostility[one] + hostility[:, one]
     closeness: Matrix = victims + rules.common_attackers_weight * attackers - rules.hostility_weight * against
     return closeness
+
+
+def _in_common(hostility: Matrix, one: int, rules: BattleRules) -> Matrix:
+    """How much of the closeness of each pair is that both shot this party, or were shot by it."""
+    as_victim, as_attacker = hostility[:, one], hostility[one]
+    common: Matrix = np.minimum.outer(as_victim, as_victim) + rules.common_attackers_weight * np.minimum.outer(
+        as_attacker, as_attacker
+    )
+    return common
 
 
 def _group_for(one: int, groups: list[list[int]], hostility: Matrix) -> list[int] | None:
