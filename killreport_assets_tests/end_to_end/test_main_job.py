@@ -19,6 +19,8 @@ from killreport_assets_tests.end_to_end.conftest import Home
 
 Run = tuple[Home, subprocess.CompletedProcess[str]]
 UI_SECONDS = 180
+TOO_OLD_OR_FEW = {"coalitions", "doctrines", "fleets", "pilot_roles", "staging_systems"}
+"""Example queries that have no row for the genuine killmails: of the last 90 days, or of many losses in a month."""
 COMPARED = {
     "raw.killmails": "killmail_id, killmail_time, killmail_hash, solar_system_id, moon_id, war_id, "
     "victim_character_id, victim_corporation_id, victim_alliance_id, victim_faction_id, victim_ship_type_id, "
@@ -57,6 +59,12 @@ def test_what_asks_no_service_works_on_the_sandboxs_data(embedded_run: Run) -> N
     assert home.run("status").returncode == 0
     eft = home.run("fit", "43241326").stdout
     hull, title = re.fullmatch(r"\[(.+), (killmail 43241326)\]", eft.splitlines()[0]).groups()  # type: ignore[union-attr]
+    battle = home.path.with_name("battle.html")
+    written = home.run("report", "--battle", "39085995", "--output", str(battle))
+    assert written.returncode == 0, written.stderr
+    assert "Battle of Kehjari" in battle.read_text()
+    refused = home.run("report", "--days", "3", "--output", str(battle))
+    assert (refused.returncode, refused.stderr) == (2, "error: --days has no effect without --entity\n")
     [stored] = home.sql("select victim_ship_name from marts.fct_killmails where killmail_id = 43241326")
     assert (hull, title) == (stored["victim_ship_name"], "killmail 43241326")
     fitted = home.sql("select distinct item_name from marts.fct_items where killmail_id = 43241326 and slot = 'high'")
@@ -166,7 +174,7 @@ def test_the_example_queries_answer_in_every_format(embedded_run: Run, tmp_path:
         assert file.stem in listed.stdout
         answer = home.call("query", file.stem, "--csv")
         assert answer.code == 0, answer.stderr
-        assert len(answer.stdout.splitlines()) > 1, file.stem
+        assert len(answer.stdout.splitlines()) > (file.stem not in TOO_OLD_OR_FEW), file.stem
     assert "rows" in home.run("query", "leaderboard").stdout
     assert home.call("query", "rivals", "--show").stdout.startswith("-- Which alliance kills which")
     script = f"'{home.command}' query rivals --parquet > '{tmp_path / 'rivals.parquet'}'"
