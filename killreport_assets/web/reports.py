@@ -20,7 +20,7 @@ from killreport_assets.web.rendering import environment_with, stylesheet
 
 REPORTED = ("character", "corporation", "alliance")
 """The kinds of entities that a report can be about."""
-MOST_KILLMAILS = 20_000
+MAX_KILLMAILS = 20_000
 TOP = 15
 COLOURS = ("#0a5f97", "#b3261e", "#1a6e3e", "#8a5300", "#5a4fa3", "#556070")
 
@@ -79,7 +79,7 @@ class Reports:
         since, before = _midnight(first), _midnight(last + timedelta(days=1))
         kills, losses = (
             killmails.find(
-                connection, Filters(entities=((kind, entity_id, side),), since=since, until=before), MOST_KILLMAILS
+                connection, Filters(entities=((kind, entity_id, side),), since=since, until=before), MAX_KILLMAILS
             )
             for side in (Side.kills, Side.losses)
         )
@@ -95,7 +95,7 @@ class Reports:
             name=entities.name_of(kind, row, entity_id),
             first=first,
             last=last,
-            is_cut=MOST_KILLMAILS in (len(kills), len(losses)),
+            is_cut=MAX_KILLMAILS in (len(kills), len(losses)),
             kills=kills,
             losses=losses,
             isk_destroyed=_isk(kills),
