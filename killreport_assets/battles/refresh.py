@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy.engine import Connection, Engine
 
+from killreport_assets.base.times import midnight
 from killreport_assets.battles.find import Attacker, Battle, Killmail, Stargates, find
 from killreport_assets.battles.rules import RULES, BattleRules
 from killreport_assets.database.migrate import writing
 from killreport_assets.store import battles as store
+from killreport_assets.store.changed_days import current_snapshot
+from killreport_assets.store.partitions import stored_months
 from killreport_assets.store.schema.battles import BATTLE_TABLES
 from killreport_assets.store.schema.columns import Row
 
@@ -42,9 +45,9 @@ def refresh_battles(engine: Engine, rules: BattleRules = RULES, on_span: Progres
     """
     report = BattlesReport()
     with engine.connect() as connection:
-        snapshot = store.current_snapshot(connection)
+        snapshot = current_snapshot(connection)
         days = store.days_with_new_killmails(connection)
-        months = store.months_with_killmails(connection) if days is None else []
+        months = stored_months(connection) if days is None else []
         gates = store.stargates(connection)
     for first, last in _spans(days) if days is not None else map(_month, months):
         with writing(engine) as connection:
@@ -77,7 +80,7 @@ def _spans(days: Sequence[date]) -> Iterator[tuple[date, date]]:
 def _refresh(
     connection: Connection, first: date, last: date, gates: Stargates, rules: BattleRules, report: BattlesReport
 ) -> None:
-    since, until = _midnight(first), _midnight(last + ONE_DAY)
+    since, until = midnight(first), midnight(last + ONE_DAY)
     new, kinds, old = _Search(connection, gates, rules).between(since, until)
     rows = _rows(new, kinds)
     changed = _changed(rows, store.stored(connection, old))
@@ -217,7 +220,3 @@ def _changed(rows: dict[str, list[Row]], before: dict[str, set[tuple[object, ...
         now = {tuple(row[name] for name in columns) for row in rows[table.name]}
         changed |= {int(str(row[columns.index("battle_id")])) for row in now ^ before[table.name]}
     return changed
-
-
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), tzinfo=UTC)

@@ -106,7 +106,7 @@ def load_export(static_data: StaticData, engine: Engine, build: str, *, again: b
         }
         materials = blueprint_materials(_records(export, "blueprints"))
         counts[tables.blueprint_materials.name] = replace_blueprint_materials(connection, materials)
-        gates = list(_stargates(_records(export, "mapStargates")))
+        gates = list(_rows(tables.stargates, _records(export, "mapStargates"), _stargate))
         counts[tables.stargates.name] = replace_stargates(connection, gates)
         write_version(connection, EXPORT_SOURCE, "build", build)
     return counts
@@ -130,13 +130,15 @@ def _records(export: zipfile.ZipFile, name: str) -> Iterator[Record]:
 def _load_table(
     connection: sa.Connection, table: sa.Table, records: Iterator[Record], row: Callable[[Record], Record]
 ) -> int:
-    rows: list[Record] = []
+    return upsert(connection, table, list(_rows(table, records, row)))
+
+
+def _rows(table: sa.Table, records: Iterable[Record], row: Callable[[Record], Record]) -> Iterator[Record]:
     for record in records:
         try:
-            rows.append(row(record))
+            yield row(record)
         except (KeyError, TypeError, AttributeError) as broken:  # a malformed record does not stop the rest
             log.warning("static data: a record of %s is left out (%r): %.200s", table.name, broken, record)
-    return upsert(connection, table, rows)
 
 
 def blueprint_materials(records: Iterable[Record]) -> list[Record]:
@@ -213,13 +215,9 @@ def _system(record: Record) -> Record:
     }
 
 
-def _stargates(records: Iterable[Record]) -> Iterator[Record]:
-    for record in records:
-        try:
-            destination = record["destination"]["solarSystemID"]
-            yield {"system_id": record["solarSystemID"], "destination_system_id": destination}
-        except (KeyError, TypeError) as broken:
-            log.warning("static data: a stargate is left out (%r): %.200s", broken, record)
+def _stargate(record: Record) -> Record:
+    destination = record["destination"]["solarSystemID"]
+    return {"system_id": record["solarSystemID"], "destination_system_id": destination}
 
 
 def _faction(record: Record) -> Record:

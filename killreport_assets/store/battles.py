@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from killreport_assets.models.ids import LAST_NPC_CHARACTER, LAST_NPC_CORPORATION
-from killreport_assets.store.changed_days import BATTLES, DAY, mark_days
+from killreport_assets.store.changed_days import BATTLES, changed_after, mark_days, note_built
 from killreport_assets.store.rows import write_rows
 from killreport_assets.store.schema import tables
 from killreport_assets.store.schema.battles import BATTLE_TABLES, battle_killmails, battles, former_battles
@@ -58,48 +58,17 @@ def days_with_new_killmails(connection: Connection) -> list[date] | None:
     snapshot = connection.execute(
         sa.text("select snapshot from ops.transform_builds where cadence = :battles"), {"battles": BATTLES}
     ).scalar()
-    if snapshot is None:
-        return None
-    days = connection.execute(
-        sa.text("""
-        select distinct killmail_date from ops.changed_days
-        where earliest is not null
-            and not pg_visible_in_snapshot(cast(cast(changed_in as text) as xid8), cast(:snapshot as pg_snapshot))
-        order by 1
-        """),
-        {"snapshot": snapshot},
-    )
-    return list(days.scalars())
-
-
-def current_snapshot(connection: Connection) -> str:
-    """What is committed now."""
-    return str(connection.execute(sa.text("select cast(pg_current_snapshot() as text)")).scalar_one())
+    return None if snapshot is None else changed_after(connection, snapshot, by_killmails_alone=True)
 
 
 def note_found(connection: Connection, snapshot: str) -> None:
     """Record that battles have what this snapshot shows."""
-    connection.execute(
-        sa.text("""
-        insert into ops.transform_builds (cadence, snapshot, as_of)
-        values (:battles, :snapshot, cast(now() at time zone 'UTC' as date))
-        on conflict (cadence) do update set snapshot = excluded.snapshot, as_of = excluded.as_of, built_at = now()
-        """),
-        {"battles": BATTLES, "snapshot": snapshot},
-    )
+    note_built(connection, BATTLES, snapshot)
 
 
 def forget_found(connection: Connection) -> None:
     """Let battles be found again among all killmails."""
     connection.execute(sa.text("delete from ops.transform_builds where cadence = :battles"), {"battles": BATTLES})
-
-
-def months_with_killmails(connection: Connection) -> list[date]:
-    """The first days of the UTC months of which killmails are stored, newest first."""
-    months = connection.execute(
-        sa.text(f"select distinct cast(date_trunc('month', {DAY}) as date) from raw.killmails order by 1 desc")
-    )
-    return list(months.scalars())
 
 
 def busy_systems(

@@ -6,7 +6,7 @@ committed after that snapshot is not in it, even if its transaction began earlie
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -143,6 +143,37 @@ def is_build_due(engine: Engine, cadence: str) -> bool:
             {"cadence": cadence, "battles": BATTLES},
         ).scalar_one()
     return due
+
+
+def current_snapshot(connection: Connection) -> str:
+    """What is committed now."""
+    return str(connection.execute(sa.text("select cast(pg_current_snapshot() as text)")).scalar_one())
+
+
+def changed_after(connection: Connection, snapshot: str, *, by_killmails_alone: bool = False) -> list[date]:
+    """The days that changed and that this snapshot does not show, oldest first; or only those with new killmails."""
+    days = connection.execute(
+        sa.text("""
+        select distinct killmail_date from ops.changed_days
+        where (earliest is not null or not :by_killmails_alone)
+            and not pg_visible_in_snapshot(cast(cast(changed_in as text) as xid8), cast(:snapshot as pg_snapshot))
+        order by 1
+        """),
+        {"snapshot": snapshot, "by_killmails_alone": by_killmails_alone},
+    )
+    return list(days.scalars())
+
+
+def note_built(connection: Connection, cadence: str, snapshot: str) -> None:
+    """Record that a cadence of ours, not one of dbt's, has what this snapshot shows."""
+    connection.execute(
+        sa.text("""
+        insert into ops.transform_builds (cadence, snapshot, as_of)
+        values (:cadence, :snapshot, cast(now() at time zone 'UTC' as date))
+        on conflict (cadence) do update set snapshot = excluded.snapshot, as_of = excluded.as_of, built_at = now()
+        """),
+        {"cadence": cadence, "snapshot": snapshot},
+    )
 
 
 def oldest_unbuilt_change(connection: Connection) -> datetime | None:

@@ -5,13 +5,14 @@ What to do about a day is decided in ingest/.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
+from killreport_assets.base.times import midnight
 from killreport_assets.models.ids import KILLMAIL
 from killreport_assets.store import lineage
 from killreport_assets.store.changed_days import IS_UNBUILT
@@ -123,7 +124,7 @@ def count_stored(connection: Connection, days: Collection[date]) -> dict[date, i
 
 
 def _stored_on(connection: Connection, day: date) -> int:
-    first = datetime.combine(day, time(), UTC)
+    first = midnight(day)
     column = tables.killmails.c.killmail_time
     query = sa.select(sa.func.count()).where(column >= first, column < first + timedelta(days=1))
     count: int = connection.execute(query).scalar_one()

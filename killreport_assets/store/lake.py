@@ -5,7 +5,7 @@ from datetime import date
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from killreport_assets.store.changed_days import DAY
+from killreport_assets.store.changed_days import DAY, changed_after, current_snapshot, note_built
 
 LAKE = "lake"
 """The lake's row among the cadences of `ops.transform_builds`: changes that it lacks are not forgotten."""
@@ -30,7 +30,7 @@ def lake_snapshot(connection: Connection) -> str:
         order by pg_snapshot_xmax(cast(snapshot as pg_snapshot)) limit 1
         """)
     ).scalar()
-    return str(built or connection.execute(sa.text("select cast(pg_current_snapshot() as text)")).scalar_one())
+    return str(built or current_snapshot(connection))
 
 
 def changed_since(connection: Connection, snapshot: str) -> list[date] | None:
@@ -44,27 +44,12 @@ def changed_since(connection: Connection, snapshot: str) -> list[date] | None:
     ).scalar()
     if not is_kept:
         return None
-    rows = connection.execute(
-        sa.text("""
-        select distinct killmail_date from ops.changed_days
-        where not pg_visible_in_snapshot(cast(cast(changed_in as text) as xid8), cast(:snapshot as pg_snapshot))
-        order by 1
-        """),
-        {"snapshot": snapshot},
-    )
-    return list(rows.scalars())
+    return changed_after(connection, snapshot)
 
 
 def note_exported(connection: Connection, snapshot: str) -> None:
     """Record that the lake has what this snapshot shows."""
-    connection.execute(
-        sa.text("""
-        insert into ops.transform_builds (cadence, snapshot, as_of)
-        values (:lake, :snapshot, cast(now() at time zone 'UTC' as date))
-        on conflict (cadence) do update set snapshot = excluded.snapshot, as_of = excluded.as_of, built_at = now()
-        """),
-        {"lake": LAKE, "snapshot": snapshot},
-    )
+    note_built(connection, LAKE, snapshot)
 
 
 def days_with_killmails(connection: Connection) -> list[date]:

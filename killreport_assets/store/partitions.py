@@ -4,10 +4,10 @@ They are in a schema of their own, so that a user who lists `raw` sees three tab
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from killreport_assets.database.locks import Lock, advisory_lock
 from killreport_assets.store.schema import tables
@@ -46,3 +46,14 @@ def ensure_months(engine: Engine, times: Iterable[datetime]) -> list[str]:
                 f"for values from ('{first:%F} 00:00+00') to ('{after:%F} 00:00+00')"
             )
     return sorted(missing)
+
+
+def stored_months(connection: Connection) -> list[date]:
+    """The first days of the UTC months that have a partition of killmails, newest first."""
+    months = connection.execute(
+        sa.text("""
+        select to_date(right(relname, 7), 'YYYY_MM') from pg_inherits join pg_class on oid = inhrelid
+        where inhparent = cast('raw.killmails' as regclass) order by 1 desc
+        """)
+    )
+    return list(months.scalars())

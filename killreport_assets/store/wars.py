@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import Connection
 
 from killreport_assets.store.rows import write_rows
@@ -23,9 +22,7 @@ def write_wars(connection: Connection, wars: Sequence[Row], allies: Allies) -> N
         for war_id, of_war in sorted(allies.items())
         for kind, entity_id in sorted(set(of_war))
     ]
-    if rows:
-        statement = insert(tables.war_allies).on_conflict_do_nothing()
-        connection.execute(statement, rows)
+    write_rows(connection, tables.war_allies, rows)
 
 
 def due_wars(connection: Connection, listed: Sequence[int], older_than: timedelta, limit: int) -> list[int]:

@@ -1,7 +1,6 @@
 """The pages of battles. What they read is in battles.py; how they look is in templates/."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy.engine import Connection, Engine
@@ -10,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from killreport_assets.web import battles
-from killreport_assets.web.killmails import Place, killmails_by_id
+from killreport_assets.web.killmails import Place
+from killreport_assets.web.pages import asked_place
 from killreport_assets.web.rendering import Problem, Rendering
 
 
@@ -37,7 +37,7 @@ class BattlePages:
             return read(request, connection)
 
     def _all(self, request: Request, connection: Connection) -> dict[str, Any]:
-        before = _place(request)
+        before = asked_place(request)
         is_built = battles.are_built(connection)
         found = battles.newest(connection, before=before, limit=battles.LISTED + 1) if is_built else []
         rows = found[: battles.LISTED]
@@ -49,33 +49,9 @@ class BattlePages:
 
     def _one(self, request: Request, connection: Connection) -> dict[str, Any]:
         battle_id = request.path_params["battle_id"]
-        row = battles.battle(connection, battle_id) if battles.are_built(connection) else None
+        row = battles.known_battle(connection, battle_id)
         if row is None:
-            moved_to = battles.battle_of(connection, battle_id) if battles.are_built(connection) else None
-            if moved_to is None or moved_to == battle_id:
-                raise Problem("No such battle", f"Killmail {battle_id} belongs to no battle that is known here.", 404)
-            return {"moved_to": moved_to}
-        return {
-            "row": row,
-            "sides": battles.sides(connection, battle_id),
-            "timeline": battles.timeline(connection, battle_id),
-            "members": battles.members(connection, battle_id),
-            "items": battles.items(connection, battle_id),
-            "killmails_of_it": killmails_by_id(connection, battles.killmail_ids(connection, battle_id)),
-        }
-
-
-def _place(request: Request) -> tuple[datetime, int] | None:
-    """The place after which a page begins: of battles, their end to the second, and their id.
-
-    Raises:
-        Problem: it is none of ours.
-    """
-    text = request.query_params.get("after")
-    if text is None:
-        return None
-    try:
-        place = Place.of_cursor(text)
-    except ValueError:
-        raise Problem("No such page", "The address of the page is damaged: begin at the first page.", 400) from None
-    return place.killmail_time.astimezone(UTC), place.killmail_id
+            raise Problem("No such battle", f"Killmail {battle_id} belongs to no battle that is known here.", 404)
+        if row["battle_id"] != battle_id:
+            return {"moved_to": row["battle_id"]}
+        return battles.everything(connection, row)

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from killreport_assets.web import charts
+from killreport_assets.web.database import has_mart
+from killreport_assets.web.killmails import Place, killmails_by_id
 
 LISTED = 50
 MEMBERS = 150
@@ -27,7 +28,7 @@ BY_ENTITY = {
 
 def are_built(connection: Connection) -> bool:
     """Whether a build has made the battles."""
-    return bool(connection.execute(sa.text("select to_regclass('marts.mart_battles') is not null")).scalar_one())
+    return has_mart(connection, "mart_battles")
 
 
 def newest(
@@ -35,24 +36,24 @@ def newest(
     *,
     kind: str | None = None,
     entity_id: int | None = None,
-    before: tuple[datetime, int] | None = None,
+    before: Place | None = None,
     limit: int = LISTED,
 ) -> list[dict[str, Any]]:
     """Battles by the time of their end, newest first, those of an entity or all, each with its `sides`.
 
-    `before`: the end and the id of a battle, after which the list begins.
+    `before`: the place, by end and id, of the battle after which the list begins.
     """
     conditions = ["true"]
+    parameters: dict[str, Any] = {"entity_id": entity_id, "limit": limit}
     if kind is not None:
         conditions.append(BY_ENTITY[kind])
     if before is not None:
         conditions.append("(ended_at, battle_id) < (:ended_at, :battle_id)")
+        parameters |= {"ended_at": before.killmail_time, "battle_id": before.killmail_id}
     query = sa.text(f"""
         select * from marts.mart_battles where {" and ".join(conditions)}
         order by ended_at desc, battle_id desc limit :limit
     """)
-    ended_at, battle_id = before or (None, None)
-    parameters = {"entity_id": entity_id, "ended_at": ended_at, "battle_id": battle_id, "limit": limit}
     rows = connection.execute(query, parameters).mappings().all()
     by_battle = _sides_of(connection, [row["battle_id"] for row in rows])
     return [dict(row) | {"sides_of_it": by_battle[row["battle_id"]]} for row in rows]
@@ -62,6 +63,29 @@ def battle(connection: Connection, battle_id: int) -> RowMapping | None:
     """One battle; None if there is none with this id."""
     query = sa.text("select * from marts.mart_battles where battle_id = :id")
     return connection.execute(query, {"id": battle_id}).mappings().one_or_none()
+
+
+def known_battle(connection: Connection, some_id: int) -> RowMapping | None:
+    """The battle with this id, or that had it once, or of this killmail; None if none is known, or none are built."""
+    if not are_built(connection):
+        return None
+    found = battle(connection, some_id)
+    if found is None and (battle_id := battle_of(connection, some_id)) is not None:
+        found = battle(connection, battle_id)
+    return found
+
+
+def everything(connection: Connection, row: RowMapping) -> dict[str, Any]:
+    """What battle.html shows of a battle."""
+    battle_id = row["battle_id"]
+    return {
+        "row": row,
+        "sides": sides(connection, battle_id),
+        "timeline": timeline(connection, battle_id),
+        "members": members(connection, battle_id),
+        "items": items(connection, battle_id),
+        "killmails_of_it": killmails_by_id(connection, _most_valuable(connection, battle_id)),
+    }
 
 
 def battle_of(connection: Connection, killmail_id: int) -> int | None:
@@ -153,7 +177,7 @@ def items(connection: Connection, battle_id: int) -> dict[int, list[RowMapping]]
     )
 
 
-def killmail_ids(connection: Connection, battle_id: int) -> list[int]:
+def _most_valuable(connection: Connection, battle_id: int) -> list[int]:
     """The most valuable killmails of a battle."""
     query = sa.text("""
         select killmail_id from marts.fct_battle_killmails where battle_id = :id

@@ -59,14 +59,12 @@ def months(rows: Sequence[tuple[date, float, float]]) -> list[Bar]:
     year, month = max(by_month)
     first = divmod(year * 12 + month - MAX_MONTHS, 12)  # as (year, month - 1)
     shown = {key: value for key, value in by_month.items() if key >= (first[0], first[1] + 1)}
-    most = max(max(up, down) for up, down in shown.values()) or 1
+    drawn = []
     year, month = min(shown)
-    bars = []
     while (year, month) <= max(shown):
-        up, down = shown.get((year, month), (0.0, 0.0))
-        bars.append(Bar(f"{year}-{month:02}", up, down, _height(up, most), _height(down, most)))
+        drawn.append((f"{year}-{month:02}", *shown.get((year, month), (0.0, 0.0))))
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
-    return bars
+    return _bars(drawn)
 
 
 def segments(rows: Sequence[tuple[datetime, float, float]]) -> list[Bar]:
@@ -74,14 +72,17 @@ def segments(rows: Sequence[tuple[datetime, float, float]]) -> list[Bar]:
     if not rows:
         return []
     by_start = {start: (up, down) for start, up, down in rows}
-    most = max(max(up, down) for up, down in by_start.values()) or 1
-    bars, start = [], min(by_start)
+    shown, start = [], min(by_start)
     while start <= max(by_start):
-        up, down = by_start.get(start, (0.0, 0.0))
-        label = f"{start.astimezone(UTC):%H:%M}"
-        bars.append(Bar(label, up, down, _height(up, most), _height(down, most)))
+        shown.append((f"{start.astimezone(UTC):%H:%M}", *by_start.get(start, (0.0, 0.0))))
         start += SEGMENT
-    return bars
+    return _bars(shown)
+
+
+def _bars(rows: Sequence[tuple[str, float, float]]) -> list[Bar]:
+    """Bars of (label, up, down), as high as their shares of the largest number."""
+    most = max(max(up, down) for _, up, down in rows) or 1
+    return [Bar(label, up, down, _height(up, most), _height(down, most)) for label, up, down in rows]
 
 
 def _height(value: float, most: float) -> float:

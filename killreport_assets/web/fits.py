@@ -6,6 +6,7 @@ from itertools import groupby
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
+from killreport_assets.web.database import has_mart
 from killreport_assets.web.killmails import killmails_by_id
 
 FITS_OF_A_HULL = 20
@@ -14,7 +15,7 @@ LOSSES = 50
 
 def are_built(connection: Connection) -> bool:
     """Whether a nightly build has made the fits."""
-    return bool(connection.execute(sa.text("select to_regclass('marts.mart_fits') is not null")).scalar_one())
+    return has_mart(connection, "mart_fits")
 
 
 def fit(connection: Connection, fit_id: str) -> RowMapping | None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.base.times import midnight
 from killreport_assets.store.trace import trace_killmail
 from killreport_assets.web import battles, charts, entities, fits, killmails, statistics
 from killreport_assets.web.entities import BY_PATH, KINDS, Kind
@@ -115,7 +116,7 @@ class Pages:
         return {
             "state": state,
             "today": statistics.of_day(connection, state.last_day),
-            "latest": killmails.find(connection, Filters(since=_start(state.last_day - timedelta(days=30))), 20),
+            "latest": killmails.find(connection, Filters(since=midnight(state.last_day - timedelta(days=30))), 20),
             "period": period,
             "leaders": {
                 kind: statistics.leaders(connection, KINDS[kind], metric, period) for kind, metric in LEADERS.items()
@@ -124,11 +125,11 @@ class Pages:
         }
 
     def _kills(self, request: Request, connection: Connection) -> dict[str, Any]:
-        place = _place(request)
+        place = asked_place(request)
         filters, heading = Filters(before=place), "Killmails"
         if day := request.query_params.get("day"):
             chosen = _day(day)
-            filters = Filters(before=place, since=_start(chosen), until=_start(chosen + timedelta(days=1)))
+            filters = Filters(before=place, since=midnight(chosen), until=midnight(chosen + timedelta(days=1)))
             heading = f"Killmails of {chosen}"
         facts = self._page_of(request, connection, filters)
         return facts | {"heading": heading, "about": None}
@@ -224,7 +225,7 @@ class Pages:
         which = request.path_params["which"]
         side = {"kills": Side.kills, "losses": Side.losses, "kills-and-losses": Side.both}[which]
         row = entities.dimension_rows(connection, kind, [entity_id]).get(entity_id)
-        filters = replace(killmails.of_entity(kind, entity_id, side), before=_place(request))
+        filters = replace(killmails.of_entity(kind, entity_id, side), before=asked_place(request))
         facts = self._page_of(request, connection, filters)
         facts["rows"] = _marked(facts["rows"], kind, entity_id)
         name = entities.name_of(kind, row, entity_id)
@@ -308,7 +309,7 @@ def _marked(rows: list[RowMapping], kind: Kind, entity_id: int) -> list[dict[str
     return [dict(row) | {"is_loss": row[column] == entity_id and not kind.is_place} for row in rows]
 
 
-def _place(request: Request) -> Place | None:
+def asked_place(request: Request) -> Place | None:
     """The place after which a page begins.
 
     Raises:
@@ -331,7 +332,3 @@ def _day(text: str) -> date:
     if not 2003 <= day.year < 9999:
         raise Problem("No such day", "EVE began in 2003.", 400)
     return day
-
-
-def _start(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

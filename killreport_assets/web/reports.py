@@ -11,6 +11,7 @@ from markupsafe import Markup
 from sqlalchemy.engine import Connection, RowMapping
 
 from killreport_assets.base.errors import UserError
+from killreport_assets.base.times import midnight
 from killreport_assets.settings import Settings
 from killreport_assets.web import battles, entities, killmails, statistics
 from killreport_assets.web.entities import KINDS, Kind
@@ -46,24 +47,13 @@ class Reports:
         """
         if not battles.are_built(connection):
             raise UserError("the dbt tables are not built yet: killreport dbt build")
-        found = battles.battle(connection, battle_id)
-        if found is None and (of_killmail := battles.battle_of(connection, battle_id)) is not None:
-            battle_id, found = of_killmail, battles.battle(connection, of_killmail)
-        if found is None:
+        row = battles.known_battle(connection, battle_id)
+        if row is None:
             raise UserError(f"killmail {battle_id} belongs to no battle that is known here: killreport query battles")
-        sides = battles.sides(connection, battle_id)
-        names = {side["side"]: side["entity_name"] or f"side {side['side']}" for side in sides}
-        drawing = _lost_so_far(battles.lost_so_far(connection, battle_id), names)
-        return self._render(
-            "battle.html",
-            row=found,
-            sides=sides,
-            timeline=battles.timeline(connection, battle_id),
-            members=battles.members(connection, battle_id),
-            items=battles.items(connection, battle_id),
-            killmails_of_it=killmails.killmails_by_id(connection, battles.killmail_ids(connection, battle_id)),
-            drawing=drawing,
-        )
+        facts = battles.everything(connection, row)
+        names = {side["side"]: side["entity_name"] or f"side {side['side']}" for side in facts["sides"]}
+        drawing = _lost_so_far(battles.lost_so_far(connection, row["battle_id"]), names)
+        return self._render("battle.html", **facts, drawing=drawing)
 
     def of_entity(self, connection: Connection, kind: Kind, entity_id: int, days: int, until: date | None) -> str:
         """The report of an entity over the `days` up to `until`, or up to the last build.
@@ -76,7 +66,7 @@ class Reports:
             raise UserError(f"no killmail of {kind.name} {entity_id} is in the statistics")
         last = until or statistics.as_of(connection) or totals["last_date"]
         first = last - timedelta(days=days - 1)
-        since, before = _midnight(first), _midnight(last + timedelta(days=1))
+        since, before = midnight(first), midnight(last + timedelta(days=1))
         kills, losses = (
             killmails.find(
                 connection, Filters(entities=((kind, entity_id, side),), since=since, until=before), MAX_KILLMAILS
@@ -132,10 +122,6 @@ def entity_of(text: str) -> tuple[Kind, int]:
             f"an entity is written as corporation:98000001, of the kinds {', '.join(REPORTED)}, not {text!r}"
         )
     return KINDS[name], int(id_)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _isk(rows: Iterable[RowMapping]) -> float:

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection, RowMapping
 
 from killreport_assets.store.previews import row_count
 from killreport_assets.store.schema.killmails import killmails
+from killreport_assets.web.database import has_mart
 from killreport_assets.web.entities import Kind
 
 TOP = 10
@@ -67,12 +68,12 @@ def build_version(connection: Connection) -> str:
 
 def is_built(connection: Connection) -> bool:
     """Whether a build has made the marts."""
-    return bool(connection.execute(sa.text("select to_regclass('marts.mart_leaderboards') is not null")).scalar_one())
+    return has_mart(connection, "mart_leaderboards")
 
 
 def has_monthly_marts(connection: Connection) -> bool:
     """Whether the nightly models were built."""
-    return bool(connection.execute(sa.text("select to_regclass('marts.mart_rivalries') is not null")).scalar_one())
+    return has_mart(connection, "mart_rivalries")
 
 
 def totals_of(connection: Connection, kind: Kind, ids: Sequence[int]) -> dict[int, RowMapping]:
@@ -234,8 +235,7 @@ def dictionary(connection: Connection) -> list[RowMapping]:
 
 def definition_changes(connection: Connection) -> list[RowMapping]:
     """Every change of a definition, the newest first."""
-    is_there = sa.text("select to_regclass('marts.mart_metric_changes') is not null")
-    if not connection.execute(is_there).scalar_one():  # built by an older release
+    if not has_mart(connection, "mart_metric_changes"):  # built by an older release
         return []
     query = "select * from marts.mart_metric_changes order by changed_on desc, model, name, version"
     return list(connection.execute(sa.text(query)).mappings())

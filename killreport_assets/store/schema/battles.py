@@ -5,7 +5,7 @@ Schema `derived`: computed by the room battles/ from `raw`, and read by dbt. Sum
 
 import sqlalchemy as sa
 
-from killreport_assets.store.schema.columns import bigint, flag, metadata, real, text, time
+from killreport_assets.store.schema.columns import bigint, flag, id_key, metadata, real, text, time
 
 SCHEMA = "derived"
 _SIDE = "the side: 1 has the most pilots"
@@ -13,13 +13,7 @@ _SIDE = "the side: 1 has the most pilots"
 battles = sa.Table(
     "battles",
     metadata,
-    sa.Column(
-        "battle_id",
-        sa.BigInteger,
-        primary_key=True,
-        autoincrement=False,
-        comment="the id of the battle's first killmail",
-    ),
+    id_key("battle_id", "the id of the battle's first killmail"),
     sa.Column("killmail_date", sa.Date, nullable=False, comment="UTC day of the first killmail"),
     time("started_at", "when the first victim was killed", required=True),
     time("ended_at", "when the last victim was killed", required=True),
@@ -31,9 +25,7 @@ battles = sa.Table(
 battle_killmails = sa.Table(
     "battle_killmails",
     metadata,
-    sa.Column(
-        "killmail_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="a killmail is in one battle"
-    ),
+    id_key("killmail_id", "a killmail is in one battle"),
     time("killmail_time", required=True),
     bigint("battle_id", "the battle", required=True),
     sa.Index("battle_killmails_by_battle", "battle_id"),
@@ -69,9 +61,7 @@ battle_sides = sa.Table(
 former_battles = sa.Table(
     "former_battles",
     metadata,
-    sa.Column(
-        "former_battle_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="an id that a battle had"
-    ),
+    id_key("former_battle_id", "an id that a battle had"),
     bigint("battle_id", "the battle that has its killmails now; null: they are no battle any more"),
     time("changed_at", "when a killmail that came late changed it", required=True, now=True),
     schema=SCHEMA,

@@ -59,6 +59,11 @@ def bigint(name: str, comment: str | None = None, *, required: bool = False) -> 
     return _column(name, sa.BigInteger, comment, nullable=not required)
 
 
+def id_key(name: str, comment: str | None = None) -> sa.Column[Any]:
+    """An id of EVE's, or of this platform, that is the key of its table, or part of it."""
+    return _column(name, sa.BigInteger, comment, primary_key=True, autoincrement=False)
+
+
 def text(name: str, comment: str | None = None, *, required: bool = False) -> sa.Column[Any]:
     """A text of any length."""
     return _column(name, sa.Text, comment, nullable=not required)

@@ -5,14 +5,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from killreport_assets.models.ids import EntityKind
-from killreport_assets.store.schema.columns import EVERYWHERE, bigint, flag, metadata, real, text, time
+from killreport_assets.store.schema.columns import bigint, flag, id_key, metadata, real, text, time
 
 
 def _dimension(name: str, key: str, *columns: sa.Column[Any], comment: str) -> sa.Table:
     return sa.Table(
         name,
         metadata,
-        sa.Column(key, sa.BigInteger, primary_key=True, autoincrement=False, comment=EVERYWHERE[key]),
+        id_key(key),
         *columns,
         schema="raw",
         comment=comment,

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from killreport_assets.store.schema.columns import bigint, metadata, text, time
+from killreport_assets.store.schema.columns import bigint, id_key, metadata, text, time
 
 DAY_STATES = ("listed", "loaded", "incomplete")
 
@@ -36,7 +36,7 @@ history_days = sa.Table(
 missing_killmails = sa.Table(
     "missing_killmails",
     metadata,
-    sa.Column("killmail_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the killmail"),
+    id_key("killmail_id"),
     sa.Column("killmail_date", sa.Date, nullable=False, comment="the day in UTC, as the list says"),
     text("killmail_hash", required=True),
     text("listed_by", "zkillboard: whose list names it", required=True),

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from killreport_assets.store.schema.columns import bigint, flag, metadata, real, text, time
+from killreport_assets.store.schema.columns import bigint, flag, id_key, metadata, real, text, time
 
 
 def _monthly(name: str, key: tuple[str, ...], *columns: sa.Column[Any], comment: str) -> sa.Table:
@@ -82,7 +82,7 @@ killmail_items = _monthly(
 zkillboard_values = sa.Table(
     "zkillboard_values",
     metadata,
-    sa.Column("killmail_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the killmail"),
+    id_key("killmail_id"),
     time("observed_at", "upload time of the feed, fetch time of a list; the last observation wins", required=True),
     text("killmail_hash"),
     bigint("location_id", "nearest celestial"),

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from killreport_assets.store.schema.columns import bigint, metadata, real, text, time
+from killreport_assets.store.schema.columns import bigint, id_key, metadata, real, text, time
 
 origin = sa.Table(
     "origin",
@@ -140,9 +140,7 @@ feed_cursors = sa.Table(
 live_feed = sa.Table(
     "live_feed",
     metadata,
-    sa.Column(
-        "killmail_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the killmail that was stored"
-    ),
+    id_key("killmail_id", "the killmail that was stored"),
     sa.Column("sequence", sa.BigInteger, unique=True, comment="the entry's number; absent: not numbered yet"),
     time("announced_at", "when it was stored", required=True, now=True),
     schema="ops",
@@ -222,9 +220,7 @@ followed = sa.Table(
 erasures = sa.Table(
     "erasures",
     metadata,
-    sa.Column(
-        "character_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the character that was erased"
-    ),
+    id_key("character_id", "the character that was erased"),
     time("erased_at", "when", required=True, now=True),
     text("reason", "who asked for it and why, in the operator's words", required=True),
     schema="ops",

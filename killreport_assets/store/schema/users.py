@@ -7,14 +7,12 @@ Queries live with what asks them.
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from killreport_assets.store.schema.columns import bigint, metadata, text, time
+from killreport_assets.store.schema.columns import bigint, id_key, metadata, text, time
 
 sign_ins = sa.Table(
     "sign_ins",
     metadata,
-    sa.Column(
-        "character_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the character that signed in"
-    ),
+    id_key("character_id", "the character that signed in"),
     text("character_name", required=True),
     bigint("account_id", "the same for all characters that one person has signed in with", required=True),
     text("owner_hash", "EVE's hash of the character's owner: another one means another person", required=True),
@@ -89,7 +87,7 @@ ended_sessions = sa.Table(
 sign_outs = sa.Table(
     "sign_outs",
     metadata,
-    sa.Column("account_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="whose sessions"),
+    id_key("account_id", "whose sessions"),
     time("signed_out_at", "sessions that began before are refused, on every device", required=True, now=True),
     schema="ops",
     comment="When the owner of an account last signed out",

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from killreport_assets.store.schema.columns import bigint, flag, isk, metadata, text, time
+from killreport_assets.store.schema.columns import bigint, flag, id_key, isk, metadata, text, time
 
 
 def _side(side: str) -> list[sa.Column[object]]:
@@ -17,7 +17,7 @@ def _side(side: str) -> list[sa.Column[object]]:
 wars = sa.Table(
     "wars",
     metadata,
-    sa.Column("war_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the war"),
+    id_key("war_id", "the war"),
     time("declared", "when it was declared", required=True),
     time("started", "when shooting was allowed"),
     time("retracted", "when it was retracted; shooting goes on until it is finished"),
@@ -35,9 +35,9 @@ wars = sa.Table(
 war_allies = sa.Table(
     "war_allies",
     metadata,
-    sa.Column("war_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the war"),
+    id_key("war_id", "the war"),
     sa.Column("entity_kind", sa.Text, primary_key=True, comment="corporation or alliance"),
-    sa.Column("entity_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the defender's ally"),
+    id_key("entity_id", "the defender's ally"),
     schema="raw",
     comment="One row for each ally of a war's defender",
 )

@@ -18,15 +18,7 @@ BATTLE_TYPES = (query, battle, side, member)
 
 @query.field("battle")
 async def one_battle(_: None, info: GraphQLResolveInfo, id: int) -> Any:  # noqa: A002
-    def read(connection: Connection) -> Any:
-        if not battles.are_built(connection):
-            return None
-        found = battles.battle(connection, id)
-        if found is None and (moved_to := battles.battle_of(connection, id)) is not None:
-            found = battles.battle(connection, moved_to)
-        return found
-
-    return await context_of(info).reads.run(read)
+    return await context_of(info).reads.run(lambda connection: battles.known_battle(connection, id))
 
 
 @query.field("battles")

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import hypothesis
 import pytest
 import requests
 
@@ -65,22 +64,3 @@ def site(story: Story, _sandbox_process: SandboxProcess, tmp_path_factory: pytes
     )
     with serving(settings, engine) as url:
         yield Site(url, story, settings)
-
-
-def examples_of(strategy: Any, count: int) -> list[Any]:
-    """So many values of a strategy, without a search for simpler ones."""
-    found: list[Any] = []
-
-    @hypothesis.settings(
-        max_examples=count,
-        deadline=None,
-        database=None,
-        phases=[hypothesis.Phase.generate],
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
-    @hypothesis.given(strategy)
-    def collect(case: Any) -> None:
-        found.append(case)
-
-    collect()
-    return found
