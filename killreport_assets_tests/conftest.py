@@ -25,7 +25,10 @@ TESTS = Path(__file__).parent
 READ_STORY = (
     "transforms/test_statistics.py",
     "transforms/test_fits.py",
-    *(f"web/test_{name}.py" for name in ("pages", "graphql", "rest", "looks", "reports", "generated_requests")),
+    *(
+        f"web/test_{name}.py"
+        for name in ("pages", "graphql", "rest", "looks", "battles", "fits", "reports", "generated_requests")
+    ),
 )
 """Files whose tests read the built marts of the fixture `story`."""
 if TYPE_CHECKING:

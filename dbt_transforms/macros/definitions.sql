@@ -49,6 +49,11 @@
     end
 {%- endmacro %}
 
+{#- Condition: a row has an entity of this kind, and it is a player's. -#}
+{% macro has_player_entity(kind, entity_id) -%}
+    ({{ entity_id }} is not null and {{ is_player_entity("'" ~ kind ~ "'", entity_id) }})
+{%- endmacro %}
+
 {#- The slot of an inventory flag. -#}
 {% macro slot(flag) -%}
     case

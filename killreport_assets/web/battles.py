@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,11 +38,13 @@ def newest(
     kind: str | None = None,
     entity_id: int | None = None,
     before: Place | None = None,
+    days: tuple[date, date] | None = None,
     limit: int = LISTED,
 ) -> list[dict[str, Any]]:
     """Battles by the time of their end, newest first, those of an entity or all, each with its `sides`.
 
-    `before`: the place, by end and id, of the battle after which the list begins.
+    `before`: the place, by end and id, of the battle after which the list begins; `days`: the first and the last UTC
+    day on which they began.
     """
     conditions = ["true"]
     parameters: dict[str, Any] = {"entity_id": entity_id, "limit": limit}
@@ -50,6 +53,9 @@ def newest(
     if before is not None:
         conditions.append("(ended_at, battle_id) < (:ended_at, :battle_id)")
         parameters |= {"ended_at": before.killmail_time, "battle_id": before.killmail_id}
+    if days is not None:
+        conditions.append("killmail_date between :first and :last")
+        parameters |= {"first": days[0], "last": days[1]}
     query = sa.text(f"""
         select * from marts.mart_battles where {" and ".join(conditions)}
         order by ended_at desc, battle_id desc limit :limit

@@ -99,11 +99,7 @@ class Reports:
             ],
             top_kills=_most_valuable(kills),
             top_losses=_most_valuable(losses),
-            battles=[
-                battle
-                for battle in battles.newest(connection, kind=kind.name, entity_id=entity_id)
-                if first <= battle["killmail_date"] <= last
-            ],
+            battles=battles.newest(connection, kind=kind.name, entity_id=entity_id, days=(first, last)),
         )
 
     def _render(self, template: str, **facts: Any) -> str:

@@ -6,30 +6,17 @@ with pilots as (
     {% for kind in ['corporation', 'alliance'] %}
     select
         '{{ kind }}' as entity_kind,
-        attackers.{{ kind }}_id as entity_id,
-        killmails.killmail_id,
-        killmails.killmail_time,
-        killmails.killmail_date,
-        killmails.region_id,
-        killmails.solar_system_id,
-        attackers.character_id,
-        max(attackers.ship_type_id) as ship_type_id
-    from {{ ref('stg_killmail_attackers') }} as attackers
-    inner join {{ ref('int_killmails') }} as killmails on attackers.killmail_id = killmails.killmail_id
-    cross join {{ ref('int_build') }} as build
-    where
-        {{ is_of_profiles('killmails.killmail_date') }}
-        and {{ is_recent('attackers.killmail_time') }}
-        and not killmails.is_npc_zkb
-        and {{ is_player_character('attackers.character_id') }}
-        {%- if kind == 'corporation' %}
-        and {{ is_player_corporation('attackers.corporation_id') }}
-        {%- else %}
-        and attackers.alliance_id is not null
-        {%- endif %}
-    group by
-        attackers.{{ kind }}_id, killmails.killmail_id, killmails.killmail_time, killmails.killmail_date,
-        killmails.region_id, killmails.solar_system_id, attackers.character_id
+        {{ kind }}_id as entity_id,
+        killmail_id,
+        killmail_time,
+        killmail_date,
+        region_id,
+        solar_system_id,
+        character_id,
+        max(ship_type_id) as ship_type_id
+    from {{ ref('int_recent_attackers') }}
+    where {{ has_player_entity(kind, kind ~ '_id') }}
+    group by {{ kind }}_id, killmail_id, killmail_time, killmail_date, region_id, solar_system_id, character_id
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 ),

@@ -1,7 +1,9 @@
 """The web application over HTTP: over an empty database with its visitors, and over the built marts."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from html import unescape
 from typing import Any
 
 import pytest
@@ -64,3 +66,8 @@ def site(story: Story, _sandbox_process: SandboxProcess, tmp_path_factory: pytes
     )
     with serving(settings, engine) as url:
         yield Site(url, story, settings)
+
+
+def text_of(html: str) -> str:
+    """The words of a page, without its marks."""
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)))

@@ -12,20 +12,16 @@ from killreport_assets.web.entities import KINDS
 from killreport_assets_testing import genuine
 from killreport_assets_testing.platform import Platform
 from killreport_assets_testing.web_server import Visitor, serving
-from killreport_assets_tests.integration.web.conftest import Site
+from killreport_assets_tests.integration.web.conftest import Site, text_of
 
 MOST = "select {kind}_id from marts.mart_{kind}_all_time order by kills + losses desc, 1 limit 1"
-
-
-def _text(html: str) -> str:
-    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)))
 
 
 def test_the_front_page_shows_the_newest_killmails_and_what_is_known(site: Site) -> None:
     page = site.get("/").text
     newest = site.scalar("select killmail_id from marts.fct_killmails order by killmail_time desc limit 1")
     assert f'href="/kill/{newest}"' in page
-    assert "Killmails 394" in _text(page)
+    assert "Killmails 394" in text_of(page)
     assert "sandbox: not the real EVE" in page
 
 
@@ -37,7 +33,7 @@ def test_an_entitys_page_has_its_marts_numbers_and_its_newest_killmails(site: Si
     kills, losses = site.story.warehouse.rows(
         f"select kills, losses from marts.mart_{kind}_all_time where {kind}_id = {entity_id}"
     )[0]
-    text = _text(answer.text)
+    text = text_of(answer.text)
     assert f"Kills{' here' if KINDS[kind].is_place else ''} ? {kills}" in text
     if not KINDS[kind].is_place:
         assert f"▼ Losses ? {losses}" in text
@@ -66,7 +62,7 @@ def test_every_killmail_has_a_page_with_its_items_attackers_and_lineage(site: Si
         assert "Where this comes from" in answer.text
     counted = "select killmail_id from marts.fct_killmails order by item_row_count desc limit 1"
     killmail_id = site.scalar(counted)
-    text = _text(site.get(f"/kill/{killmail_id}").text)
+    text = text_of(site.get(f"/kill/{killmail_id}").text)
     names = site.story.warehouse.rows(
         f"select distinct item_name from marts.fct_items where killmail_id = {killmail_id} and item_name is not null"
     )
@@ -91,7 +87,7 @@ def test_a_fit_has_a_page_with_its_modules_and_its_losses(site: Site) -> None:
     modules = site.story.warehouse.rows(
         f"select module_type_name from marts.mart_fit_modules where fit_id = '{fit_id}'"
     )
-    assert [name for (name,) in modules if name not in _text(page)] == []
+    assert [name for (name,) in modules if name not in text_of(page)] == []
     assert f'href="/fit/{fit_id}"' in site.get(f"/kill/{lost[0]}").text
     assert f'href="/fit/{fit_id}"' in site.get(f"/ship/{hull}").text
     family = site.scalar(
@@ -101,7 +97,7 @@ def test_a_fit_has_a_page_with_its_modules_and_its_losses(site: Site) -> None:
 
 
 def test_a_definition_that_changed_says_in_whose_numbers(site: Site) -> None:
-    page = _text(site.get("/definitions").text)
+    page = text_of(site.get("/definitions").text)
     for change, whose in site.story.warehouse.rows("select change, whose from marts.mart_metric_changes"):
         assert change in page
         assert whose in page
@@ -174,7 +170,7 @@ def test_every_link_to_a_definition_leads_to_one(site: Site) -> None:
 
 
 def test_coverage_counts_killmails_by_day_and_source(site: Site) -> None:
-    text = _text(site.get("/coverage").text)
+    text = text_of(site.get("/coverage").text)
     assert "Killmails in the statistics 394" in text
     day, count = site.story.warehouse.rows(
         "select killmail_date, count(*) from marts.fct_killmails group by 1 order by 1 desc limit 1"
@@ -203,9 +199,9 @@ def test_what_is_not_there_says_so_on_a_page(site: Site, path: str, status: int)
 
 
 def test_without_any_build_every_page_says_what_to_do(visitor: Visitor, platform: Platform) -> None:
-    assert "Run killreport run" in _text(visitor.get("/").text)
+    assert "Run killreport run" in text_of(visitor.get("/").text)
     write_killmails(platform.engine, genuine.bodies(1), "everef")
-    assert "1 are stored; the next dbt build reads them" in _text(visitor.get("/").text)
+    assert "1 are stored; the next dbt build reads them" in text_of(visitor.get("/").text)
     for path in ("/search?q=abc", "/definitions", "/coverage", "/me", "/api/"):
         assert visitor.get(path).status_code == 200, path
 
@@ -215,7 +211,7 @@ def test_a_killmail_that_no_build_has_read_yet_is_shown(site: Site) -> None:
     body = genuine.record(genuine.records()[0]["killmail_id"])["esi"] | {"killmail_id": 2_000_000_001}
     try:
         write_killmails(engine, [KillmailBody(body, None)], "r2z2")
-        page = _text(site.get("/kill/2000000001").text)
+        page = text_of(site.get("/kill/2000000001").text)
         assert "follow with the next build" in page
         assert "Brought by r2z2" in page
     finally:
@@ -255,51 +251,9 @@ def _look_from_here_and_elsewhere(visitor: Visitor) -> None:
     here, there = (visitor.session.get(f"{visitor.url}/health", headers=h, timeout=60) for h in ({}, elsewhere))
     assert here.json()["problems"]
     assert there.json() == {"healthy": False}
-    assert here.json()["problems"][0] in _text(visitor.get("/coverage").text)
-    public = _text(visitor.session.get(f"{visitor.url}/coverage", headers=elsewhere, timeout=60).text)
+    assert here.json()["problems"][0] in text_of(visitor.get("/coverage").text)
+    public = text_of(visitor.session.get(f"{visitor.url}/coverage", headers=elsewhere, timeout=60).text)
     assert here.json()["problems"][0] not in public
     assert "the operator's attention" in public
     assert visitor.session.get(f"{visitor.url}/metrics", headers=elsewhere, timeout=60).status_code == 403
     assert "killreport_healthy 0.0" in visitor.get("/metrics").text
-
-
-def test_a_battle_has_a_page_to_which_its_killmails_lead(site: Site) -> None:
-    battle_id, killmails, pilots, system = site.story.warehouse.rows(
-        "select battle_id, killmails, pilots, solar_system_name from marts.mart_battles order by killmails desc limit 1"
-    )[0]
-    text = _text(site.get(f"/battle/{battle_id}").text)
-    assert f"Battle of {system}" in text
-    assert f"Killmails ? {killmails}" in text
-    assert f"Pilots {pilots}" in text
-    sides = site.story.warehouse.rows(
-        f"select entity_name, pilots from marts.mart_battle_sides where battle_id = {battle_id} and hostility_share > 0"
-    )
-    assert len(sides) == 2
-    for name, count in sides:
-        assert name in text
-        assert f"{count} of" in text
-    members = site.story.warehouse.rows(
-        f"select character_name from marts.mart_battle_members where battle_id = {battle_id}"
-    )
-    assert [name for (name,) in members if name not in text] == []
-    other = site.scalar(
-        f"select killmail_id from marts.fct_battle_killmails where battle_id = {battle_id} and killmail_id <> battle_id"
-    )
-    moved = site.get(f"/battle/{other}", allow_redirects=False)
-    assert (moved.status_code, moved.headers["location"]) == (302, f"/battle/{battle_id}")
-    assert f'href="/battle/{battle_id}"' in site.get(f"/kill/{other}").text
-
-
-def test_battles_are_listed_newest_first_and_on_the_pages_of_those_in_them(site: Site) -> None:
-    rows = site.story.warehouse.rows("select battle_id from marts.mart_battles order by ended_at desc, battle_id desc")
-    page = site.get("/battles").text
-    assert [int(id_) for id_ in re.findall(r'href="/battle/(\d+)"', page)] == [id_ for (id_,) in rows]
-    kind, entity_id, battle_id = site.story.warehouse.rows(
-        "select entity_kind, entity_id, battle_id from marts.mart_battle_parties "
-        "where entity_kind = 'alliance' order by pilots desc, entity_id limit 1"
-    )[0]
-    assert f'href="/battle/{battle_id}"' in site.get(f"/{kind}/{entity_id}").text
-    assert site.get("/battle/1").status_code == 404
-    assert site.get("/battles?after=nonsense").status_code == 400
-    oldest = site.scalar("select min(battle_id) from marts.mart_battles")
-    assert "No battle here that is older" in _text(site.get(f"/battles?after=1000-{oldest}").text)

@@ -2,7 +2,6 @@
 
 import re
 from datetime import date
-from html import unescape
 
 import pytest
 
@@ -11,14 +10,11 @@ from killreport_assets.settings import load_settings
 from killreport_assets.web.entities import KINDS
 from killreport_assets.web.reports import Reports, entity_of
 from killreport_assets_testing.story import Story
+from killreport_assets_tests.integration.web.conftest import text_of
 
 
 def _reports() -> Reports:
     return Reports(load_settings())
-
-
-def _text(page: str) -> str:
-    return unescape(re.sub(r"\s+", " ", re.sub(r"<style>.*?</style>|<[^>]+>", " ", page, flags=re.DOTALL)))
 
 
 def _loads_nothing(page: str) -> bool:
@@ -34,10 +30,10 @@ def test_a_battle(story: Story) -> None:
         [(other,)] = story.warehouse.rows(
             f"select max(killmail_id) from marts.fct_battle_killmails where battle_id = {battle_id}"
         )
-        assert f"Killmails ? {killmails}" in _text(_reports().of_battle(connection, other))
+        assert f"Killmails ? {killmails}" in text_of(_reports().of_battle(connection, other))
         with pytest.raises(UserError, match="belongs to no battle"):
             _reports().of_battle(connection, 1)
-    assert f"Pilots {members}" in _text(page)
+    assert f"Pilots {members}" in text_of(page)
     assert _loads_nothing(page)
     assert page.count('class="drawing"') == 1
     assert len(page.encode()) < 1_500_000
@@ -58,7 +54,7 @@ def test_an_entity(story: Story) -> None:
         f"select sum(kills), sum(losses) from marts.mart_alliance_daily where alliance_id = {alliance} "
         f"and killmail_date > date '{last}' - {days} and killmail_date <= date '{last}'"
     )
-    text = _text(page)
+    text = text_of(page)
     assert f"Kills {kills}" in text
     assert f"Losses {losses}" in text
     assert _loads_nothing(page)

@@ -20,11 +20,7 @@ with losses as (
     inner join {{ ref('int_killmails') }} as killmails on fits.killmail_id = killmails.killmail_id
     where
         {{ is_day_to_build('fits.killmail_date', months=true) }}
-        {%- if kind == 'corporation' %}
-        and {{ is_player_corporation('killmails.victim_corporation_id') }}
-        {%- else %}
-        and killmails.victim_alliance_id is not null
-        {%- endif %}
+        and {{ has_player_entity(kind, 'killmails.victim_' ~ kind ~ '_id') }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 ),

@@ -6,30 +6,20 @@
 -- A pilot's hull is fitted as it was when it was lost next: newest first, a loss opens a group of the kills before it.
 with events as (
     select
-        attackers.character_id,
-        attackers.ship_type_id,
-        killmails.killmail_time,
-        killmails.killmail_id,
+        character_id,
+        ship_type_id,
+        killmail_time,
+        killmail_id,
         false as is_loss,
-        bool_or(attackers.final_blow) as final_blow,
-        killmails.is_solo_zkb or killmails.attacker_count = 1 as is_solo,
-        killmails.attacker_count,
-        killmails.total_value,
-        killmails.is_hull_priced
-    from {{ ref('stg_killmail_attackers') }} as attackers
-    inner join {{ ref('int_killmails') }} as killmails on attackers.killmail_id = killmails.killmail_id
-    cross join {{ ref('int_build') }} as build
-    where
-        {{ is_of_profiles('killmails.killmail_date') }}
-        and {{ is_recent('attackers.killmail_time') }}
-        and not killmails.is_npc_zkb
-        and not killmails.is_padding
-        and killmails.victim_ship_category_id = {{ eve_ids().ship }}
-        and {{ is_player_character('attackers.character_id') }}
-        and attackers.ship_type_id is not null
+        bool_or(final_blow) as final_blow,
+        is_solo_zkb or attacker_count = 1 as is_solo,
+        attacker_count,
+        total_value,
+        is_hull_priced
+    from {{ ref('int_recent_attackers') }}
+    where not is_padding and victim_ship_category_id = {{ eve_ids().ship }} and ship_type_id is not null
     group by
-        attackers.character_id, attackers.ship_type_id, killmails.killmail_time, killmails.killmail_id,
-        killmails.is_solo_zkb, killmails.attacker_count, killmails.total_value, killmails.is_hull_priced
+        character_id, ship_type_id, killmail_time, killmail_id, is_solo_zkb, attacker_count, total_value, is_hull_priced
 
     union all
 

@@ -12,24 +12,17 @@
 
 with seen as (
     select
-        attackers.character_id,
-        killmails.killmail_id,
-        killmails.killmail_time,
-        killmails.killmail_date,
-        attackers.ship_type_id,
-        killmails.solar_system_id,
-        killmails.region_id,
-        killmails.attacker_player_count as gang,
-        killmails.is_solo_zkb,
+        character_id,
+        killmail_id,
+        killmail_time,
+        killmail_date,
+        ship_type_id,
+        solar_system_id,
+        region_id,
+        attacker_player_count as gang,
+        is_solo_zkb,
         true as is_kill
-    from {{ ref('stg_killmail_attackers') }} as attackers
-    inner join {{ ref('int_killmails') }} as killmails on attackers.killmail_id = killmails.killmail_id
-    cross join {{ ref('int_build') }} as build
-    where
-        {{ is_of_profiles('killmails.killmail_date') }}
-        and {{ is_recent('attackers.killmail_time') }}
-        and not killmails.is_npc_zkb
-        and {{ is_player_character('attackers.character_id') }}
+    from {{ ref('int_recent_attackers') }}
 
     union all
 

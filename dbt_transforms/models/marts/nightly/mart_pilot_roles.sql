@@ -4,11 +4,11 @@
 ])) }}
 
 {%- set flown = {
-    'super': ([30, 659], 1),
-    'capital': ([485, 547, 883, 1538, 4594], 1),
-    'logistics': ([832, 1527], 1),
-    'black ops': ([898], 1),
-    'interdictor': ([541, 894], 1),
+    'super': [30, 659],
+    'capital': [485, 547, 883, 1538, 4594],
+    'logistics': [832, 1527],
+    'black ops': [898],
+    'interdictor': [541, 894],
 } %}
 {%- set monitor = 45534 %}
 {%- set cynosural_fields = [21096, 28646, 52694] %}
@@ -16,24 +16,15 @@
 with kills as (
     select
         attackers.character_id,
-        killmails.killmail_id,
-        killmails.killmail_date,
+        attackers.killmail_id,
+        attackers.killmail_date,
         attackers.ship_type_id,
         ships.group_id as ship_group_id,
-        attackers.damage_done,
         attackers.security_status,
-        killmails.attacker_count,
-        killmails.is_ganked,
-        coalesce(killmails.solar_system_security_status >= 0.45, false) as is_highsec
-    from {{ ref('stg_killmail_attackers') }} as attackers
-    inner join {{ ref('int_killmails') }} as killmails on attackers.killmail_id = killmails.killmail_id
-    cross join {{ ref('int_build') }} as build
+        attackers.is_ganked,
+        coalesce(attackers.solar_system_security_status >= 0.45, false) as is_highsec
+    from {{ ref('int_recent_attackers') }} as attackers
     left join {{ ref('int_types') }} as ships on attackers.ship_type_id = ships.type_id
-    where
-        {{ is_of_profiles('killmails.killmail_date') }}
-        and {{ is_recent('attackers.killmail_time') }}
-        and not killmails.is_npc_zkb
-        and {{ is_player_character('attackers.character_id') }}
 ),
 
 losses as (
@@ -85,14 +76,14 @@ both_sides as (
 ),
 
 evidence as (
-    {%- for role, (groups, threshold) in flown.items() %}
+    {%- for role, groups in flown.items() %}
     select
         character_id,
         '{{ role }}' as role,
         count(distinct killmail_id) as evidence,
         min(killmail_date) as first_date,
         max(killmail_date) as last_date,
-        count(distinct killmail_id) >= {{ threshold }} as is_role
+        true as is_role
     from kills
     where ship_group_id in ({{ groups | join(', ') }})
     group by character_id

@@ -23,11 +23,7 @@ with fleet_kills as (
             {{ eve_ids().capsule }}, {{ eve_ids().shuttle }}, {{ eve_ids().corvette }}
         )
         and {{ is_player_character('attackers.character_id') }}
-        {%- if kind == 'corporation' %}
-        and {{ is_player_corporation('attackers.corporation_id') }}
-        {%- else %}
-        and attackers.alliance_id is not null
-        {%- endif %}
+        and {{ has_player_entity(kind, 'attackers.' ~ kind ~ '_id') }}
     group by
         attackers.{{ kind }}_id, killmails.killmail_id, killmails.killmail_date, killmails.solar_system_id
     having count(distinct attackers.character_id) >= 2
