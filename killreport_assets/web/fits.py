@@ -54,16 +54,26 @@ def variants(connection: Connection, family_id: str, fit_id: str) -> list[RowMap
     return list(connection.execute(query, parameters).mappings())
 
 
-def of_hull(connection: Connection, ship_type_id: int) -> list[RowMapping]:
+def of_hull(connection: Connection, ship_type_id: int, limit: int = FITS_OF_A_HULL) -> list[RowMapping]:
     """The fits of a hull that were lost most."""
     query = sa.text("""
         select * from marts.mart_fits where ship_type_id = :id order by losses desc, fit_id limit :limit
     """)
-    return list(connection.execute(query, {"id": ship_type_id, "limit": FITS_OF_A_HULL}).mappings())
+    return list(connection.execute(query, {"id": ship_type_id, "limit": limit}).mappings())
 
 
-def of_killmail(connection: Connection, killmail_id: int) -> str | None:
-    """The id of the fit with which a ship was lost; None if it had none that is known."""
-    query = sa.text("select fit_id from marts.fct_killmail_fits where killmail_id = :id")
-    found: str | None = connection.execute(query, {"id": killmail_id}).scalar()
-    return found
+def of_killmails(connection: Connection, killmail_ids: Sequence[int]) -> dict[int, RowMapping]:
+    """By killmail: the fit with which the ship was lost, where it is known and built."""
+    if not are_built(connection):
+        return {}
+    query = sa.text("""
+        select losses.killmail_id, fits.* from marts.fct_killmail_fits as losses
+        join marts.mart_fits as fits using (fit_id) where losses.killmail_id = any(:ids)
+    """)
+    return {row["killmail_id"]: row for row in connection.execute(query, {"ids": list(killmail_ids)}).mappings()}
+
+
+def kills(connection: Connection, fit_id: str) -> RowMapping | None:
+    """What zKillboard's rule credits to a fit: see mart_fit_kills."""
+    query = sa.text("select * from marts.mart_fit_kills where fit_id = :id")
+    return connection.execute(query, {"id": fit_id}).mappings().one_or_none()

@@ -155,7 +155,7 @@ class Pages:
             attackers = killmails.attackers_of(connection, [killmail_id])
             items = killmails.items_of(connection, [killmail_id])
             values = killmails.values_of(connection, [killmail_id])
-            fit_id = fits.of_killmail(connection, killmail_id) if fits.are_built(connection) else None
+            lost_fit = fits.of_killmails(connection, [killmail_id]).get(killmail_id)
             battle_id = battles.battle_of(connection, killmail_id) if battles.are_built(connection) else None
         fit = fit_of(items)
         hull = row["victim_ship_name"] or f"Type {row['victim_ship_type_id']}"
@@ -167,7 +167,7 @@ class Pages:
             "ships": [{"type_id": id_, "name": name, "count": count} for (id_, name), count in counted.most_common()],
             "values": values,
             "fit": fit,
-            "fit_id": fit_id,
+            "fit_id": lost_fit["fit_id"] if lost_fit else None,
             "battle_id": battle_id,
             "eft": eft_text(hull, f"killmail {killmail_id}", fit) if fit.racks else None,
             "RACKS": RACKS,

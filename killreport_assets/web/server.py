@@ -1,12 +1,15 @@
 """Serving the application with uvicorn: in this process, or in several that share one port."""
 
+import asyncio
 import sys
 from contextlib import suppress
+from typing import Any
 
 import uvicorn
 from sqlalchemy.engine import Engine
 from starlette.applications import Starlette
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from killreport_assets.base.network import never_proxy_loopback
 from killreport_assets.provision.database import open_database
@@ -17,6 +20,51 @@ from killreport_assets.web.health import Looking
 PORT_VARIABLE = "KILLREPORT_AUTH_PORT"
 STOP_SECONDS = 3
 """How long open answers, as a live feed's, may keep a server from ending."""
+
+
+class DeadlineProtocol(HttpToolsProtocol):
+    """HTTP as uvicorn has it; a connection whose request is not whole in time is closed; uvicorn would wait."""
+
+    seconds = 30.0
+    """From the connection, or from a request's first byte, to the last byte of the request."""
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """The time runs from here: a client may also send nothing at all."""
+        super().connection_made(transport)
+        self._start_deadline()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self._start_deadline()
+
+    def on_message_complete(self) -> None:
+        """The last byte of a request, its body included."""
+        self._cancel_deadline()
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is left to close."""
+        self._cancel_deadline()
+        super().connection_lost(exc)
+
+    def _start_deadline(self) -> None:
+        self._cancel_deadline()
+        self._deadline = self.loop.call_later(self.seconds, self.transport.abort)
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+
+_OPTIONS: dict[str, Any] = {
+    "http": DeadlineProtocol,
+    "log_level": "warning",
+    "access_log": False,
+    "server_header": False,
+    "timeout_graceful_shutdown": STOP_SECONDS,
+}
 
 
 def serve(settings: Settings, engine: Engine, host: str, port: int, workers: int = 1) -> None:
@@ -32,15 +80,7 @@ def serve(settings: Settings, engine: Engine, host: str, port: int, workers: int
     set_variable(PORT_VARIABLE, str(port))
     with suppress(KeyboardInterrupt):
         uvicorn.run(
-            "killreport_assets.web.server:worker_app",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=STOP_SECONDS,
+            "killreport_assets.web.server:worker_app", factory=True, host=host, port=port, workers=workers, **_OPTIONS
         )
 
 
@@ -62,15 +102,7 @@ def metrics_app(settings: Settings) -> Starlette:
 
 
 def _run(app: Starlette, host: str, port: int) -> None:
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
+    uvicorn.run(app, host=host, port=port, **_OPTIONS)
 
 
 if __name__ == "__main__":

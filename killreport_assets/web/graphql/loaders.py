@@ -7,7 +7,7 @@ from aiodataloader import DataLoader
 from sqlalchemy.engine import Connection, Engine, RowMapping
 from starlette.concurrency import run_in_threadpool
 
-from killreport_assets.web import killmails, statistics
+from killreport_assets.web import fits, killmails, statistics
 from killreport_assets.web.entities import KINDS, Kind, dimension_rows
 
 Key = TypeVar("Key", bound=Hashable)
@@ -26,6 +26,7 @@ class Reads:
         self.zkillboard = self._one_each(
             lambda connection, ids: {row["killmail_id"]: row for row in killmails.zkillboard_of(connection, ids)}
         )
+        self.fits = self._one_each(fits.of_killmails)
         self.enrichments = self._many_each(statistics.enrichments_of)
         self._entities = {name: self._one_each(_dimension(kind)) for name, kind in KINDS.items()}
         self._totals = {name: self._one_each(_totals(kind)) for name, kind in KINDS.items()}

@@ -1,4 +1,4 @@
-"""What each field of schema.graphql returns. Reads are in loaders.py and web/; what is allowed is in endpoint.py."""
+"""What the fields of schema.graphql return; what is allowed is in endpoint.py, what reads in loaders.py and web/."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -37,6 +37,7 @@ from killreport_assets.web.graphql.arguments import (
 )
 from killreport_assets.web.graphql.battles import BATTLE_TYPES
 from killreport_assets.web.graphql.context import Context, Entity, context_of
+from killreport_assets.web.graphql.fits import FIT_TYPES
 from killreport_assets.web.killmails import MAX_PAGE, Filters, Place, Side
 from killreport_assets.web.status import WorkerStatus
 
@@ -55,8 +56,8 @@ def build_schema() -> GraphQLSchema:
     graphql-core 3.2.14 calls with an argument more: that is undone.
     """
     schema = make_executable_schema(
-        load_schema_from_path(str(PACKAGE / "web" / "graphql" / "schema.graphql")),
-        [query, mutation, subscription, killmail, victim, attacker, entity, item, top_loss, *BATTLE_TYPES],
+        load_schema_from_path(str(PACKAGE / "web" / "graphql")),
+        [query, mutation, subscription, killmail, victim, attacker, entity, item, top_loss, *BATTLE_TYPES, *FIT_TYPES],
         [
             ScalarType("DateTime", serializer=iso, value_parser=moment_of),
             ScalarType("Date", serializer=iso, value_parser=day_of),

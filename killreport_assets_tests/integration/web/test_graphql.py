@@ -32,7 +32,7 @@ EVERYTHING = """
             attackers { characterId character { name } corporation { name } shipType { name } damageDone finalBlow }
             items { typeId name flag slot isCharge quantityDestroyed quantityDropped }
             values { priceMethod totalValue destroyedValue droppedValue fittedValue hullValue unpricedUnits }
-            solarSystem { name } region { name } zkillboard { totalValue points labels }
+            solarSystem { name } region { name } zkillboard { totalValue points labels } fit { fitId losses }
             lineage { source storedAt caused { kind id name roles outcome requestedAt enrichedAt } }
         }
         pageInfo { hasNextPage endCursor }
@@ -393,29 +393,3 @@ def _announce_until(site: Site, ending: threading.Event) -> None:
     while not ending.wait(timedelta(seconds=0.2).total_seconds()):
         with site.story.warehouse.engine.begin() as connection:
             announce(connection, [435341])
-
-
-def test_battles_have_their_sides_and_members(site: Site) -> None:
-    battle_id, killmails = site.story.warehouse.rows(
-        "select battle_id, killmails from marts.mart_battles order by killmails desc limit 1"
-    )[0]
-    other = site.scalar(f"select max(killmail_id) from marts.fct_battle_killmails where battle_id = {battle_id}")
-    asked = """query ($id: Int!) { battle(id: $id) { battleId url killmails pilots sides {
-        name pilots iskLost isThirdParty parties { entityName confidence }
-        } members { side fate character { name } } } }"""
-    found = site.query(asked, {"id": other})["data"]["battle"]
-    assert (found["battleId"], found["killmails"]) == (battle_id, killmails)
-    assert found["url"] == f"/battle/{battle_id}"
-    assert len(found["sides"]) == 2
-    fighting = f"select sum(pilots) from marts.mart_battle_sides where battle_id = {battle_id} and hostility_share > 0"
-    assert sum(side["pilots"] for side in found["sides"]) == site.scalar(fighting)
-    assert found["pilots"] == len(found["members"])
-    assert site.query(asked, {"id": 1})["data"]["battle"] is None
-    newest = site.query("{ battles(first: 3) { battleId solarSystem { name } } }")["data"]["battles"]
-    rows = site.story.warehouse.rows(
-        "select battle_id from marts.mart_battles order by ended_at desc, battle_id desc limit 3"
-    )
-    assert [battle["battleId"] for battle in newest] == [id_ for (id_,) in rows]
-    system = site.scalar(f"select solar_system_id from marts.mart_battles where battle_id = {battle_id}")
-    there = site.query(f"{{ battles(kind: SYSTEM, id: {system}) {{ battleId }} }}")["data"]["battles"]
-    assert battle_id in [battle["battleId"] for battle in there]
