@@ -66,4 +66,4 @@ clean: ## stop the embedded server and remove what was built; data in .killrepor
 lock: install ## resolve both lock files again for all Pythons: everything, and what runs without the test tools (needs uv)
 	@$(LOCK) --all-extras --output-file requirements.lock setup.cfg
 	@$(LOCK) --constraint requirements.lock --output-file deploy/requirements.lock deploy/requirements.in
-	@$(LOCK) --extra embedded --extra dbt --extra lake --output-file requirements-runtime.lock --constraint requirements.lock setup.cfg
+	@$(LOCK) --extra embedded --extra dbt --extra lake --extra celery --extra kubernetes --output-file requirements-runtime.lock --constraint requirements.lock setup.cfg

@@ -81,6 +81,25 @@ def code_server(
     os.execv(dagster, [str(dagster), *arguments])  # noqa: S606
 
 
+@app.command("run-worker")
+def run_worker(
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="runs at the same time")] = 2,
+) -> None:
+    """Execute Dagster's runs on this machine, taken from RabbitMQ: with KILLREPORT_RUN_LAUNCHER=celery, on any number.
+
+    SIGTERM and Ctrl-C let runs end that have begun; a second one ends them.
+    """
+    settings = current_settings()
+    if settings.operator.run_launcher != "celery":
+        raise UserError("runs are processes of the code servers here: set KILLREPORT_RUN_LAUNCHER=celery everywhere")
+    from killreport_assets.orchestration.instance import enter_dagster_environment
+
+    enter_dagster_environment(settings)
+    from killreport_assets.orchestration.celery_runs import work_off_runs
+
+    work_off_runs(concurrency)
+
+
 @app.command()
 def ui(
     port: Annotated[

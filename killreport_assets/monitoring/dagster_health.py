@@ -40,6 +40,9 @@ class DagsterHealth:
     queued: int = 0
     queued_since: datetime | None = None
     """When the oldest run was queued that still waits."""
+    starting: int = 0
+    starting_since: datetime | None = None
+    """When the oldest run was launched that gave no sign yet."""
     failed_jobs: list[FailedJob] = field(default_factory=list)
     is_on: dict[str, bool] = field(default_factory=dict)
     """Whether each schedule and sensor is on; those that Dagster has not stored yet are missing."""
@@ -57,11 +60,13 @@ def dagster_health(connection: Connection) -> DagsterHealth:
     found.heartbeat_at = connection.execute(
         sa.text("select min(timestamp) at time zone 'utc' from daemon_heartbeats")
     ).scalar()
-    found.running, found.queued, found.queued_since = connection.execute(
+    found.running, found.queued, found.queued_since, found.starting, found.starting_since = connection.execute(
         sa.text("""
         select count(*) filter (where status in ('STARTING', 'STARTED', 'CANCELING')),
                count(*) filter (where status in ('QUEUED', 'NOT_STARTED')),
-               min(create_timestamp at time zone 'utc') filter (where status in ('QUEUED', 'NOT_STARTED'))
+               min(create_timestamp at time zone 'utc') filter (where status in ('QUEUED', 'NOT_STARTED')),
+               count(*) filter (where status = 'STARTING'),
+               min(update_timestamp at time zone 'utc') filter (where status = 'STARTING')
         from runs where status in ('STARTING', 'STARTED', 'CANCELING', 'QUEUED', 'NOT_STARTED')
         """)
     ).one()

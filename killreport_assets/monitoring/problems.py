@@ -93,6 +93,11 @@ def _dagster(found: Health, settings: Settings) -> Iterator[str]:
     if dagster.queued_since is not None and _age(found, dagster.queued_since) > limits.max_run_wait:
         waited = _age(found, dagster.queued_since)
         yield f"{dagster.queued} runs are queued, the oldest for {waited:,.0f} s, more than {limits.max_run_wait:,}"
+    if dagster.starting_since is not None and _age(found, dagster.starting_since) > limits.max_run_start:
+        waited, remedy = _age(found, dagster.starting_since), "do the code servers answer?"
+        if settings.operator.run_launcher == "celery":
+            remedy = "are enough of `killreport run-worker` up?"
+        yield f"{dagster.starting} runs are launched and do not start, the oldest for {waited:,.0f} s: {remedy}"
     for failed in dagster.failed_jobs:
         yield f"job {failed.job}: its latest run failed at {failed.ended_at:%F %T} UTC (run {failed.run_id[:8]})"
     for name, error in dagster.failing.items():

@@ -68,6 +68,17 @@ def purge_runs(instance: dg.DagsterInstance, dagster: Engine, keep: timedelta) -
     return purged
 
 
+def purge_celery_results(dagster: Engine, keep: timedelta) -> int:
+    """Delete what Celery has noted of runs longer than `keep` ago (celery_runs.py); returns the number of rows."""
+    with dagster.begin() as connection:
+        if connection.execute(sa.text("select to_regclass('celery_taskmeta')")).scalar() is None:
+            return 0
+        before = datetime.now(UTC).replace(tzinfo=None) - keep
+        return connection.execute(
+            sa.text("delete from celery_taskmeta where date_done < :before"), {"before": before}
+        ).rowcount
+
+
 def _old_runs(dagster: Engine, keep: timedelta) -> list[str]:
     with dagster.connect() as connection:
         found = connection.execute(

@@ -258,6 +258,9 @@ class HealthSettings(Group):
         120, ge=10, le=2_592_000, description="seconds that a message of a priority lane may wait"
     )
     max_run_wait: int = Field(300, ge=10, le=2_592_000, description="seconds that a run may wait in Dagster's queue")
+    max_run_start: int = Field(
+        120, ge=10, le=2_592_000, description="seconds from a run's launch to its first sign; its process has to start"
+    )
     max_daemon_silence: int = Field(
         60, ge=40, le=2_592_000, description="seconds without a heartbeat of Dagster's daemon"
     )
@@ -293,6 +296,11 @@ class OperatorSettings(Group):
         {},
         description="where the code locations are served: platform=host:port,transforms=host:port; unset: every "
         "program of Dagster starts its own",
+    )
+    run_launcher: Literal["processes", "celery"] = Field(
+        "processes",
+        description="where Dagster's runs are: processes of the code servers, or celery: taken from your RabbitMQ by "
+        "`killreport run-worker`, on any machine",
     )
     dagster_yaml: Literal["own", "external"] = Field(
         "own", description="external: HOME/dagster/dagster.yaml is the operator's, and is not written"

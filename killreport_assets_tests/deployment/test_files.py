@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from dagster._config import resolve_to_config_type, validate_config
+from dagster_k8s import K8sRunLauncher
+from dagster_k8s.job import DagsterK8sJobConfig
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
@@ -142,6 +145,23 @@ def test_the_chart_is_of_the_locked_version_and_serves_our_code_locations() -> N
     locations = yaml.safe_load((PACKAGE.parent / "workspace.yaml").read_text())["load_from"]
     served = {one["name"]: one["codeServerArgs"][1] for one in deployments}
     assert served == {one["python_module"]["location_name"]: one["python_module"]["module_name"] for one in locations}
+
+
+def test_the_charts_runs_are_pods_with_options_that_the_launcher_knows() -> None:
+    chosen = yaml.safe_load((DEPLOY / "helm" / "values.yaml").read_text())["runLauncher"]
+    assert chosen["type"] == K8sRunLauncher.__name__
+    options = chosen["config"]["k8sRunLauncher"]
+    written = {
+        _snake(name): [one["name"] for one in value] for name, value in options.items()
+    }  # as the chart writes it
+    known = resolve_to_config_type(DagsterK8sJobConfig.config_type_run_launcher())  # type: ignore[no-untyped-call]
+    required = {"service_account_name": "dagster", "instance_config_map": "dagster-instance"}
+    assert validate_config(known, written | required).success
+    assert not validate_config(known, {"env_config_map": ["killreport"]} | required).success
+
+
+def _snake(name: str) -> str:
+    return re.sub("([A-Z])", lambda letter: f"_{letter[0].lower()}", name)
 
 
 def test_hadolint_has_nothing_to_say_about_the_image() -> None:

@@ -11,7 +11,7 @@ from killreport_assets.base.text import printable
 from killreport_assets.database.engine import database_urls, make_engine
 from killreport_assets.models.ids import EntityKind, zkillboard_url
 from killreport_assets.operations.backup import back_up, delete_old
-from killreport_assets.orchestration.event_log import purge_event_log, purge_runs
+from killreport_assets.orchestration.event_log import purge_celery_results, purge_event_log, purge_runs
 from killreport_assets.orchestration.markdown import in_markdown
 from killreport_assets.orchestration.metadata import asset_key, causes_table
 from killreport_assets.settings import Settings
@@ -86,6 +86,7 @@ def delete_old_events(
     try:
         events = purge_event_log(dagster, timedelta(days=process.event_log_days))
         runs = purge_runs(context.instance, dagster, timedelta(days=process.run_days))
+        purge_celery_results(dagster, timedelta(days=process.run_days))
     finally:
         dagster.dispose()
     syncs = delete_old_syncs(database, timedelta(days=operator.sync_days))

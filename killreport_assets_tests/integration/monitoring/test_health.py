@@ -351,6 +351,17 @@ def test_dagsters_own_health_is_read_from_its_database(
     [problem, _] = check_health(settings).problems
     assert problem.startswith("1 runs are queued, the oldest for 3,60")
 
+    with engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "update runs set status = 'STARTING', update_timestamp = (now() at time zone 'utc') - interval '1 h' "
+                "where status = 'NOT_STARTED'"
+            )
+        )
+    [problem, _] = check_health(settings.with_values(run_launcher="celery")).problems
+    assert problem.startswith("1 runs are launched and do not start, the oldest for 3,60")
+    assert problem.endswith("are enough of `killreport run-worker` up?")
+
 
 def test_status_answers_quickly_with_a_hundred_thousand_messages(platform: Platform, settings: Settings) -> None:
     with platform.engine.begin() as connection:

@@ -49,7 +49,7 @@ NEED_DATA = {
 }
 BEGIN = {
     *("run", "dev", "up", "migrate", "restore", "queue", "work", "auth serve", "web serve", "sandbox", "dagster"),
-    *("daemon", "code-server", "ui", "history load"),
+    *("daemon", "code-server", "run-worker", "ui", "history load"),
 }
 """Commands that begin a home. What they start is tested elsewhere."""
 START_NOTHING = {

@@ -70,6 +70,10 @@ def test_nothing_is_wrong_when_all_is_well() -> None:
         ({"dagster": replace(WELL_DAGSTER, heartbeat_at=_ago(61))}, "Dagster's daemon gave its last sign 61 s ago"),
         ({"dagster": replace(WELL_DAGSTER, queued=12, queued_since=_ago(301))}, "12 runs are queued, the oldest for"),
         (
+            {"dagster": replace(WELL_DAGSTER, starting=2, starting_since=_ago(121))},
+            "2 runs are launched and do not start, the oldest for 121 s: do the code servers answer?",
+        ),
+        (
             {"dagster": replace(WELL_DAGSTER, failed_jobs=[FailedJob("build", "0123456789", _ago(5))])},
             "job build: its latest run failed at 2026-11-25 11:59:55 UTC (run 01234567)",
         ),
