@@ -125,6 +125,9 @@ def _dagster(found: Health) -> Table:
         table.add_row("runs", f"{dagster.running:,} running, {dagster.queued:,} queued{waiting}")
         on = sum(dagster.is_on.values())
         table.add_row("schedules and sensors on", f"{on} of {len(dagster.is_on)}" if dagster.is_on else "?")
+    if (incomplete := found.incomplete) is not None:
+        lacking = f"{incomplete.days:,}, which lack {incomplete.lacking:,} killmails" if incomplete.days else "none"
+        table.add_row("incomplete days of history", lacking)
     table.add_row("last dbt build", naturaltime(found.built_at) if found.built_at else "none")
     return table
 

@@ -23,6 +23,7 @@ from killreport_assets.queues.catalogue import WORK_QUEUES
 from killreport_assets.queues.connect import connect_broker
 from killreport_assets.settings import Settings
 from killreport_assets.store.changed_days import oldest_unbuilt_change
+from killreport_assets.store.history import incomplete_days
 from killreport_assets.store.schema import tables
 from killreport_assets.users.health import check_users
 from killreport_assets.users.killmail_lists import intervals
@@ -101,6 +102,7 @@ def _check_database(found: Health, settings: Settings, engine: Engine) -> bool:
             found.dead_letters = dict(health.dead_letters(connection))
             found.unbuilt_since = oldest_unbuilt_change(connection)
             found.built_at = health.built_at(connection)
+            found.incomplete = incomplete_days(connection)
         found.contents = health.contents(engine)
     except sa.exc.DBAPIError as unreachable:
         if "does not exist" in str(unreachable.orig) and isinstance(unreachable, sa.exc.OperationalError):

@@ -24,6 +24,7 @@ def problems_of(found: Health, settings: Settings) -> Iterator[str]:
     yield from _pauses(found)
     yield from _dagster(found, settings)
     yield from _builds(found, settings)
+    yield from _history(found)
 
 
 def _storage(found: Health, settings: Settings) -> Iterator[str]:
@@ -118,6 +119,16 @@ def _builds(found: Health, settings: Settings) -> Iterator[str]:
     if changed_at is not None and _age(found, changed_at) > settings.health.max_build_delay:
         built = f"last built at {found.built_at:%F %T} UTC" if found.built_at else "never built"
         yield f"the marts lack changes since {changed_at:%F %T} UTC ({built}): does the job of the transforms succeed?"
+
+
+def _history(found: Health) -> Iterator[str]:
+    incomplete = found.incomplete
+    if incomplete is not None and incomplete.days:
+        newest = f"{incomplete.newest} ({incomplete.reason})" if incomplete.reason else f"{incomplete.newest}"
+        yield (
+            f"{incomplete.days} days of history lack {incomplete.lacking:,} killmails, the newest is {newest}: "
+            "killreport history load, then killreport history repair"
+        )
 
 
 def _age(found: Health, at: datetime) -> float:

@@ -12,6 +12,7 @@ from killreport_assets.http.pauses import Pace
 from killreport_assets.monitoring import queries as health
 from killreport_assets.monitoring.dagster_health import DagsterHealth
 from killreport_assets.queues.broker import Depth
+from killreport_assets.store.history import IncompleteDays
 from killreport_assets.users.health import UserHealth
 
 
@@ -44,6 +45,8 @@ class Health:
     """When the frequent dbt models were last built."""
     unbuilt_since: datetime | None = None
     """When the oldest change was made that they lack."""
+    incomplete: IncompleteDays | None = None
+    """Days of history that lack killmails although they were loaded."""
     disk_free_bytes: int | None = None
 
     @property

@@ -248,6 +248,39 @@ def history_years(connection: Connection) -> list[HistoryYear]:
     return [HistoryYear(*row) for row in rows]
 
 
+@dataclass(frozen=True)
+class IncompleteDays:
+    """Days that were loaded and lack killmails, or whose archive could not be read to its end."""
+
+    days: int
+    lacking: int
+    """Killmails that a service has and that are not stored, nor missing for good."""
+    newest: date | None
+    reason: str | None
+    """Why the newest is incomplete, where that is known."""
+
+
+def incomplete_days(connection: Connection) -> IncompleteDays:
+    """The days that a repair is to look at."""
+    row = connection.execute(
+        sa.text("""
+        with days as (
+            select killmail_date, state, reason, greatest(
+                0, everef_total - rejected - stored, zkillboard_total - stored
+            ) - (
+                select count(*) from ops.missing_killmails m
+                where m.killmail_date = d.killmail_date and m.reason is not null
+            ) as lacking
+            from ops.history_days d where loaded_at is not null or state = 'incomplete'
+        )
+        select count(*), coalesce(sum(greatest(lacking, 0)), 0), max(killmail_date),
+            (array_agg(reason order by killmail_date desc) filter (where reason is not null))[1]
+        from days where lacking > 0 or state = 'incomplete'
+        """)
+    ).one()
+    return IncompleteDays(*row)
+
+
 def monthly_shares(connection: Connection) -> dict[tuple[int, int], float]:
     """By year and month, the share of the killmails that are known to exist and that are stored."""
     rows = connection.execute(

@@ -24,6 +24,16 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Month:
+    """A month of a year; `level` from 0 (none of it) to `LEVELS` (all of it); None: not known."""
+
+    year: int
+    month: int
+    share: float | None
+    level: int | None
+
+
+@dataclass(frozen=True)
 class Bar:
     """A month, or five minutes: its two numbers and the heights of their bars, from 0 to 100."""
 
@@ -42,6 +52,22 @@ def heat_map(values: Mapping[tuple[int, int], int]) -> list[Cell]:
         for weekday in range(1, 8)
         for hour in range(24)
     ]
+
+
+def year_grid(shares: Mapping[tuple[int, int], float]) -> list[list[Month]]:
+    """Every month from the first year to the last, by year: only a whole month has the highest level."""
+    if not shares:
+        return []
+    first, last = min(shares)[0], max(shares)[0]
+    return [
+        [_month(year, month, shares.get((year, month))) for month in range(1, 13)] for year in range(first, last + 1)
+    ]
+
+
+def _month(year: int, month: int, share: float | None) -> Month:
+    if share is None:
+        return Month(year, month, None, None)
+    return Month(year, month, share, LEVELS if share >= 1 else min(LEVELS - 1, level(share, 1)))
 
 
 def level(value: float, most: float) -> int:

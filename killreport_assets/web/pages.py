@@ -17,6 +17,7 @@ from killreport_assets.base.errors import UserError
 from killreport_assets.base.times import midnight
 from killreport_assets.store.trace import trace_killmail
 from killreport_assets.web import battles, charts, entities, fits, killmails, statistics
+from killreport_assets.web.database import has_mart
 from killreport_assets.web.entities import BY_PATH, KINDS, Kind
 from killreport_assets.web.fitting import HOLDS, RACKS, eft_text, fit_of
 from killreport_assets.web.health import Looking
@@ -276,8 +277,15 @@ class Pages:
             asdict(feed) | {"entries_behind": feed.entries_behind, "cursor": feed.next_sequence - 1}
             for feed in health.feeds
         ]
+        history = statistics.completeness(connection) if has_mart(connection, "fct_completeness") else []
+        shares = {
+            (row["month"].year, row["month"].month): float(row["stored"] / row["known"]) if row["known"] else 1.0
+            for row in history
+        }
         return {
             "state": statistics.state_of(connection),
+            "history": history,
+            "years": charts.year_grid(shares),
             "problems": health.problems,
             "are_problems_shown": not self._looking.is_hidden_from(request),
             "feeds": feeds,

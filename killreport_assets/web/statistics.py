@@ -242,17 +242,30 @@ def definition_changes(connection: Connection) -> list[RowMapping]:
 
 
 def days(connection: Connection, limit: int = 60) -> list[RowMapping]:
-    """The newest days with killmails: how many by source, their ISK, how many without a price of the hull."""
+    """The newest days with killmails: how many by source and of those known, their ISK, how many have no price."""
     query = """
         select killmail_date, count(*) as killmails, sum(total_value) as isk,
                count(*) filter (where not is_hull_priced) as unpriced,
                count(*) filter (where source = 'r2z2') as r2z2, count(*) filter (where source = 'everef') as everef,
                count(*) filter (where source = 'zkillboard') as zkillboard,
-               count(*) filter (where source = 'esi') as esi
-        from marts.fct_killmails where killmail_date >= (
+               count(*) filter (where source = 'esi') as esi,
+               min(coverage) as coverage
+        from marts.fct_killmails left join marts.fct_completeness using (killmail_date)
+        where killmail_date >= (
             select min(killmail_date) from (
                 select distinct killmail_date from marts.mart_region_daily order by killmail_date desc limit :limit
             ) newest)
         group by killmail_date order by killmail_date desc
     """
     return list(connection.execute(sa.text(query), {"limit": limit}).mappings())
+
+
+def completeness(connection: Connection) -> list[RowMapping]:
+    """By month, of the days that were compared with a source: killmails that are known to exist, and those stored."""
+    query = """
+        select cast(date_trunc('month', killmail_date) as date) as month, count(*) as days,
+               count(*) filter (where is_complete) as complete_days, sum(known_killmails) as known,
+               sum(stored_killmails) as stored, sum(missing_for_good) as missing_for_good
+        from marts.fct_completeness where coverage is not null group by 1 order by 1
+    """
+    return list(connection.execute(sa.text(query)).mappings())

@@ -20,7 +20,7 @@ from killreport_assets.sandbox.world import World
 from killreport_assets.settings import Settings
 from killreport_assets.sources.everef import EveRef
 from killreport_assets.sources.r2z2_history import R2z2History
-from killreport_assets.store.history import HistoryDay, history_days, history_years
+from killreport_assets.store.history import HistoryDay, IncompleteDays, history_days, history_years, incomplete_days
 from killreport_assets.store.killmails import write_killmails
 from killreport_assets.workers.publisher import publish_pending
 from killreport_assets_testing import genuine
@@ -61,6 +61,11 @@ def _known(engine: Engine, day: date = DAY) -> HistoryDay:
         return history_days(connection, day, day)[day]
 
 
+def _incomplete(engine: Engine) -> IncompleteDays:
+    with engine.connect() as connection:
+        return incomplete_days(connection)
+
+
 def _scalar(engine: Engine, query: str) -> Any:
     with engine.connect() as connection:
         return connection.execute(sa.text(query)).scalar()
@@ -82,11 +87,13 @@ def test_a_truncated_archive_gives_what_is_good_and_leaves_its_day_incomplete(
     known = _known(engine)
     assert 20 < known.stored < 60
     assert (known.state, "breaks off" in str(known.reason)) == ("incomplete", True)
+    assert _incomplete(engine) == IncompleteDays(1, 60 - known.stored, DAY, known.reason)
     assert _load(everef, engine).facts["days read"] == 0  # the same file would give no more
     _put(service, {DAY: whole}, {DAY: 60})
     assert _load(everef, engine).problems == []
     known = _known(engine)
     assert (known.state, known.stored, known.reason) == ("loaded", 60, None)
+    assert _incomplete(engine) == IncompleteDays(0, 0, None, None)
     assert known.late == known.stored - int(report.facts["stored"])
 
 
@@ -99,6 +106,7 @@ def test_a_corrupt_member_costs_itself_and_is_counted(
     assert (report.problems, report.facts["stored"], report.facts["rejected"]) == ([], 30, 2)
     known = _known(engine)
     assert (known.state, known.stored, known.rejected) == ("loaded", 30, 2)
+    assert _incomplete(engine).days == 0  # what cannot be stored lacks no more
     assert _scalar(engine, "select count(*) from ops.rejected_killmails") == 2
 
 

@@ -178,6 +178,20 @@ def test_coverage_counts_killmails_by_day_and_source(site: Site) -> None:
     assert f"{day} {count}" in text
 
 
+def test_coverage_shows_what_share_of_the_known_killmails_is_stored(site: Site) -> None:
+    page = site.get("/coverage").text
+    months = site.story.warehouse.rows("""
+        select to_char(killmail_date, 'YYYY-MM'), count(*), count(*) filter (where is_complete), sum(known_killmails),
+            sum(stored_killmails), sum(missing_for_good)
+        from marts.fct_completeness where coverage is not null group by 1
+    """)
+    assert len({known == stored for *_, known, stored, _ in months}) == 2, "one is whole, one lacks killmails"
+    for month, days, complete, known, stored, missing in months:
+        share = f"{stored / known:.1%}"
+        assert f"{month} {days} {complete} {known} {stored} {share} {missing}" in text_of(page)
+        assert f"<title>{month}: {share}</title>" in page
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

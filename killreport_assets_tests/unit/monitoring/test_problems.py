@@ -1,7 +1,7 @@
 """The judgement: everything that can stop is a problem when it does, and nothing is when all is well."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from killreport_assets.monitoring.state import Health
 from killreport_assets.queues.broker import Depth
 from killreport_assets.settings import load_settings
 from killreport_assets.store.feed_repairs import Failure
+from killreport_assets.store.history import IncompleteDays
 from killreport_assets.users.health import UserHealth
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -82,6 +83,10 @@ def test_nothing_is_wrong_when_all_is_well() -> None:
         (
             {"dagster": replace(WELL_DAGSTER, sensor_ticks={"r2z2_feed": _ago(301)})},
             "sensor r2z2_feed last ticked 301 s ago, although it is on",
+        ),
+        (
+            {"incomplete": IncompleteDays(2, 1_300, date(2026, 11, 20), "the archive breaks off")},
+            "2 days of history lack 1,300 killmails, the newest is 2026-11-20 (the archive breaks off): killreport",
         ),
         ({"unbuilt_since": _ago(7_201)}, "the marts lack changes since 2026-11-25 09:59:59 UTC"),
     ],

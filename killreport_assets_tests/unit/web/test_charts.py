@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from killreport_assets.web.charts import LEVELS, MAX_MONTHS, heat_map, level, months
+from killreport_assets.web.charts import LEVELS, MAX_MONTHS, heat_map, level, months, year_grid
 from killreport_assets.web.fitting import eft_text, fit_of
 from killreport_assets.web.formats import isk, security, security_class
 from killreport_assets.web.rest.paths import PAGE, BadPath, Listing, read_path
@@ -126,3 +126,10 @@ def test_a_year_and_month_are_its_first_to_its_last_moment() -> None:
     assert filters.since == datetime(2024, 12, 1, tzinfo=UTC)
     assert filters.until is not None
     assert filters.until < datetime(2025, 1, 1, tzinfo=UTC) < filters.until + (filters.until.resolution * 2)
+
+
+def test_only_a_whole_month_has_the_highest_level() -> None:
+    grid = year_grid({(2024, 12): 1.0, (2025, 1): 0.9999, (2025, 2): 0.0, (2025, 3): 0.1})
+    assert [[month.level for month in year][:3] for year in grid] == [[None, None, None], [4, 0, 1]]
+    assert (grid[0][11].level, grid[0][11].share) == (LEVELS, 1.0)
+    assert year_grid({}) == []
