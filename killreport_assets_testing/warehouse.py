@@ -48,8 +48,9 @@ def load_static(connection: Connection, world: World) -> None:
 class Warehouse:
     """Builds the models and reads what came out."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path, marts_from: date | None = None) -> None:
         self.engine = engine
+        self._marts_from = marts_from
         self._home = folder
         self._folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
 
@@ -62,7 +63,7 @@ class Warehouse:
 
     def dbt(self, *arguments: str) -> Any:
         """Run dbt and return its results; a failure of any node fails the test, with what dbt says."""
-        os.environ.update(dbt_environment(self.engine.url, self._home) | {"DBT_QUIET": "true"})
+        os.environ.update(dbt_environment(self.engine.url, self._home, self._marts_from) | {"DBT_QUIET": "true"})
         fresh: Manifest = self._manifest.deepcopy()  # type: ignore[no-untyped-call]  # a build writes into it
         done = dbtRunner(fresh).invoke([*arguments, *self._folders])
         failed = [

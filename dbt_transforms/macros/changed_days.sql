@@ -133,16 +133,28 @@
     {%- endfor %})
 {%- endmacro %}
 
-{#- Condition: killmails of this time are built: those of the build's days, or all. -#}
+{#- Condition: killmails of this time are built: those of the build's days, or all that the marts are about. -#}
 {% macro is_to_build(time_column, months=false, hours=0) -%}
     {%- do ref('int_changed_days') -%}
-    {{ in_changed_times(time_column, months, hours) if builds_days() else 'true' }}
+    {%- if builds_days() -%}
+        {{ in_changed_times(time_column, months, hours) }}
+    {%- elif marts_from() -%}
+        {{ time_column }} >= {{ utc_midnight(marts_from()) }}
+    {%- else -%}
+        true
+    {%- endif -%}
 {%- endmacro %}
 
 {#- The same condition for a day. -#}
 {% macro is_day_to_build(date_column, spread=0, back=0, months=false) -%}
     {%- do ref('int_changed_days') -%}
-    {{ in_changed_days(date_column, spread, back, months) if builds_days() else 'true' }}
+    {%- if builds_days() -%}
+        {{ in_changed_days(date_column, spread, back, months) }}
+    {%- elif marts_from() -%}
+        {{ date_column }} >= cast('{{ marts_from() }}' as date)
+    {%- else -%}
+        true
+    {%- endif -%}
 {%- endmacro %}
 
 {#- Incremental strategy of models by day (unique_key killmail_date) and by month (unique_key month). -#}
@@ -233,7 +245,8 @@
 
 {#- Say how many days a build leaves to the next one. -#}
 {% macro say_what_is_left(results) -%}
-    {%- if results | map(attribute='node') | map(attribute='name') | select('equalto', 'int_days_to_build') | list -%}
+    {%- set built = results | selectattr('status', 'equalto', 'success') | map(attribute='node') | map(attribute='name') -%}
+    {%- if 'int_days_to_build' in built | list -%}
         {%- set left = run_query(
             "select count(distinct killmail_date), max(killmail_date) from " ~ relation_of('int_days_to_build')
             ~ " where not is_now"
