@@ -23,6 +23,7 @@ from killreport_assets.http.errors import GONE_STATUSES, Forbidden, Gone, Invali
 from killreport_assets.http.headers import fresh_for, number_of, seconds_to_wait
 from killreport_assets.http.rate_limit import RequestBudget
 from killreport_assets.http.session import HttpSession, json_body
+from killreport_assets.models.sovereignty import SovereigntyCampaign
 from killreport_assets.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -178,6 +179,24 @@ class EsiClient:
         response = self._ask(routes.MARKET_PRICES)
         prices = parse_list(models.MarketPrice, json_body(response), routes.MARKET_PRICES.template)
         return prices, fresh_for(response)
+
+    def sovereignty_campaigns(self) -> tuple[list[SovereigntyCampaign], list[str]]:
+        """Fetch the campaigns, and what is wrong with entries that cannot be read: `GET /sovereignty/campaigns`.
+
+        Raises:
+            ServiceError: any failure, by its kind.
+        """
+        route = routes.SOVEREIGNTY_CAMPAIGNS
+        body = json_body(self._ask(route))
+        if not isinstance(body, list):
+            raise Unavailable(f"{route.template}: unexpected shape, not a list")
+        campaigns, malformed = list[SovereigntyCampaign](), list[str]()
+        for element in body:
+            try:
+                campaigns.append(parse(SovereigntyCampaign, element, route.template))
+            except Unavailable as unreadable:
+                malformed.append(str(unreadable))
+        return campaigns, malformed
 
     def close(self) -> None:
         """Flush the request budget and close the connections."""

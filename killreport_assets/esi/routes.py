@@ -21,6 +21,7 @@ KILLMAIL = TokenBucket("killmail", 3_600, timedelta(minutes=15))
 CHARACTER_KILLMAILS = TokenBucket("char-killmail", 30, timedelta(minutes=15))
 CORPORATION_KILLMAILS = TokenBucket("corp-killmail", 30, timedelta(minutes=15))
 STATUS = TokenBucket("status", 600, timedelta(minutes=15))
+SOVEREIGNTY = TokenBucket("sovereignty", 600, timedelta(minutes=15))
 
 CHARACTER_SCOPE = "esi-killmails.read_killmails.v1"
 CORPORATION_SCOPE = "esi-killmails.read_corporation_killmails.v1"
@@ -38,6 +39,7 @@ SERVER_STATUS = Route("/status", STATUS)
 KILLMAIL_DETAIL = Route("/killmails/{killmail_id}/{killmail_hash}", KILLMAIL)
 WARS = Route("/wars", KILLMAIL)
 WAR = Route("/wars/{war_id}", KILLMAIL)
+SOVEREIGNTY_CAMPAIGNS = Route("/sovereignty/campaigns", SOVEREIGNTY)
 RECENT_OF_CHARACTER = Route("/characters/{character_id}/killmails/recent", CHARACTER_KILLMAILS)
 RECENT_OF_CORPORATION = Route("/corporations/{corporation_id}/killmails/recent", CORPORATION_KILLMAILS)
 ALLIANCES = Route("/alliances")

@@ -8,6 +8,7 @@ from killreport_assets.orchestration.assets.history import days_are_complete, hi
 from killreport_assets.orchestration.assets.killmails import killmails
 from killreport_assets.orchestration.assets.lake import lake
 from killreport_assets.orchestration.assets.market import MARKET_ASSETS
+from killreport_assets.orchestration.assets.sovereignty import sovereignty
 from killreport_assets.orchestration.assets.static_data import static_data
 from killreport_assets.orchestration.assets.users import users
 from killreport_assets.orchestration.assets.wars import wars_asset
@@ -35,6 +36,7 @@ def build_defs(settings: Settings | None = None) -> dg.Definitions:
             killmails,
             history_days_asset,
             wars_asset,
+            sovereignty,
             lake,
             *ENTITY_ASSETS,
             static_data,

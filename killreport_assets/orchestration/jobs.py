@@ -104,6 +104,11 @@ load_wars = dg.define_asset_job(
     description="Load changed archives of wars (the newest, configurable, or selected partitions), and from ESI wars "
     "that are new or go on",
 )
+load_sovereignty = dg.define_asset_job(
+    "load_sovereignty",
+    dg.AssetSelection.groups("sovereignty"),
+    description="Store the sovereignty campaigns that ESI lists now",
+)
 load_market_history = dg.define_asset_job(
     "load_market_history",
     dg.AssetSelection.assets(asset_key(statistics_tables.market_history)),
@@ -138,6 +143,7 @@ JOBS = [
     load_static_data,
     load_history,
     load_wars,
+    load_sovereignty,
     load_market_history,
     load_market_prices,
     export_lake,

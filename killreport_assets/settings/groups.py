@@ -230,6 +230,9 @@ class ScheduleSettings(Group):
     purge_schedule: Cron = Field("30 1 * * *", description="cron: purge Dagster's event log")
     history_schedule: Cron = Field("35 9 * * *", description="cron: load the history's newest days, repair others")
     wars_schedule: Cron = Field("50 */6 * * *", description="cron: load wars, from archives and from ESI")
+    sovereignty_schedule: Cron = Field(
+        "3-59/10 * * * *", description="cron: load sovereignty campaigns, which ESI forgets when they are over"
+    )
     market_history_schedule: Cron = Field("16 12 * * *", description="cron: read the newest days of market history")
     market_prices_schedule: Cron = Field("21 12 * * *", description="cron: store ESI's prices of the day")
     lake_schedule: Cron = Field("40 5 * * *", description="cron: export into the lake, if there is one")

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from killreport_assets.esi.routes import KILLMAIL
+from killreport_assets.esi.routes import KILLMAIL, SOVEREIGNTY
 from killreport_assets.models.ids import is_npc_character, is_npc_corporation
 from killreport_assets.sandbox import generated as made
 from killreport_assets.sandbox.limits import Bucket, ErrorLimit
@@ -18,6 +18,7 @@ from killreport_assets.sandbox.live_feed import LiveFeed
 from killreport_assets.sandbox.services.esi_authorized_killmails import AuthorizedKillmails
 from killreport_assets.sandbox.services.esi_bulk import Maker, affiliations, names
 from killreport_assets.sandbox.services.market import SandboxMarket
+from killreport_assets.sandbox.services.sovereignty import campaigns
 from killreport_assets.sandbox.services.wars import SandboxWars
 from killreport_assets.sandbox.serving import Handler, Serving, json_response
 from killreport_assets.sandbox.world import Record, World
@@ -47,14 +48,14 @@ class SandboxEsi:
         self._feed = feed
         self._serving = serving
         self._errors = ErrorLimit()
-        self._killmail_bucket = Bucket(KILLMAIL)
+        self._killmail_bucket, self._sovereignty_bucket = Bucket(KILLMAIL), Bucket(SOVEREIGNTY)
         self._moved: dict[int, tuple[int, int | None]] = {}
         self.entity = lru_cache(maxsize=50_000)(self._entity)
 
     def reset(self) -> None:
         """Forget what was spent."""
         self._errors = ErrorLimit()
-        self._killmail_bucket = Bucket(KILLMAIL)
+        self._killmail_bucket, self._sovereignty_bucket = Bucket(KILLMAIL), Bucket(SOVEREIGNTY)
         self._own.reset()
         self._moved.clear()
         self.entity.cache_clear()
@@ -85,10 +86,16 @@ class SandboxEsi:
             legacy.insert(0, self._serving.route("esi", path, bulk, methods=("POST",), around=self._legacy))
         bucketed = {"/killmails/{id:int}/{hash}": self._killmail, **self._wars.esi_routes()}
         own = self._own.routes(self._bucketed, self._character)
+        sovereignty = self._serving.route(
+            "esi",
+            "/sovereignty/campaigns",
+            lambda _: json_response(campaigns(self._world)),
+            around=self._of_sovereignty,
+        )
         routes = [
             self._serving.route("esi", path, answer, around=self._of_address) for path, answer in bucketed.items()
         ]
-        return [*own, *legacy, *routes]
+        return [*own, *legacy, *routes, sovereignty]
 
     def _legacy(self, request: Request, handler: Handler) -> Response:
         """Routes without a bucket: the error limit."""
@@ -101,6 +108,9 @@ class SandboxEsi:
     def _of_address(self, request: Request, handler: Handler) -> Response:
         """A route of a rate-limit group whose bucket the address has."""
         return self._bucketed(request, handler, self._killmail_bucket)
+
+    def _of_sovereignty(self, request: Request, handler: Handler) -> Response:
+        return self._bucketed(request, handler, self._sovereignty_bucket)
 
     def _bucketed(self, request: Request, handler: Handler, bucket: Bucket) -> Response:
         """Routes of a rate-limit group: its tokens; the error limit's 420 holds here too."""

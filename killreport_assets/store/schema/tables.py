@@ -60,6 +60,7 @@ from killreport_assets.store.schema.operations import (
     suspect_messages,
     syncs,
 )
+from killreport_assets.store.schema.sovereignty import sovereignty_campaigns, sovereignty_participants
 from killreport_assets.store.schema.wars import war_allies, wars
 
 __all__ = [
@@ -103,6 +104,8 @@ __all__ = [
     "request_tokens",
     "request_totals",
     "source_versions",
+    "sovereignty_campaigns",
+    "sovereignty_participants",
     "stargates",
     "suspect_messages",
     "syncs",
