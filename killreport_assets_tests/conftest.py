@@ -25,6 +25,8 @@ TESTS = Path(__file__).parent
 READ_STORY = (
     "transforms/test_statistics.py",
     "transforms/test_fits.py",
+    "transforms/test_days_and_lists.py",
+    "transforms/test_notebooks.py",
     *(
         f"web/test_{name}.py"
         for name in ("pages", "graphql", "rest", "looks", "battles", "fits", "reports", "generated_requests")

@@ -13,6 +13,17 @@
     end
 {%- endmacro %}
 
+{#- The price of a line of a killmail, a hull or an item, by a method; null: not known. The query joins int_types as
+    `item_types` and int_day_prices as `prices`. -#}
+{% macro price_of(lines, type_column, method) -%}
+    coalesce(
+        {{ fixed_price(
+            lines ~ '.' ~ type_column, 'item_types.group_id', 'item_types.category_id', lines ~ '.is_copy', lines ~ '.flag'
+        ) }},
+        case when item_types.is_mutated then null else prices.{{ method }} end
+    )
+{%- endmacro %}
+
 {#- Condition: an item is a copy of a blueprint. Before this id, killmails do not mark copies: zKillboard takes blueprints
     in containers for copies. -#}
 {% macro is_blueprint_copy() -%}

@@ -51,12 +51,7 @@ priced as (
         coalesce(item_types.is_mutated, false) as is_mutated,
         prices.type_id is null as is_unseen,
         {%- for method in methods %}
-        coalesce(
-            {{ fixed_price(
-                'lines.type_id', 'item_types.group_id', 'item_types.category_id', 'lines.is_copy', 'lines.flag'
-            ) }},
-            case when item_types.is_mutated then null else prices.{{ method }} end
-        ) as {{ method }},
+        {{ price_of('lines', 'type_id', method) }} as {{ method }},
         {{ 'false' if method == 'forge_average' else 'coalesce(prices.is_' ~ method ~ '_fallback, false)' }}
             as is_{{ method }}_fallback{{ ',' if not loop.last }}
         {%- endfor %}

@@ -13,15 +13,17 @@ from killreport_assets.models.killmail import KillmailBody
 from killreport_assets.sandbox.world import World
 from killreport_assets.store.entities import upsert
 from killreport_assets.store.killmails import write_killmails
+from killreport_assets.store.market import write_market_day_in
 from killreport_assets.store.schema import tables
 from killreport_assets_testing.battles import CAPSULE, CRUISER, FRIGATE, LOGISTICS, MadeBattle, Pilot
 from killreport_assets_testing.databases import Databases
-from killreport_assets_testing.warehouse import Warehouse, load_static
+from killreport_assets_testing.warehouse import Warehouse, load_static, market_row
 
 AS_OF = "2024-03-20"
 JITA = 30_000_142
 START = datetime(2024, 3, 9, 23, 30, tzinfo=UTC)
 GUN, CYNO, CARGO_FLAG, HIGH_SLOT = 2_488, 21_096, 5, 27
+TAMA, BAIT_HULL = 30_002_813, 597
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Fought:
     warehouse: Warehouse
     before: list[tuple[Any, ...]]
     """mart_battles before the late killmails came."""
+    baiter: Pilot
+    """Lost four cheap ships in low security, after each of which friends killed somebody there."""
     gankers: list[Pilot]
     """Three who killed three ships together in high security, from Jita to Jita, on three days."""
 
@@ -87,6 +91,21 @@ def _ganks() -> tuple[MadeBattle, list[Pilot]]:
     return made, gankers
 
 
+def _baits() -> tuple[MadeBattle, Pilot]:
+    """Six cheap losses: four with friends who kill nearby, one with friends far away, one where the pilot kills too."""
+    made = MadeBattle(random.Random(23), TAMA, START, first_id=118_000_000, first_entity=700_000)
+    [baiter, *friends] = made.fleet("bait", 5, 1, 1)
+    hunters = made.fleet("hunters", 2, 0, 1)
+    for hour, (kilometres, avengers) in enumerate([(100, friends)] * 4 + [(400, friends), (100, [baiter, *friends])]):
+        for at, victim, attackers, hull, x in (
+            (0, baiter, hunters, BAIT_HULL, 0.0),
+            (200, hunters[0], avengers, CRUISER, kilometres * 1_000.0),
+        ):
+            made.kill(victim, attackers, 3 * 86_400 + 3_600 * hour + at, hull=hull)
+            made.bodies[-1].body["victim"]["position"] = {"x": x, "y": 0.0, "z": 0.0}
+    return made, baiter
+
+
 @pytest.fixture(scope="module")
 def fought(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fought]:
     """The first build without the first killmail and without those after midnight, the second with all."""
@@ -99,18 +118,21 @@ def fought(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> It
         with engine.begin() as connection:
             load_static(connection, world)
             upsert(connection, tables.types, [row | {"source": "sde"} for row in world.static["types"]])
+            for day in (date(2024, 3, 12), date(2024, 3, 13)):
+                write_market_day_in(connection, day, [market_row(day, BAIT_HULL, 500_000.0)])
 
         def write(bodies: list[KillmailBody]) -> None:
             report = write_killmails(engine, bodies, "everef")
             assert not report.rejected, report.rejected[0]
 
         ganks, gankers = _ganks()
+        baits, baiter = _baits()
         write([body for body in made.bodies if body not in late])
         warehouse.build(is_nightly=False)
         before = warehouse.rows("select battle_id, killmails from marts.mart_battles")
-        write([*late, *ganks.bodies])
+        write([*late, *ganks.bodies, *baits.bodies])
         warehouse.build(as_of=AS_OF)
-        yield Fought(made, fleets, pilot, warehouse, before, gankers)
+        yield Fought(made, fleets, pilot, warehouse, before, baiter, gankers)
 
 
 def test_late_killmails_change_the_battle_and_its_id(fought: Fought) -> None:
@@ -245,6 +267,8 @@ def test_roles_have_their_evidence(fought: Fought) -> None:
         (1, False),
     ]
     assert found[first, "highsec"] == (5, False), "ten killmails are needed"
+    assert found[fought.baiter.character_id, "bait"] == (4, True)
+    assert [pilot for (pilot, role) in found if role == "bait"] == [fought.baiter.character_id]
     logistics = {pilot for (pilot, role) in found if role == "logistics"}
     assert logistics == set(), "only attackers count, and the one in a logistics ship was shot"
 
@@ -282,8 +306,7 @@ def test_fleets_are_kills_without_a_long_pause(fought: Fought) -> None:
     expected: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
     for body in sorted(fought.killmails, key=lambda body: (body["killmail_time"], body["killmail_id"])):
         for kind in ("corporation", "alliance"):
-            counts = Counter(a[f"{kind}_id"] for a in body["attackers"] if "character_id" in a and f"{kind}_id" in a)
-            for id_, count in counts.items():
+            for id_, count in _pilots_by(kind, body).items():
                 if count >= 2:
                     expected[kind, id_].append(body)
     sessions = {(kind, id_): (session, kills) for kind, id_, session, _, kills, *_ in rows}
@@ -313,3 +336,70 @@ def test_kills_are_credited_to_the_fit_that_was_lost_next(fought: Fought) -> Non
     # The pilot who reshipped lost the same fit, and killed nothing in that hull after losing one before.
     assert (kills, final_blows, pilots, losses) == (3, 0, 1, 3)
     assert weighted == pytest.approx(1 / 3 + 1 / 4 + 1 / 5)
+
+
+def test_time_zones_are_those_of_the_kills(fought: Fought) -> None:
+    killmails: dict[tuple[str, int], dict[int, int]] = defaultdict(dict)
+    for body in fought.killmails:
+        for kind in ("corporation", "alliance"):
+            for id_, pilots in _pilots_by(kind, body).items():
+                killmails[kind, id_][body["killmail_id"]] = pilots
+    rows = fought.warehouse.rows(
+        "select entity_kind, entity_id, kills, fleet_kills, use_share, fleet_use_share, primary_time_zone, "
+        "fleet_primary_time_zone from marts.mart_time_zones"
+    )
+    found = {row[:2]: row[2:] for row in rows}
+    assert found["alliance", fought.gankers[0].alliance_id or 0][-2:] == (None, None), "three kills are too few"
+    for key, pilots_on in killmails.items():  # all of it was from half past eleven to half past twelve in the night
+        fleets = sum(pilots >= 5 for pilots in pilots_on.values())
+        assert found[key] == (
+            len(pilots_on),
+            fleets,
+            1.0,
+            1.0 if fleets else None,
+            "use" if len(pilots_on) >= 20 else None,
+            "use" if fleets >= 20 else None,
+        )
+
+
+def test_losses_are_judged_as_a_replacement_programme_does(fought: Fought) -> None:
+    sessions = fought.warehouse.rows(
+        "select entity_kind, entity_id, session_id, region_id, started_at, ended_at from marts.mart_fleet_sessions"
+    )
+    rows = fought.warehouse.rows(
+        "select entity_kind, entity_id, killmail_id, session_id, has_attacked_with_fleet, is_further_loss "
+        "from marts.mart_srp_losses"
+    )
+    found = {row[:3]: row[3:] for row in rows}
+    region = next(row[3] for row in sessions if row[1] == fought.fleets["red"][0].alliance_id)
+    lost_before: set[tuple[str, int, int, int]] = set()
+    judged = []
+    for body in sorted(fought.killmails, key=lambda body: (body["killmail_time"], body["killmail_id"])):
+        victim, at = body["victim"], datetime.fromisoformat(body["killmail_time"])
+        for kind in ("corporation", "alliance") if victim["ship_type_id"] != CAPSULE else ():
+            id_, pilot = victim.get(f"{kind}_id"), victim["character_id"]
+            if id_ is None:
+                continue
+            window = timedelta(minutes=15)
+            [session] = [
+                (number, first, last)
+                for of_kind, of_id, number, where, first, last in sessions
+                if (of_kind, of_id, where) == (kind, id_, region) and first - window <= at < last + window
+            ] or [(None, at, at)]
+            number, first, last = session
+            has_attacked = any(
+                first <= datetime.fromisoformat(other["killmail_time"]) <= last
+                and _pilots_by(kind, other).get(id_, 0) >= 2
+                and pilot in {attacker.get("character_id") for attacker in other["attackers"]}
+                for other in (fought.killmails if number is not None else ())
+            )
+            is_further = number is not None and (kind, id_, number, pilot) in lost_before
+            lost_before.add((kind, id_, number or 0, pilot))
+            assert found[kind, id_, body["killmail_id"]] == (number, has_attacked, is_further)
+            judged.append(found[kind, id_, body["killmail_id"]])
+    assert {False, True} == {has_attacked for _, has_attacked, _ in judged} == {further for *_, further in judged}
+
+
+def _pilots_by(kind: str, body: dict[str, Any]) -> Counter[int]:
+    """The attacking pilots of each entity."""
+    return Counter(a[f"{kind}_id"] for a in body["attackers"] if "character_id" in a and f"{kind}_id" in a)

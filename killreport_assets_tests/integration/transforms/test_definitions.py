@@ -193,6 +193,7 @@ UNNAMED = {
     *("killmail_id", "first_killmail_id", "last_killmail_id", "war_id", "moon_id"),
     *("fit_id", "typical_fit_id", "family_id"),
     *("battle_id", "former_battle_id", "lost_killmail_id", "session_id"),
+    *("campaign_id", "structure_id"),
 }
 
 

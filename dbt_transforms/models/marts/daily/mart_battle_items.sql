@@ -26,12 +26,7 @@ priced as (
         items.item_type_id,
         items.destroyed,
         items.dropped,
-        coalesce(
-            {{ fixed_price(
-                'items.item_type_id', 'item_types.group_id', 'item_types.category_id', 'items.is_copy', 'items.flag'
-            ) }},
-            case when item_types.is_mutated then null else prices.{{ method }} end
-        ) as price
+        {{ price_of('items', 'item_type_id', method) }} as price
     from items
     inner join {{ ref('int_battle_losses') }} as losses on items.killmail_id = losses.killmail_id
     left join {{ ref('int_types') }} as item_types on items.item_type_id = item_types.type_id

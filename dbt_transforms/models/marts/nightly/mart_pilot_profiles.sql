@@ -8,8 +8,6 @@
     {'columns': ['character_id'], 'unique': true},
 ])) }}
 
-{%- set bands = {'au': (8, 13), 'ru': (14, 16), 'eu': (17, 21), 'usw': (4, 7)} %}
-
 with seen as (
     select
         character_id,
@@ -54,12 +52,10 @@ summed as (
         count(*) filter (where is_solo_zkb) as solo_kills_zkb,
         count(distinct killmail_date) as active_days,
         cast(percentile_cont(0.5) within group (order by gang) as double precision) as median_gang_size,
-        {%- for band, (first, last) in bands.items() %}
-        cast(count(*) filter (where {{ utc_hour('killmail_time') }} between {{ first }} and {{ last }})
-            as double precision) / count(*) as {{ band }}_share,
+        {%- for band in time_zones() %}
+        cast(count(*) filter (where {{ is_in_time_zone(band, 'killmail_time') }}) as double precision) / count(*)
+            as {{ band }}_share,
         {%- endfor %}
-        cast(count(*) filter (where {{ utc_hour('killmail_time') }} not between 4 and 21)
-            as double precision) / count(*) as use_share,
         mode() within group (order by ship_type_id) as ship_type_id,
         mode() within group (order by solar_system_id) as solar_system_id,
         mode() within group (order by region_id) as region_id,

@@ -41,6 +41,60 @@ losses as (
         and {{ is_player_character('killmails.victim_character_id') }}
 ),
 
+-- zKillboard's rule, but for losses at stargates, which it leaves out: the static data here has no positions of them.
+cheap_losses as (
+    select
+        losses.character_id,
+        losses.killmail_id,
+        losses.killmail_date,
+        killmails.killmail_time,
+        killmails.solar_system_id,
+        killmails.position_x,
+        killmails.position_y,
+        killmails.position_z
+    from losses
+    inner join {{ ref('stg_killmails') }} as killmails on losses.killmail_id = killmails.killmail_id
+    inner join {{ ref('int_killmails') }} as facts on losses.killmail_id = facts.killmail_id
+    inner join {{ ref('int_killmail_values') }} as prices on losses.killmail_id = prices.killmail_id
+    where
+        {{ is_recent('killmails.killmail_time') }}
+        and facts.solar_system_security_status < 0.45
+        and facts.victim_ship_category_id = {{ eve_ids().ship }}
+        and facts.victim_ship_group_id <> {{ eve_ids().capsule }}
+        and prices.zkb_trimmed_hull is not null
+        and prices.zkb_trimmed_fitted < 10000000
+),
+
+baits as (
+    select distinct
+        cheap_losses.character_id,
+        cheap_losses.killmail_id,
+        cheap_losses.killmail_date
+    from cheap_losses
+    inner join {{ ref('stg_killmails') }} as revenge
+        on
+            cheap_losses.solar_system_id = revenge.solar_system_id
+            and cheap_losses.killmail_id < revenge.killmail_id
+            and revenge.killmail_time between cheap_losses.killmail_time
+            and cheap_losses.killmail_time + interval '300 seconds'
+            and revenge.victim_character_id is distinct from cheap_losses.character_id
+            and power(revenge.position_x - cheap_losses.position_x, 2)
+            + power(revenge.position_y - cheap_losses.position_y, 2)
+            + power(revenge.position_z - cheap_losses.position_z, 2) <= power(250000, 2)
+    inner join {{ ref('int_killmails') }} as facts on revenge.killmail_id = facts.killmail_id
+    where
+        {{ is_recent('revenge.killmail_time') }}
+        and not facts.is_npc_zkb
+        and facts.attacker_count >= 3
+        and not exists (
+            select 1 from {{ ref('stg_killmail_attackers') }} as attackers
+            where
+                attackers.killmail_id = revenge.killmail_id
+                and attackers.killmail_time = revenge.killmail_time
+                and attackers.character_id = cheap_losses.character_id
+        )
+),
+
 counted as (
     select
         character_id,
@@ -131,6 +185,18 @@ evidence as (
         and items.flag between 11 and 34
         and items.item_type_id in ({{ cynosural_fields | join(', ') }})
     group by losses.character_id
+
+    union all
+
+    select
+        character_id,
+        'bait' as role,
+        count(*) as evidence,
+        min(killmail_date) as first_date,
+        max(killmail_date) as last_date,
+        count(*) >= 4 as is_role
+    from baits
+    group by character_id
 
     union all
 
