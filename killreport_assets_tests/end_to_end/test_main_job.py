@@ -72,6 +72,14 @@ def test_what_asks_no_service_works_on_the_sandboxs_data(embedded_run: Run) -> N
     assert fitted
 
 
+def test_the_worked_examples_give_what_they_say(embedded_run: Run) -> None:
+    page = (PACKAGE.parent / "docs" / "examples.md").read_text()
+    examples = re.findall(r"```sql\n(.*?)```\n\ngives\n\n```json\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == page.count("\n## ") >= 20
+    for query, rows in examples:
+        assert embedded_run[0].sql(query) == [json.loads(row) for row in rows.splitlines()], query
+
+
 def test_the_lake_has_every_row_of_every_mart(embedded_run: Run) -> None:
     home = embedded_run[0]
     exported = home.run("lake", "export")
