@@ -24,6 +24,41 @@
     )
 {%- endmacro %}
 
+{#- What the killmails to build are worth, line by line: the hull, and each item. Models price them with price_of. -#}
+{% macro killmail_lines() -%}
+    select
+        killmail_id,
+        killmail_date,
+        {{ price_date('killmail_time') }} as price_date,
+        victim_ship_type_id as type_id,
+        false as is_copy,
+        null as flag,
+        true as is_hull,
+        true as is_fitted,
+        false as is_droppable,
+        1 as destroyed,
+        0 as dropped
+    from {{ ref('stg_killmails') }}
+    where {{ is_to_build('killmail_time') }}
+
+    union all
+
+    select
+        killmail_id,
+        killmail_date,
+        {{ price_date('killmail_time') }} as price_date,
+        item_type_id as type_id,
+        {{ is_blueprint_copy() }} as is_copy,
+        flag,
+        false as is_hull,
+        {{ is_fitted_zkb('flag', 'parent_index') }} as is_fitted,
+        flag <> 89 and flag not between 92 and 99 and flag not between 125 and 132 as is_droppable,
+        coalesce(quantity_destroyed, 0) as destroyed,
+        coalesce(quantity_dropped, 0) as dropped
+    from {{ ref('stg_killmail_items') }}
+    where {{ is_to_build('killmail_time') }}
+{%- endmacro %}
+
 {#- Condition: an item is a copy of a blueprint. Before this id, killmails do not mark copies: zKillboard takes blueprints
     in containers for copies. -#}
 {% macro is_blueprint_copy() -%}

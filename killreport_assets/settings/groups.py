@@ -231,7 +231,7 @@ class ScheduleSettings(Group):
     history_schedule: Cron = Field("35 9 * * *", description="cron: load the history's newest days, repair others")
     wars_schedule: Cron = Field("50 */6 * * *", description="cron: load wars, from archives and from ESI")
     sovereignty_schedule: Cron = Field(
-        "3-59/10 * * * *", description="cron: load sovereignty campaigns, which ESI forgets when they are over"
+        "12-59/15 * * * *", description="cron: load sovereignty campaigns, which ESI forgets when they are over"
     )
     market_history_schedule: Cron = Field("16 12 * * *", description="cron: read the newest days of market history")
     market_prices_schedule: Cron = Field("21 12 * * *", description="cron: store ESI's prices of the day")

@@ -34,6 +34,7 @@ with seen as (
 once as (
     select
         character_id,
+        {{ utc_date('killmail_time') }} as killmail_date,
         killmail_time,
         killmail_id,
         min(corporation_id) as corporation_id,
@@ -42,31 +43,7 @@ once as (
     group by character_id, killmail_time, killmail_id
 ),
 
-with_former as (
-    select
-        *,
-        {{ utc_date('killmail_time') }} as killmail_date,
-        lag(corporation_id) over in_order as former_corporation_id,
-        lag(alliance_id) over in_order as former_alliance_id
-    from once
-    window in_order as (
-        partition by character_id, {{ utc_date('killmail_time') }} order by killmail_time, killmail_id
-    )
-),
-
-numbered as (
-    select
-        *,
-        count(*) filter (
-            where
-                corporation_id is distinct from former_corporation_id
-                or alliance_id is distinct from former_alliance_id
-        ) over (
-            partition by character_id, killmail_date order by killmail_time, killmail_id
-            rows between unbounded preceding and current row
-        ) as run_number
-    from with_former
-)
+{{ numbered_runs('once', 'character_id, killmail_date', 'killmail_time, killmail_id') }}
 
 select
     killmail_date,

@@ -1,27 +1,6 @@
 -- Runs within days, joined where a day begins as the one before has ended. Read it by character_id: then only the
 -- runs of that pilot are looked at.
-with with_former as (
-    select
-        *,
-        lag(corporation_id) over in_order as former_corporation_id,
-        lag(alliance_id) over in_order as former_alliance_id
-    from {{ ref('int_membership_runs') }}
-    window in_order as (partition by character_id order by first_seen_at, first_killmail_id)
-),
-
-numbered as (
-    select
-        *,
-        count(*) filter (
-            where
-                corporation_id is distinct from former_corporation_id
-                or alliance_id is distinct from former_alliance_id
-        ) over (
-            partition by character_id order by first_seen_at, first_killmail_id
-            rows between unbounded preceding and current row
-        ) as run_number
-    from with_former
-),
+with {{ numbered_runs(ref('int_membership_runs'), 'character_id', 'first_seen_at, first_killmail_id') }},
 
 runs as (
     select

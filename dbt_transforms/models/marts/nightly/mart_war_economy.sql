@@ -5,31 +5,7 @@
 ])) }}
 
 with lines as (
-    select
-        killmail_id,
-        killmail_date,
-        {{ price_date('killmail_time') }} as price_date,
-        victim_ship_type_id as type_id,
-        false as is_copy,
-        null as flag,
-        1 as destroyed,
-        0 as dropped
-    from {{ ref('stg_killmails') }}
-    where {{ is_to_build('killmail_time') }}
-
-    union all
-
-    select
-        killmail_id,
-        killmail_date,
-        {{ price_date('killmail_time') }} as price_date,
-        item_type_id as type_id,
-        {{ is_blueprint_copy() }} as is_copy,
-        flag,
-        coalesce(quantity_destroyed, 0) as destroyed,
-        coalesce(quantity_dropped, 0) as dropped
-    from {{ ref('stg_killmail_items') }}
-    where {{ is_to_build('killmail_time') }}
+    {{ killmail_lines() }}
 ),
 
 priced as (
