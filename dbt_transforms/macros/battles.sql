@@ -29,10 +29,12 @@
 
 {#- Condition: a group of ships that repair others: logistics cruisers and frigates. -#}
 {% macro is_logistics(group_id) -%}
-    coalesce({{ group_id }} in (832, 1527), false)
+    coalesce({{ group_id }} in ({{ hull_groups()['logistics'] | join(', ') }}), false)
 {%- endmacro %}
 
 {#- Condition: a group of ships that disrupt others: recons, electronic attack ships, interdictors of both sizes. -#}
 {% macro is_electronic_warfare(group_id) -%}
-    coalesce({{ group_id }} in (833, 906, 893, 541, 894), false)
+    coalesce({{ group_id }} in (
+        {{ (hull_groups()['electronic warfare'] + hull_groups()['interdictor']) | join(', ') }}
+    ), false)
 {%- endmacro %}

@@ -30,6 +30,20 @@
     }) }}
 {%- endmacro %}
 
+{#- Groups of hulls by what they are made for. -#}
+{% macro hull_groups() -%}
+    {{ return({
+        'super': [30, 659],
+        'capital': [485, 547, 883, 1538, 4594],
+        'logistics': [832, 1527],
+        'electronic warfare': [833, 906, 893],
+        'black ops': [898],
+        'interdictor': [541, 894],
+        'mining': [463, 543],
+        'hauling': [28, 380, 513, 902],
+    }) }}
+{%- endmacro %}
+
 {#- Condition: the id is a player character's; like zKillboard, every id above the NPCs' range. -#}
 {% macro is_player_character(character_id) -%}
     (coalesce({{ character_id }}, 0) > {{ eve_ids().last_npc_character }})

@@ -1,4 +1,5 @@
-{#- The peers' lists of killmails, by the condition of each over int_killmails with the hull's meta_group_id. EVE-KILL's
+{#- The peers' lists of killmails, by the condition of each over int_killmails with meta_group_id: that of the hull, 1 where a
+    known hull has none. EVE-KILL's
     are those of Shrike's internal/api/killmails.go at 817d837, zKillboard's are labels of its cron/3.queueProcess.php at
     2baf6057: its bands of ISK exclude each other, EVE-KILL's do not. -#}
 {% macro kill_lists() -%}
@@ -28,7 +29,7 @@
         'evekill:titans': 'victim_ship_group_id = 30',
         'evekill:freighters': 'victim_ship_group_id in (513, 902)',
         'evekill:citadels': 'victim_ship_category_id = ' ~ ids.structure,
-        'evekill:t1': 'coalesce(meta_group_id, 1) = 1',
+        'evekill:t1': 'meta_group_id = 1',
         'evekill:t2': 'meta_group_id = 2',
         'evekill:t3': 'meta_group_id = 14',
         'evekill:faction': 'meta_group_id = 4',
@@ -43,4 +44,9 @@
         'zkb:isk:100b+': 'total_value >= 1e11 and total_value < 1e12',
         'zkb:isk:1t+': 'total_value >= 1e12',
     }) }}
+{%- endmacro %}
+
+{#- How many losses a list has of a day, and therefore of a week at most. -#}
+{% macro best_of_a_list() -%}
+    10
 {%- endmacro %}

@@ -87,7 +87,7 @@ def run_worker(
 ) -> None:
     """Execute Dagster's runs on this machine, taken from RabbitMQ: with KILLREPORT_RUN_LAUNCHER=celery, on any number.
 
-    SIGTERM and Ctrl-C let runs end that have begun; a second one ends them.
+    SIGTERM to this process alone, and Ctrl-C, let runs end that have begun; a second Ctrl-C ends them.
     """
     settings = current_settings()
     if settings.operator.run_launcher != "celery":

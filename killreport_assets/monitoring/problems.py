@@ -94,10 +94,11 @@ def _dagster(found: Health, settings: Settings) -> Iterator[str]:
     if dagster.queued_since is not None and _age(found, dagster.queued_since) > limits.max_run_wait:
         waited = _age(found, dagster.queued_since)
         yield f"{dagster.queued} runs are queued, the oldest for {waited:,.0f} s, more than {limits.max_run_wait:,}"
-    if dagster.starting_since is not None and _age(found, dagster.starting_since) > limits.max_run_start:
-        waited, remedy = _age(found, dagster.starting_since), "do the code servers answer?"
-        if settings.operator.run_launcher == "celery":
-            remedy = "are enough of `killreport run-worker` up?"
+    is_on_celery = settings.operator.run_launcher == "celery"
+    limit = limits.max_run_wait if is_on_celery else limits.max_run_start  # there it is a queue, too
+    if dagster.starting_since is not None and _age(found, dagster.starting_since) > limit:
+        waited = _age(found, dagster.starting_since)
+        remedy = "are enough of `killreport run-worker` up?" if is_on_celery else "do the code servers answer?"
         yield f"{dagster.starting} runs are launched and do not start, the oldest for {waited:,.0f} s: {remedy}"
     for failed in dagster.failed_jobs:
         yield f"job {failed.job}: its latest run failed at {failed.ended_at:%F %T} UTC (run {failed.run_id[:8]})"
@@ -123,11 +124,10 @@ def _builds(found: Health, settings: Settings) -> Iterator[str]:
 
 def _history(found: Health) -> Iterator[str]:
     incomplete = found.incomplete
-    if incomplete is not None and incomplete.days:
-        newest = f"{incomplete.newest} ({incomplete.reason})" if incomplete.reason else f"{incomplete.newest}"
+    if incomplete is not None and incomplete.broken:
         yield (
-            f"{incomplete.days} days of history lack {incomplete.lacking:,} killmails, the newest is {newest}: "
-            "killreport history load, then killreport history repair"
+            f"{incomplete.broken} days of history lack killmails, as their archives could not be read; the newest is "
+            f"{incomplete.newest_broken} ({incomplete.reason}): killreport history load"
         )
 
 

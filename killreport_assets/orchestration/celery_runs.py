@@ -6,8 +6,9 @@ Used with KILLREPORT_RUN_LAUNCHER=celery; needs the extra `celery`. What a run d
 import os
 import signal
 import subprocess
-import time
+from collections import Counter
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 from celery import Celery
@@ -18,14 +19,15 @@ from dagster_celery.config import TASK_EXECUTE_JOB_NAME
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.make_app import make_app
 from dagster_celery.tags import DAGSTER_CELERY_TASK_ID_TAG
+from kombu.exceptions import OperationalError
 
 from killreport_assets.base import child
 from killreport_assets.orchestration.instance import BROKER_URL, RESULTS_URL
 
 QUEUE = "dagster"
 PING_SECONDS = 3.0
-GONE_AFTER_SECONDS = 75.0
-"""Silence of a run worker after which its machine counts as gone: three looks of Dagster's run monitoring."""
+MAX_SILENT_LOOKS = 3
+"""Looks of Dagster's run monitoring without an answer, one after the other, after which a machine counts as gone."""
 CONFIG = {
     "broker_connection_retry_on_startup": True,
     "broker_heartbeat": 10,
@@ -50,25 +52,41 @@ class RunsOnCelery(CeleryRunLauncher):
     def __init__(self, *args: Any, **options: Any) -> None:
         options["config_source"] = CONFIG | (options.get("config_source") or {})
         super().__init__(*args, **options)
-        self._silent_since: dict[str, float] = {}
+        self._silent_looks = Counter[str]()
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Whether the run's process lives; Dagster's run monitoring asks, and starts a lost run again."""
+        if not self._is_tagged(run):
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "no task of Celery is noted for it")
         result = super().check_run_worker_health(run)
-        if result.status != WorkerStatus.RUNNING:
+        if result.status != WorkerStatus.RUNNING or self._answers(run):
+            del self._silent_looks[run.run_id]
             return result
-        worker = self._worker_of(run)
-        if worker is None or self.celery.control.ping(destination=[worker], timeout=PING_SECONDS):
-            self._silent_since.pop(run.run_id, None)
+        self._silent_looks[run.run_id] += 1
+        if self._silent_looks[run.run_id] < MAX_SILENT_LOOKS:
             return result
-        silent_since = self._silent_since.setdefault(run.run_id, time.monotonic())
-        if time.monotonic() - silent_since < GONE_AFTER_SECONDS:
-            return result
-        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, f"run worker {worker} does not answer any more")
+        self.terminate(run.run_id)  # it may live, where RabbitMQ cannot be reached
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "its run worker does not answer any more")
 
-    def _worker_of(self, run: dg.DagsterRun) -> str | None:
+    def terminate(self, run_id: str) -> bool:
+        """End a run's process; False if there is no task to end."""
+        run = self._instance.get_run_by_id(run_id)
+        return run is not None and self._is_tagged(run) and super().terminate(run_id)
+
+    def _is_tagged(self, run: dg.DagsterRun) -> bool:
+        """Whether its own task is known: it is noted after it is queued, and a retry has its parent's before."""
+        task = run.tags.get(DAGSTER_CELERY_TASK_ID_TAG)
+        parent_id = run.get_parent_run_id()
+        parent = self._instance.get_run_by_id(parent_id) if parent_id else None
+        return task is not None and (parent is None or parent.tags.get(DAGSTER_CELERY_TASK_ID_TAG) != task)
+
+    def _answers(self, run: dg.DagsterRun) -> bool:
         started = self.celery.AsyncResult(run.tags[DAGSTER_CELERY_TASK_ID_TAG]).info
-        return started.get("hostname") if isinstance(started, dict) else None
+        worker = started.get("hostname") if isinstance(started, dict) else None
+        try:
+            return worker is None or bool(self.celery.control.ping(destination=[worker], timeout=PING_SECONDS))
+        except (OperationalError, OSError):
+            return True  # RabbitMQ is down, which says nothing about the worker
 
 
 def run_worker_app() -> Celery:
@@ -94,7 +112,8 @@ def run_worker_app() -> Celery:
 
 def work_off_runs(concurrency: int) -> None:
     """Execute queued runs, `concurrency` at a time, until this process is stopped."""
-    names = (f"--hostname=killreport-{os.getpid()}@%h", f"--queues={QUEUE}", f"--concurrency={concurrency}")
+    # In containers processes have the same number and host after each start: that is no name.
+    names = (f"--hostname=killreport-{uuid4().hex[:12]}@%h", f"--queues={QUEUE}", f"--concurrency={concurrency}")
     run_worker_app().worker_main(["worker", "--loglevel=WARNING", "--without-gossip", "--without-mingle", *names])
 
 
@@ -105,9 +124,21 @@ def _execute(run: ExecuteRunArgs) -> None:
         instance_ref=None,  # this machine's own dagster.yaml
         set_exit_code_on_failure=run.set_exit_code_on_failure,
     )
-    process = subprocess.Popen(
-        child.command("dagster", "api", "execute_run", serialize_value(here)), start_new_session=True
-    )
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # so Dagster's launcher ends a run
-    if process.wait() != 0:
-        raise RunFailed(f"the process of run {run.run_id} ended with {process.returncode}")
+    command = child.command("dagster", "api", "execute_run", serialize_value(here))
+    with subprocess.Popen(command, start_new_session=True) as process:
+        former = signal.signal(signal.SIGTERM, lambda *_: process.terminate())  # so Dagster's launcher ends a run
+        try:
+            code = process.wait()
+        finally:
+            signal.signal(signal.SIGTERM, former)
+    if code != 0:
+        _note_failure(run.run_id, code)
+        raise RunFailed(f"the process of run {run.run_id} ended with {code}")
+
+
+def _note_failure(run_id: str, code: int) -> None:
+    """Say that a run failed whose process ended before it could say so itself."""
+    with dg.DagsterInstance.get() as instance:
+        run = instance.get_run_by_id(run_id)
+        if run is not None and run.status in (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED):
+            instance.report_run_failed(run, f"the run's process ended with {code}")

@@ -250,32 +250,39 @@ def history_years(connection: Connection) -> list[HistoryYear]:
 
 @dataclass(frozen=True)
 class IncompleteDays:
-    """Days that were loaded and lack killmails, or whose archive could not be read to its end."""
+    """Days that were loaded and lack killmails."""
 
-    days: int
-    lacking: int
-    """Killmails that a service has and that are not stored, nor missing for good."""
-    newest: date | None
-    reason: str | None
-    """Why the newest is incomplete, where that is known."""
+    days: int = 0
+    lacking: int = 0
+    """Killmails that a service has and that are not stored, nor requested from ESI, nor missing for good."""
+    broken: int = 0
+    """Of the days, those of more than three days ago whose archive could not be read to its end."""
+    newest_broken: date | None = None
+    reason: str | None = None
+    """Why that one could not."""
 
 
 def incomplete_days(connection: Connection) -> IncompleteDays:
-    """The days that a repair is to look at."""
+    """The days that lack killmails, counted now: what was noted of a day may be older than its last killmails."""
     row = connection.execute(
         sa.text("""
-        with days as (
-            select killmail_date, state, reason, greatest(
-                0, everef_total - rejected - stored, zkillboard_total - stored
+        with noted as (
+            select killmail_date, reason, rejected, everef_total, zkillboard_total from ops.history_days
+            where (loaded_at is not null or state = 'incomplete')
+                and greatest(everef_total - rejected - stored, zkillboard_total - stored) > 0
+        ), days as (
+            select killmail_date, reason, greatest(everef_total - rejected, zkillboard_total) - (
+                select count(*) from raw.killmails k where k.killmail_time >= noted.killmail_date at time zone 'utc'
+                    and k.killmail_time < (noted.killmail_date + 1) at time zone 'utc'
             ) - (
-                select count(*) from ops.missing_killmails m
-                where m.killmail_date = d.killmail_date and m.reason is not null
-            ) as lacking
-            from ops.history_days d where loaded_at is not null or state = 'incomplete'
+                select count(*) from ops.missing_killmails m where m.killmail_date = noted.killmail_date
+            ) as lacking, reason is not null and killmail_date < current_date - 3 as is_broken
+            from noted
         )
-        select count(*), coalesce(sum(greatest(lacking, 0)), 0), max(killmail_date),
-            (array_agg(reason order by killmail_date desc) filter (where reason is not null))[1]
-        from days where lacking > 0 or state = 'incomplete'
+        select count(*), coalesce(sum(lacking), 0), count(*) filter (where is_broken),
+            max(killmail_date) filter (where is_broken),
+            (array_agg(reason order by killmail_date desc) filter (where is_broken))[1]
+        from days where lacking > 0
         """)
     ).one()
     return IncompleteDays(*row)

@@ -295,7 +295,7 @@ class Pages:
 
     def _read_days(self) -> list[RowMapping]:
         with self._engine.connect() as connection:
-            return statistics.days(connection) if statistics.is_built(connection) else []
+            return statistics.days(connection) if has_mart(connection, "fct_completeness") else []
 
 
 def _asked(request: Request) -> tuple[Kind, int]:

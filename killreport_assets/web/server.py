@@ -51,7 +51,14 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def _start_deadline(self) -> None:
         self._cancel_deadline()
-        self._deadline = self.loop.call_later(self.seconds, self.transport.abort)
+        self._deadline = self.loop.call_later(self.seconds, self._end_slow_request)
+
+    def _end_slow_request(self) -> None:
+        is_answering = self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
+        if is_answering or self.flow.read_paused:  # the client waits for us, not we for it
+            self._start_deadline()
+        else:
+            self.transport.abort()
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None:

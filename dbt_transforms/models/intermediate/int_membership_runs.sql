@@ -52,7 +52,7 @@ select
     alliance_id,
     min(killmail_time) as first_seen_at,
     max(killmail_time) as last_seen_at,
-    min(killmail_id) as first_killmail_id,
+    (array_agg(killmail_id order by killmail_time, killmail_id))[1] as first_killmail_id,
     count(*) as killmails
 from numbered
 group by killmail_date, character_id, corporation_id, alliance_id, run_number

@@ -38,5 +38,7 @@ cross join lateral (
         killmails.solar_system_id = campaigns.solar_system_id
         and killmails.killmail_date >= {{ utc_date('campaigns.start_time') }}
         and killmails.killmail_time >= campaigns.start_time
-        and killmails.killmail_time <= coalesce(campaigns.ended_at, campaigns.observed_at)
+        -- The first look that did not list it may have been long after its end.
+        and killmails.killmail_time
+        <= least(coalesce(campaigns.ended_at, campaigns.observed_at), campaigns.observed_at + interval '15 minutes')
 ) as fought

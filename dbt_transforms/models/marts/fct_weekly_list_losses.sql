@@ -25,4 +25,4 @@ with ranked as (
 
 select *
 from ranked
-where rank <= 10
+where rank <= {{ best_of_a_list() }}

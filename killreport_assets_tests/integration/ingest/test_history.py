@@ -87,13 +87,13 @@ def test_a_truncated_archive_gives_what_is_good_and_leaves_its_day_incomplete(
     known = _known(engine)
     assert 20 < known.stored < 60
     assert (known.state, "breaks off" in str(known.reason)) == ("incomplete", True)
-    assert _incomplete(engine) == IncompleteDays(1, 60 - known.stored, DAY, known.reason)
+    assert _incomplete(engine) == IncompleteDays(1, 60 - known.stored, 1, DAY, known.reason)
     assert _load(everef, engine).facts["days read"] == 0  # the same file would give no more
     _put(service, {DAY: whole}, {DAY: 60})
     assert _load(everef, engine).problems == []
     known = _known(engine)
     assert (known.state, known.stored, known.reason) == ("loaded", 60, None)
-    assert _incomplete(engine) == IncompleteDays(0, 0, None, None)
+    assert _incomplete(engine) == IncompleteDays()
     assert known.late == known.stored - int(report.facts["stored"])
 
 

@@ -1,8 +1,9 @@
 """Clients that send or read slowly: they lose their connection, and others are answered meanwhile."""
 
+import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
@@ -33,9 +34,31 @@ async def _much(_request: Request) -> StreamingResponse:
     return StreamingResponse(b"x" * 65_536 for _ in range(10_000))
 
 
+async def _slow(_request: Request) -> StreamingResponse:
+    async def parts() -> AsyncIterator[str]:
+        for _ in range(8):
+            await asyncio.sleep(0.5)
+            yield "part "
+        yield "last"
+
+    return StreamingResponse(parts())
+
+
+async def _busy(request: Request) -> PlainTextResponse:
+    await asyncio.sleep(5)
+    return PlainTextResponse(str(len(await request.body())))
+
+
 @pytest.fixture
 def address() -> Iterator[str]:
-    app = Starlette(routes=[Route("/length", _length, methods=["GET", "POST"]), Route("/much", _much)])
+    app = Starlette(
+        routes=[
+            Route("/length", _length, methods=["GET", "POST"]),
+            Route("/much", _much),
+            Route("/slow", _slow),
+            Route("/busy", _busy, methods=["POST"]),
+        ]
+    )
     port = free_port()
     server = uvicorn.Server(
         uvicorn.Config(app, port=port, http=_Impatient, log_level="warning", timeout_graceful_shutdown=1)
@@ -114,3 +137,19 @@ def test_a_slow_reader_keeps_its_answer_and_holds_up_no_other(address: str) -> N
             assert requests.post(f"{address}/length", data=b"12345", timeout=120).text == "5"
         received = _read_to_the_end(client)
     assert received > 10_000 * 65_536
+
+
+def test_an_answer_is_not_cut_because_the_next_request_has_begun(address: str) -> None:
+    with ExitStack() as stack:
+        client = _connected(stack, address)
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /le")
+        received = b""
+        while b"last" not in received:
+            chunk = client.recv(65_536)
+            assert chunk, "the connection was closed before the answer's end"
+            received += chunk
+
+
+def test_an_upload_is_not_cut_because_the_application_is_busy(address: str) -> None:
+    answer = requests.post(f"{address}/busy", data=b"x" * 3_000_000, timeout=120)
+    assert answer.text == "3000000"

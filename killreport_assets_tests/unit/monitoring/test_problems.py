@@ -85,8 +85,8 @@ def test_nothing_is_wrong_when_all_is_well() -> None:
             "sensor r2z2_feed last ticked 301 s ago, although it is on",
         ),
         (
-            {"incomplete": IncompleteDays(2, 1_300, date(2026, 11, 20), "the archive breaks off")},
-            "2 days of history lack 1,300 killmails, the newest is 2026-11-20 (the archive breaks off): killreport",
+            {"incomplete": IncompleteDays(3, 1_300, 2, date(2026, 11, 20), "the archive breaks off")},
+            "2 days of history lack killmails, as their archives could not be read; the newest is 2026-11-20 (the",
         ),
         ({"unbuilt_since": _ago(7_201)}, "the marts lack changes since 2026-11-25 09:59:59 UTC"),
     ],

@@ -16,6 +16,15 @@ with opponents as (
     where {{ is_to_build('killmail_time') }} and faction_id in ({{ opposed | join(', ') }})
 ),
 
+-- zKillboard looks at Caldari and Gallente first: with both among the attackers, a victim of another militia is none.
+caldari_and_gallente as (
+    select killmail_id
+    from opponents
+    where faction_id in (500001, 500004)
+    group by killmail_id
+    having count(*) = 2
+),
+
 fought as (
     select
         killmails.killmail_date,
@@ -34,7 +43,10 @@ fought as (
                 when {{ loser }} then {{ winner }}
                 {%- endfor %}
             end
-    where {{ is_to_build('killmails.killmail_time') }}
+    left join caldari_and_gallente on killmails.killmail_id = caldari_and_gallente.killmail_id
+    where
+        {{ is_to_build('killmails.killmail_time') }}
+        and (caldari_and_gallente.killmail_id is null or killmails.victim_faction_id in (500001, 500004))
     group by
         killmails.killmail_date, killmails.solar_system_id, opponents.faction_id, killmails.victim_faction_id
 )

@@ -1,4 +1,3 @@
-{%- set best_of_a_day = 10 %}
 {%- set names = {
     'victim_character_name': ['character', 'victim_character_id'],
     'victim_ship_name': ['ship_type', 'victim_ship_type_id'],
@@ -12,7 +11,7 @@
 with killmails as (
     select
         killmails.*,
-        ships.meta_group_id
+        case when ships.type_id is not null then coalesce(ships.meta_group_id, 1) end as meta_group_id
     from {{ ref('int_killmails') }} as killmails
     left join {{ ref('stg_types') }} as ships on killmails.victim_ship_type_id = ships.type_id
     where {{ is_to_build('killmails.killmail_time') }}
@@ -47,7 +46,7 @@ best as (
         killmails.region_id
     from on_lists
     inner join killmails on on_lists.killmail_id = killmails.killmail_id
-    where on_lists.rank <= {{ best_of_a_day }}
+    where on_lists.rank <= {{ best_of_a_list() }}
 )
 
 {{ with_names('best', names) }}

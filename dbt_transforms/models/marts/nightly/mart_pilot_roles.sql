@@ -3,13 +3,7 @@
     {'columns': ['character_id', 'role'], 'unique': true}, {'columns': ['role', 'evidence']},
 ])) }}
 
-{%- set flown = {
-    'super': [30, 659],
-    'capital': [485, 547, 883, 1538, 4594],
-    'logistics': [832, 1527],
-    'black ops': [898],
-    'interdictor': [541, 894],
-} %}
+{%- set flown = ['super', 'capital', 'logistics', 'black ops', 'interdictor'] %}
 {%- set monitor = 45534 %}
 {%- set cynosural_fields = [21096, 28646, 52694] %}
 
@@ -130,7 +124,7 @@ both_sides as (
 ),
 
 evidence as (
-    {%- for role, groups in flown.items() %}
+    {%- for role in flown %}
     select
         character_id,
         '{{ role }}' as role,
@@ -139,7 +133,7 @@ evidence as (
         max(killmail_date) as last_date,
         true as is_role
     from kills
-    where ship_group_id in ({{ groups | join(', ') }})
+    where ship_group_id in ({{ hull_groups()[role] | join(', ') }})
     group by character_id
 
     union all

@@ -3,21 +3,11 @@
     {'columns': ['ship_type_id', 'role'], 'unique': true}, {'columns': ['role']},
 ])) }}
 
-{%- set hulls = {
-    'logistics': [832, 1527],
-    'electronic warfare': [833, 893, 906],
-    'interdiction': [541, 894],
-    'black ops': [898],
-    'capital': [485, 547, 883, 1538, 4594],
-    'super': [30, 659],
-    'mining': [463, 543],
-    'hauling': [28, 380, 513, 902],
-} %}
 {%- set modules = {
     'logistics': [41, 67, 325, 585],
     'electronic warfare': [201, 208, 291, 379],
     'tackle': [52, 65],
-    'interdiction': [589, 899],
+    'interdictor': [589, 899],
     'energy warfare': [68, 71],
     'smartbombs': [72],
     'cyno': [658],
@@ -65,7 +55,7 @@ by_modules as (
 ),
 
 by_hull as (
-    {%- for role, groups in hulls.items() %}
+    {%- for role, groups in hull_groups().items() %}
     select
         fitted.ship_type_id,
         '{{ role }}' as role

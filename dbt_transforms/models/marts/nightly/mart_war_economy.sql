@@ -43,6 +43,7 @@ by_type as (
         sum(dropped) * max(volume) as dropped_volume
     from priced
     group by killmail_date, region_id, type_id
+    having sum(destroyed + dropped) > 0
 )
 
 {{ with_names('by_type', names) }}
