@@ -6,12 +6,14 @@ Used with KILLREPORT_RUN_LAUNCHER=celery; needs the extra `celery`. What a run d
 import os
 import signal
 import subprocess
+import warnings
 from collections import Counter
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
 from celery import Celery
+from celery.exceptions import DuplicateTaskNameWarning
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import serialize_value, unpack_value
@@ -52,6 +54,8 @@ class RunsOnCelery(CeleryRunLauncher):
     def __init__(self, *args: Any, **options: Any) -> None:
         options["config_source"] = CONFIG | (options.get("config_source") or {})
         super().__init__(*args, **options)
+        # Dagster's launcher makes its task again at every launch.
+        warnings.filterwarnings("ignore", category=DuplicateTaskNameWarning)
         self._silent_looks = Counter[str]()
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
