@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -140,8 +141,13 @@ def _empty(file: IO[bytes]) -> None:
 
 
 def _age(path: Path) -> float:
-    return path.stat().st_mtime if path.exists() else 0.0
+    """When it was written to; 0 for one that another thread or process has completed or deleted meanwhile."""
+    with suppress(FileNotFoundError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0

@@ -73,7 +73,7 @@ judged as (
         in_sessions.fit_id,
         in_sessions.family_id,
         in_sessions.session_id,
-        coalesce(doctrines.family_id is not null, false) as is_doctrine,
+        doctrines.family_id is not null as is_doctrine,
         attacked.character_id is not null as has_attacked_with_fleet,
         in_sessions.session_id is not null
         and row_number() over (
