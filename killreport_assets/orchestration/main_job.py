@@ -118,7 +118,6 @@ class MainJob:
         market = {"ops": {"market_history": {"config": {"newest_days": plan.market_days}}}}
         self._step("market history", self._platform, "load_market_history", market)
         self._step("market prices", self._platform, "load_market_prices")
-        self._step("sovereignty campaigns", self._platform, "load_sovereignty")
         self._ingest("live feed (R2Z2)", {"r2z2": _without_none(from_sequence=plan.from_sequence)})
         if plan.archive_days is not None:
             self._ingest("archives (EVE Ref)", {"everef": {"newest_days": plan.archive_days}})
