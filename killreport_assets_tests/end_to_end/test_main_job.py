@@ -192,7 +192,7 @@ def test_the_example_queries_answer_in_every_format(embedded_run: Run, tmp_path:
     assert pd.read_parquet(tmp_path / "rivals.parquet")["kills"].sum() > 0
     unknown = home.call("query", "everything")
     assert unknown.code == 2
-    assert "there is no query 'everything'; there are activity" in unknown.stderr
+    assert "there is no query 'everything'; there are active_pilots" in unknown.stderr
 
 
 def test_every_step_is_a_recorded_dagster_run(embedded_run: Run) -> None:
