@@ -1,7 +1,6 @@
-{#- The peers' lists of killmails, by the condition of each over int_killmails with meta_group_id: that of the hull, 1 where a
-    known hull has none. EVE-KILL's
-    are those of Shrike's internal/api/killmails.go at 817d837, zKillboard's are labels of its cron/3.queueProcess.php at
-    2baf6057: its bands of ISK exclude each other, EVE-KILL's do not. -#}
+{#- The peers' lists of killmails, by the condition of each over int_killmails with meta_group_id: that of the hull, 1 where
+    a known hull has none. EVE-KILL's are those of Shrike's internal/api/killmails.go at 817d837, zKillboard's are labels of
+    its cron/3.queueProcess.php at 2baf6057: its bands of ISK exclude each other, EVE-KILL's do not. -#}
 {% macro kill_lists() -%}
     {%- set ids = eve_ids() -%}
     {{ return({

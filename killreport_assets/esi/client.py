@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import Engine
 
 from killreport_assets.esi import models, routes
-from killreport_assets.esi.models import Body, parse, parse_list
+from killreport_assets.esi.models import Body, parse, parse_each, parse_list
 from killreport_assets.esi.outage import Outage
 from killreport_assets.esi.routes import ERROR_LIMIT_HEADROOM, Route
 from killreport_assets.http.errors import GONE_STATUSES, Forbidden, Gone, InvalidHash, Refused, Throttled, Unavailable
@@ -136,19 +136,12 @@ class EsiClient:
         response = self._ask(own, path, etag=etag, page=page, token=access.token)
         if response.status_code == requests.codes.not_modified:
             return RecentKillmails({}, 1, etag, fresh_for(response), is_unchanged=True)
-        body = json_body(response)
-        if not isinstance(body, list):
-            raise Unavailable(f"{route.template}: unexpected shape, not a list")
+        pairs, malformed = parse_each(models.KillmailRef, json_body(response), route.template)
+        for unreadable in malformed:
+            log.warning("skipping an entry of a killmail list: %s", unreadable)
+        hashes = {pair.killmail_id: pair.killmail_hash for pair in pairs}
         pages = max(1, int(number_of(response.headers.get("X-Pages")) or 1))
-        read = RecentKillmails({}, pages, response.headers.get("ETag"), fresh_for(response))
-        for element in body:
-            try:
-                pair = parse(models.KillmailRef, element, route.template)
-            except Unavailable as malformed:
-                log.warning("skipping an entry of a killmail list: %s", malformed)
-            else:
-                read.hashes[pair.killmail_id] = pair.killmail_hash
-        return read
+        return RecentKillmails(hashes, pages, response.headers.get("ETag"), fresh_for(response))
 
     def names(self, ids: Sequence[int]) -> list[models.Name]:
         """Fetch the names of up to 1,000 ids of any kind: `POST /universe/names`.
@@ -187,16 +180,7 @@ class EsiClient:
             ServiceError: any failure, by its kind.
         """
         route = routes.SOVEREIGNTY_CAMPAIGNS
-        body = json_body(self._ask(route))
-        if not isinstance(body, list):
-            raise Unavailable(f"{route.template}: unexpected shape, not a list")
-        campaigns, malformed = list[SovereigntyCampaign](), list[str]()
-        for element in body:
-            try:
-                campaigns.append(parse(SovereigntyCampaign, element, route.template))
-            except Unavailable as unreadable:
-                malformed.append(str(unreadable))
-        return campaigns, malformed
+        return parse_each(SovereigntyCampaign, json_body(self._ask(route)), route.template)
 
     def close(self) -> None:
         """Flush the request budget and close the connections."""

@@ -192,6 +192,25 @@ def parse_list(model: type[Body], body: object, what: str) -> list[Body]:
     Raises:
         Unavailable: the body is not a list, or an element does not have the model's shape.
     """
+    return [parse(model, element, what) for element in _elements(body, what)]
+
+
+def parse_each(model: type[Body], body: object, what: str) -> tuple[list[Body], list[str]]:
+    """Parse the elements of a list that have the model's shape, and say what is wrong with the others.
+
+    Raises:
+        Unavailable: the body is not a list.
+    """
+    parsed, malformed = list[Body](), list[str]()
+    for element in _elements(body, what):
+        try:
+            parsed.append(parse(model, element, what))
+        except Unavailable as unreadable:
+            malformed.append(str(unreadable))
+    return parsed, malformed
+
+
+def _elements(body: object, what: str) -> list[object]:
     if not isinstance(body, list):
         raise Unavailable(f"{what}: unexpected shape, not a list")
-    return [parse(model, element, what) for element in body]
+    return body

@@ -278,10 +278,7 @@ class Pages:
             for feed in health.feeds
         ]
         history = statistics.completeness(connection) if has_mart(connection, "fct_completeness") else []
-        shares = {
-            (row["month"].year, row["month"].month): float(row["stored"] / row["known"]) if row["known"] else 1.0
-            for row in history
-        }
+        shares = {(row["month"].year, row["month"].month): row["share"] for row in history}
         return {
             "state": statistics.state_of(connection),
             "history": history,

@@ -261,11 +261,15 @@ def days(connection: Connection, limit: int = 60) -> list[RowMapping]:
 
 
 def completeness(connection: Connection) -> list[RowMapping]:
-    """By month, of the days that were compared with a source: killmails that are known to exist, and those stored."""
+    """By month, of the days that were compared with a source: killmails that are known to exist, and those stored.
+
+    `share` is that of the stored ones, 1 where none is known.
+    """
     query = """
         select cast(date_trunc('month', killmail_date) as date) as month, count(*) as days,
                count(*) filter (where is_complete) as complete_days, sum(known_killmails) as known,
-               sum(stored_killmails) as stored, sum(missing_for_good) as missing_for_good
+               sum(stored_killmails) as stored, sum(missing_for_good) as missing_for_good,
+               coalesce(cast(sum(stored_killmails) / nullif(sum(known_killmails), 0) as float), 1) as share
         from marts.fct_completeness where coverage is not null group by 1 order by 1
     """
     return list(connection.execute(sa.text(query)).mappings())

@@ -39,11 +39,9 @@ select
         else 'other'
     end as security_band_evekill,
     case
-        when {{ utc_hour('killmails.killmail_time') }} between 8 and 13 then 'au'
-        when {{ utc_hour('killmails.killmail_time') }} between 14 and 16 then 'ru'
-        when {{ utc_hour('killmails.killmail_time') }} between 17 and 21 then 'eu'
-        when {{ utc_hour('killmails.killmail_time') }} between 4 and 7 then 'usw'
-        else 'use'
+        {%- for band in time_zones() %}
+        when {{ is_in_time_zone(band, 'killmails.killmail_time') }} then '{{ band }}'
+        {%- endfor %}
     end as timezone_band,
     killmails.victim_character_id,
     {{ looked_up_name('character', 'killmails.victim_character_id') }} as victim_character_name,

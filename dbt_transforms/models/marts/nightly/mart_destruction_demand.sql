@@ -13,8 +13,8 @@ with daily as (
         destroyed_units,
         cast(sum(destroyed_units) over earlier as numeric) / {{ window }} as mean,
         sum(cast(destroyed_units as numeric) * destroyed_units) over earlier / {{ window }} as mean_of_squares
-    from {{ ref('int_destruction_daily') }}
-    where {{ is_day_to_build('killmail_date', spread=window, back=window) }}
+    from {{ ref('mart_war_economy') }}
+    where {{ is_day_to_build('killmail_date', spread=window, back=window) }} and destroyed_units > 0
     window earlier as (
         partition by region_id, type_id
         order by killmail_date

@@ -26,6 +26,11 @@ losses as (
         killmails.victim_character_id as character_id,
         killmails.killmail_id,
         killmails.killmail_date,
+        killmails.killmail_time,
+        killmails.solar_system_id,
+        killmails.solar_system_security_status,
+        killmails.victim_ship_category_id,
+        killmails.victim_ship_group_id,
         coalesce(killmails.solar_system_security_status >= 0.45, false) as is_highsec
     from {{ ref('int_killmails') }} as killmails
     cross join {{ ref('int_build') }} as build
@@ -41,20 +46,19 @@ cheap_losses as (
         losses.character_id,
         losses.killmail_id,
         losses.killmail_date,
-        killmails.killmail_time,
-        killmails.solar_system_id,
+        losses.killmail_time,
+        losses.solar_system_id,
         killmails.position_x,
         killmails.position_y,
         killmails.position_z
     from losses
     inner join {{ ref('stg_killmails') }} as killmails on losses.killmail_id = killmails.killmail_id
-    inner join {{ ref('int_killmails') }} as facts on losses.killmail_id = facts.killmail_id
     inner join {{ ref('int_killmail_values') }} as prices on losses.killmail_id = prices.killmail_id
     where
         {{ is_recent('killmails.killmail_time') }}
-        and facts.solar_system_security_status < 0.45
-        and facts.victim_ship_category_id = {{ eve_ids().ship }}
-        and facts.victim_ship_group_id <> {{ eve_ids().capsule }}
+        and losses.solar_system_security_status < 0.45
+        and losses.victim_ship_category_id = {{ eve_ids().ship }}
+        and losses.victim_ship_group_id <> {{ eve_ids().capsule }}
         and prices.zkb_trimmed_hull is not null
         and prices.zkb_trimmed_fitted < 10000000
 ),
